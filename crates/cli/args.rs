@@ -1,0 +1,217 @@
+//! What can be said on the command line?
+//!
+//! The set of flags is frozen: what can be set stands in a config, and `--set path=value` reaches all of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Train deep-learning models from one command, and carry them through their whole life.
+#[derive(Debug, Parser)]
+#[command(name = "firebox", version, max_term_width = 100, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What Firebox can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model as a config says.
+    Train(Train),
+    /// Go on with a run that was interrupted.
+    Resume(Resume),
+    /// Judge a trained model on a split of its data.
+    Evaluate(Evaluate),
+    /// Answer new data with a trained model.
+    Predict(Predict),
+    /// List what a config can name: architectures, losses, optimizers ...
+    List(List),
+    /// Show a config, or the schema of all configs.
+    #[command(subcommand)]
+    Config(Config),
+    /// List the devices of this machine.
+    Devices,
+    /// List the runs and how they did.
+    Runs(Runs),
+    /// Prove a promise on your own config.
+    #[command(subcommand)]
+    Verify(Verify),
+    /// Measure training speed on four reference workloads.
+    Bench(Bench),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `firebox train`
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The config, a TOML file.
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// The folder of the run; `runs/<config>-<time>-<4 hex>` if left out.
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    #[command(flatten)]
+    pub view: View,
+}
+
+/// `firebox resume`
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run, or one of its checkpoints: RUN[@last|best|step-N].
+    pub run: String,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(flatten)]
+    pub view: View,
+}
+
+/// `firebox evaluate`
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The run, or one of its checkpoints: RUN[@best|last|ema|step-N].
+    pub run: String,
+    /// The split.
+    #[arg(long, value_enum, default_value = "test")]
+    pub part: PartName,
+    /// On what to compute; as the run did if left out.
+    #[arg(long)]
+    pub device: Option<String>,
+}
+
+/// `firebox predict`
+#[derive(Debug, Args)]
+pub struct Predict {
+    /// The run, one of its checkpoints (RUN[@best|last|ema|step-N]), or a bundle.
+    pub model: String,
+    /// What to answer: a CSV or JSONL file, an image, a folder of images, an IDX file.
+    pub input: PathBuf,
+    /// On what to compute.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Records answered at once.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+}
+
+/// `firebox list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only this kind.
+    pub kind: Option<String>,
+}
+
+/// `firebox config`
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print a config with every default filled in.
+    Show {
+        /// The config, a TOML file.
+        config: PathBuf,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Print the JSON Schema of configs, for editors.
+    Schema,
+}
+
+/// `firebox runs`
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Where the runs lie.
+    #[arg(default_value = "runs")]
+    pub root: PathBuf,
+}
+
+/// `firebox verify`
+#[derive(Debug, Subcommand)]
+pub enum Verify {
+    /// Prove that a run that is killed and resumed ends as one that never was, bit for bit.
+    Resume(VerifyResume),
+}
+
+/// `firebox verify resume`
+#[derive(Debug, Args)]
+pub struct VerifyResume {
+    /// The config, a TOML file.
+    pub config: PathBuf,
+    /// Steps before the checkpoint from which is resumed, and again after it.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `firebox bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Which workloads, separated by commas: mlp, cnn, resnet, gpt.
+    #[arg(long, value_delimiter = ',')]
+    pub workload: Vec<String>,
+    /// On what to compute.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Seconds to measure each.
+    #[arg(long, default_value_t = 6.0)]
+    pub seconds: f64,
+}
+
+/// Changes to a config.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Change a value of the config, as in `train.epochs=3`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// On what to compute: auto, cpu, wgpu[:N], vulkan[:N] or ndarray; short for `--set device=...`.
+    #[arg(long)]
+    pub device: Option<String>,
+}
+
+impl Settings {
+    /// All changes as `path=value`.
+    pub fn all(&self) -> Vec<String> {
+        let device = self.device.iter().map(|device| format!("device=\"{device}\""));
+        self.set.iter().cloned().chain(device).collect()
+    }
+}
+
+/// How progress is shown.
+#[derive(Debug, Args)]
+pub struct View {
+    /// Show a dashboard in the terminal (needs the cargo feature `tui`).
+    #[arg(long)]
+    pub tui: bool,
+    /// Wait at this step to be killed; `verify resume` uses it.
+    #[arg(long, hide = true, value_name = "STEP")]
+    pub pause_at: Option<u64>,
+}
+
+/// A split by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PartName {
+    /// What was learnt from.
+    Train,
+    /// What was watched while training.
+    Validation,
+    /// What judges the finished model.
+    Test,
+}
+
+impl From<PartName> for data_loader::Part {
+    fn from(name: PartName) -> Self {
+        match name {
+            PartName::Train => Self::Train,
+            PartName::Validation => Self::Validation,
+            PartName::Test => Self::Test,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What does each command do? One file a verb.
+
+use crate::args::{Command, Verify};
+use crate::failure::{Failure, Status};
+
+mod bench;
+mod completions;
+mod config;
+mod devices;
+mod evaluate;
+mod list;
+mod predict;
+mod resume;
+mod runs;
+mod train;
+mod verify_resume;
+
+/// How a command ends.
+pub type Ended = Result<Status, Failure>;
+
+/// Does what was asked; `json` is whether results are printed as JSON.
+pub fn run(command: Command, json: bool) -> Ended {
+    match command {
+        Command::Train(args) => train::run(&args, json),
+        Command::Resume(args) => resume::run(&args, json),
+        Command::Evaluate(args) => evaluate::run(&args, json),
+        Command::Predict(args) => predict::run(&args, json),
+        Command::List(args) => list::run(&args, json),
+        Command::Config(args) => config::run(&args, json),
+        Command::Devices => devices::run(json),
+        Command::Runs(args) => runs::run(&args, json),
+        Command::Verify(Verify::Resume(args)) => verify_resume::run(&args, json),
+        Command::Bench(args) => bench::run(&args, json),
+        Command::Completions { shell } => completions::run(shell),
+    }
+}

@@ -1,0 +1,71 @@
+//! `firebox predict`: answer new data with a trained model.
+
+use std::path::Path;
+
+use data_loader::{Pipeline, Record, formats};
+use model_zoo::bundle::Bundle;
+use serde_json::json;
+use serving::{Prediction, Predictor};
+use trainer::Experiment;
+use trainer::address::Address;
+
+use super::Ended;
+use crate::args::Predict;
+use crate::failure::{Failure, Status};
+use crate::report;
+
+pub(super) fn run(args: &Predict, json: bool) -> Ended {
+    let device = model_zoo::device::open(&args.device)?;
+    let predictor = open(&args.model, &device)?;
+    let records = formats::open_for_prediction(&args.input, predictor.pipeline().schema())?;
+    let rows: Vec<usize> = (0..records.len()).collect();
+    let mut predictions = Vec::new();
+    for chunk in rows.chunks(args.batch_size as usize) {
+        let chunk: Vec<Record> = chunk.iter().map(|&row| records.read(row)).collect::<Result<_, _>>()?;
+        let answered = predictor.predict(chunk)?;
+        if json {
+            predictions.extend(answered);
+        } else {
+            answered.iter().for_each(show);
+        }
+    }
+    if json {
+        report::json(&json!(predictions));
+    }
+    Ok(Status::Done)
+}
+
+/// Opens a bundle, the bundle of a run, or one of its checkpoints.
+fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Failure> {
+    let address = Address::parse(model);
+    if address.checkpoint.is_none() {
+        for folder in [address.run.clone(), address.run.join("bundle")] {
+            if Bundle::is_at(&folder) {
+                return Ok(Predictor::open(Bundle::read(&folder)?, device)?);
+            }
+        }
+    }
+    let (run, chosen) = address.open()?;
+    let experiment = Experiment::read(&run.config(), &[])?;
+    let pipeline = read_pipeline(&run.pipeline())?;
+    Ok(Predictor::from_parts(&experiment.model, pipeline, &address.weights()?, &chosen.path, device)?)
+}
+
+fn read_pipeline(path: &Path) -> Result<Pipeline, Failure> {
+    let failed = |message: String| Failure { message, hint: None, usage: true };
+    let text = std::fs::read(path).map_err(|error| failed(format!("cannot read {}: {error}", path.display())))?;
+    serde_json::from_slice(&text).map_err(|error| failed(format!("{} is damaged: {error}", path.display())))
+}
+
+fn show(prediction: &Prediction) {
+    let mut scores = prediction.scores.clone();
+    let text = match &prediction.label {
+        Some(label) => {
+            scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let shown: Vec<String> = scores.iter().take(3).map(|(name, p)| format!("{name} {:.1}%", p * 100.0)).collect();
+            format!("{label}  ({})", shown.join(", "))
+        }
+        None => scores.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),
+    };
+    report::line(format!("{}: {text}", prediction.id));
+}

@@ -1,0 +1,141 @@
+//! `firebox verify resume`: a run that is killed and resumed ends as one that never was, bit for bit.
+//!
+//! Three processes, since a training owns its process: one that trains 2N steps straight; one that is told to wait halfway
+//! between the checkpoint at N and the end, and is killed there with SIGKILL; and one that resumes it.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use trainer::recorders::jsonl;
+use trainer::{Experiment, RunDir, verify};
+
+use super::Ended;
+use crate::args::VerifyResume;
+use crate::failure::{Failure, Status};
+use crate::report;
+
+/// How long a child may take to reach the step at which it waits.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+pub(super) fn run(args: &VerifyResume, json: bool) -> Ended {
+    // Mistakes in the config are told here once, not by three children.
+    Experiment::read(&args.config, &args.settings.all())?;
+    let folder = std::env::temp_dir().join(format!("firebox-verify-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot create {}: {error}", folder.display())))?;
+    let verdict = prove(args, &folder, json);
+    match &verdict {
+        Ok(_) => std::fs::remove_dir_all(&folder).unwrap_or(()),
+        Err(_) => report::note(format!("Both runs are kept for inspection in {}", folder.display())),
+    }
+    let equal = verdict?;
+    if json {
+        report::json(&json!({
+            "equal": true,
+            "steps": 2 * args.steps,
+            "numbers": equal.numbers,
+            "losses": equal.losses,
+        }));
+    } else {
+        report::line(format!(
+            "Equal: {} steps straight, and {} steps + SIGKILL + resume, agree bit for bit in {} weights and optimizer values and {} losses.",
+            report::count(2 * args.steps),
+            report::count(args.steps),
+            report::count(equal.numbers as u64),
+            report::count(equal.losses as u64),
+        ));
+    }
+    Ok(Status::Done)
+}
+
+fn failed(message: String) -> Failure {
+    Failure { message, hint: None, usage: false }
+}
+
+fn prove(args: &VerifyResume, folder: &Path, json: bool) -> Result<verify::Equal, Failure> {
+    let (straight, resumed) = (folder.join("straight"), folder.join("resumed"));
+    let say = |text: String| {
+        if !json {
+            report::note(text);
+        }
+    };
+    say(format!("1 of 3: {} steps straight", 2 * args.steps));
+    finish(train(args, &straight, None)?)?;
+
+    let pause = args.steps + args.steps.div_ceil(2);
+    say(format!("2 of 3: the same, killed with SIGKILL after step {pause}"));
+    let mut child = train(args, &resumed, Some(pause))?;
+    wait_for_step(&mut child, &resumed, pause)?;
+    child.kill().and_then(|()| child.wait()).map_err(|error| failed(format!("cannot kill the child: {error}")))?;
+
+    say(format!("3 of 3: resumed from the checkpoint at step {}", args.steps));
+    let mut command = Command::new(program()?);
+    command.arg("resume").arg(format!("{}@step-{}", resumed.display(), args.steps)).arg("--json");
+    finish(spawn(command)?)?;
+
+    Ok(verify::compare(&RunDir::open(&straight)?, &RunDir::open(&resumed)?, 2 * args.steps)?)
+}
+
+fn program() -> Result<std::path::PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| failed(format!("cannot find this program itself: {error}")))
+}
+
+fn spawn(mut command: Command) -> Result<Child, Failure> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().map_err(|error| failed(format!("cannot start a child: {error}")))
+}
+
+/// Starts a training of 2N steps with a checkpoint at N; on the processor unless a device is named, since only there bits are
+/// promised.
+fn train(args: &VerifyResume, run: &Path, pause_at: Option<u64>) -> Result<Child, Failure> {
+    let mut command = Command::new(program()?);
+    command.arg("train").arg(&args.config).arg("--json").arg("--run").arg(run);
+    let fixed = [
+        format!("train.steps={}", 2 * args.steps),
+        format!("train.evaluate_every={}", args.steps),
+        "train.record_every=1".to_owned(),
+        format!("checkpoints.every_steps={}", args.steps),
+        "checkpoints.keep_last=1000".to_owned(),
+        "device=\"cpu\"".to_owned(),
+    ];
+    for setting in fixed.iter().cloned().chain(args.settings.all()) {
+        command.arg("--set").arg(setting);
+    }
+    if let Some(step) = pause_at {
+        command.arg("--pause-at").arg(step.to_string());
+    }
+    spawn(command)
+}
+
+/// Waits for a child; a missed goal (3) is no failure here.
+fn finish(child: Child) -> Result<(), Failure> {
+    let output = child.wait_with_output().map_err(|error| failed(format!("cannot wait for the child: {error}")))?;
+    match output.status.code() {
+        Some(0 | 3) => Ok(()),
+        _ => Err(failed(format!(
+            "a training of the proof failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim().replace("error: ", "")
+        ))),
+    }
+}
+
+/// Waits until the run has recorded `step`.
+fn wait_for_step(child: &mut Child, run: &Path, step: u64) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let metrics = run.join("metrics.jsonl");
+    loop {
+        let reached = jsonl::read(&metrics).is_ok_and(|history| history.progress.iter().any(|p| p.step >= step));
+        if reached {
+            return Ok(());
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(failed(format!("the training that was to be killed ended by itself: {status}")));
+        }
+        if begun.elapsed() > LIMIT {
+            let _ = child.kill();
+            return Err(failed(format!("the training did not reach step {step} within an hour")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,115 @@
+//! How does progress look while it happens? A bar on a terminal, a line now and then elsewhere; on stderr, so that results can
+//! be piped.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use trainer::recorders::{Event, Recorder, Scores};
+
+use crate::report;
+
+/// How often a line is printed where there is no terminal.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Shows progress on stderr.
+pub struct Console {
+    bar: ProgressBar,
+    terminal: bool,
+    last_line: Option<Instant>,
+    total_steps: u64,
+    latest_scores: String,
+}
+
+impl Console {
+    /// A console for this terminal, or for the file that stderr goes to.
+    pub fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar, terminal, last_line: None, total_steps: 0, latest_scores: String::new() }
+    }
+
+    fn say(&self, text: &str) {
+        if self.terminal {
+            self.bar.suspend(|| report::note(text));
+        } else {
+            report::note(text);
+        }
+    }
+}
+
+/// The few scores that fit on a line.
+fn short(scores: &Scores) -> String {
+    let shown: Vec<String> = scores
+        .values
+        .iter()
+        .filter(|(name, _)| matches!(name.as_str(), "loss" | "accuracy" | "f1" | "rmse" | "r2" | "perplexity"))
+        .map(|(name, value)| format!("{name} {value:.4}"))
+        .collect();
+    shown.join(", ")
+}
+
+impl Recorder for Console {
+    fn record(&mut self, event: &Event) -> Result<(), trainer::Error> {
+        match event {
+            Event::Started(started) => {
+                self.total_steps = started.total_steps;
+                let verb = if started.first_step == 0 { "Training" } else { "Going on with" };
+                self.say(&format!(
+                    "{verb} {} parameters on {}, step {} of {}, run {}",
+                    report::count(started.parameters as u64),
+                    started.device,
+                    report::count(started.first_step),
+                    report::count(started.total_steps),
+                    started.run.display(),
+                ));
+                if self.terminal {
+                    self.bar = ProgressBar::with_draw_target(Some(started.total_steps), ProgressDrawTarget::stderr());
+                    let style = ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} {msg} · {eta} left")
+                        .unwrap_or_else(|_| ProgressStyle::default_bar());
+                    self.bar.set_style(style);
+                    self.bar.set_position(started.first_step);
+                    self.bar.reset_eta();
+                }
+            }
+            Event::Progress(progress) => {
+                let text = format!(
+                    "epoch {:.2}, loss {:.4}, {:.0} examples/s",
+                    progress.epoch, progress.loss, progress.examples_per_second
+                );
+                if self.terminal {
+                    let scores = if self.latest_scores.is_empty() { String::new() } else { format!(" · {}", self.latest_scores) };
+                    self.bar.set_message(format!("{text}{scores}"));
+                    self.bar.set_position(progress.step);
+                } else if progress.step >= self.total_steps || self.last_line.is_none_or(|last| last.elapsed() >= QUIET) {
+                    self.last_line = Some(Instant::now());
+                    self.say(&format!("step {}/{}, {text}", progress.step, self.total_steps));
+                }
+            }
+            Event::Scores(scores) => {
+                let text = format!("{} {}", scores.part, short(scores));
+                self.say(&format!("step {}/{}, {text}", scores.step, self.total_steps));
+                self.latest_scores = text;
+            }
+            Event::Saved { .. } => {}
+            Event::Notice(text) => self.say(text),
+            Event::Finished { reason, .. } => {
+                self.bar.finish_and_clear();
+                report::note(format!("Training ended: {reason}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits, at a step, to be killed. Only `verify resume` uses it, to be certain that its SIGKILL meets a training process.
+pub struct PauseAt(pub u64);
+
+impl Recorder for PauseAt {
+    fn record(&mut self, event: &Event) -> Result<(), trainer::Error> {
+        if matches!(event, Event::Progress(progress) if progress.step == self.0) {
+            std::thread::sleep(Duration::from_secs(600));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! Where does a data set come from, may it be used, which files has it, and what do they mean?
+//!
+//! A card is a file `card.toml` in the folder of its data set.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::read_toml;
+use crate::error::Error;
+use crate::formats::FormatConfig;
+use crate::schema::Schema;
+use crate::split::{Part, SplitConfig};
+use crate::task::Task;
+use crate::transforms::Transforms;
+
+/// What one file of a data set holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Whole records: features and target.
+    #[default]
+    Records,
+    /// Images whose labels lie in another file.
+    Images,
+    /// The labels of the images in another file.
+    Labels,
+}
+
+/// One file, or folder of files, of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardFile {
+    /// Relative to the card's folder.
+    pub path: PathBuf,
+    /// The SHA-256 of the file as 64 hexadecimal digits, checked whenever the card is opened.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// What the file holds.
+    #[serde(default)]
+    pub role: Role,
+    /// The part to which all its examples belong, for the split `file`.
+    #[serde(default)]
+    pub part: Option<Part>,
+}
+
+/// A card as it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardConfig {
+    /// The short name, in lower case; also the name of the folder.
+    pub name: String,
+    /// The name by which people know the data.
+    pub title: String,
+    /// What an example is, and how many there are.
+    pub summary: String,
+    /// Where the data can be fetched.
+    pub source: String,
+    /// Under which terms it may be used.
+    pub licence: String,
+    /// Whom to name.
+    pub citation: String,
+    /// What a model of this data does, where it does not follow from the target.
+    #[serde(default)]
+    pub task: Option<Task>,
+    /// How the files are written.
+    pub format: FormatConfig,
+    /// The files.
+    pub files: Vec<CardFile>,
+    /// What the columns mean.
+    pub schema: Schema,
+    /// The split that an experiment gets unless it states one.
+    #[serde(default)]
+    pub split: Option<SplitConfig>,
+    /// The transforms that an experiment gets unless it states some.
+    #[serde(default)]
+    pub transforms: Option<Transforms>,
+}
+
+/// A file that was there when its card was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Relative to the card's folder, with `/` between folders.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Of a file the SHA-256 of its bytes; of a folder that of the names and sizes of its files.
+    pub sha256: String,
+    /// In bytes; of a folder the sum.
+    pub bytes: u64,
+    /// What it holds.
+    pub role: Role,
+    /// The part to which its examples belong.
+    pub part: Option<Part>,
+}
+
+/// A card that was read and whose files are there, with the checksums that it states.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Card {
+    /// The card as it is written.
+    pub config: CardConfig,
+    /// The folder in which it lies.
+    pub folder: PathBuf,
+    /// Its files, in the order of the card.
+    pub files: Vec<SourceFile>,
+}
+
+impl Card {
+    /// Reads the card at `path`, which is a `card.toml` or the folder around it, and verifies its files.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = if path.is_dir() { path.join("card.toml") } else { path.to_path_buf() };
+        let config: CardConfig = read_toml(&file, "card")?;
+        config.schema.check()?;
+        let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
+        if config.files.is_empty() {
+            return Err(Error::NoExamples {
+                place: format!("in {}: its list of files is empty", file.display()),
+                hint: "Add a [[files]] table with the path of each file.",
+            });
+        }
+        let mut seen = HashSet::new();
+        let mut files = Vec::with_capacity(config.files.len());
+        for entry in &config.files {
+            if !seen.insert(&entry.path) {
+                return Err(Error::Setting {
+                    key: "files".into(),
+                    message: format!("names {} twice", entry.path.display()),
+                    hint:
+                        "Examples that are read twice leak from one part of a split into another; name each file once."
+                            .into(),
+                });
+            }
+            files.push(open_file(&folder, entry)?);
+        }
+        Ok(Self { config, folder, files })
+    }
+
+    /// The short name of the data set.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// What the columns mean.
+    pub fn schema(&self) -> &Schema {
+        &self.config.schema
+    }
+
+    /// What a model of this data does unless an experiment says otherwise.
+    pub fn task(&self) -> Task {
+        self.config.task.unwrap_or_else(|| self.config.schema.default_task())
+    }
+}
+
+fn open_file(folder: &Path, entry: &CardFile) -> Result<SourceFile, Error> {
+    let path = folder.join(&entry.path);
+    let (sha256, bytes) = if path.is_dir() { digest_folder(&path)? } else { digest_file(&path)? };
+    if let Some(expected) = &entry.sha256
+        && !expected.eq_ignore_ascii_case(&sha256)
+    {
+        return Err(Error::Checksum { path, expected: expected.clone(), found: sha256 });
+    }
+    let name = entry.path.to_string_lossy().replace('\\', "/");
+    Ok(SourceFile { name, path, sha256, bytes, role: entry.role, part: entry.part })
+}
+
+/// The SHA-256 and the size of the file at `path`.
+pub(crate) fn digest_file(path: &Path) -> Result<(String, u64), Error> {
+    let failed = |source| Error::io("data file", path, source);
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut bytes = 0;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            return Ok((hex(&hash.finalize()), bytes));
+        }
+        hash.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+}
+
+/// The SHA-256 of the sorted names and sizes of all files below `folder`, and the sum of the sizes. Contents are not
+/// read: a folder of a million images would take minutes.
+fn digest_folder(folder: &Path) -> Result<(String, u64), Error> {
+    let mut sizes = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(directory) = open.pop() {
+        let failed = |source| Error::io("folder", &directory, source);
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // A link to a folder is not followed, so that a circle of links ends.
+            if entry.file_type().map_err(failed)?.is_dir() {
+                open.push(entry.path());
+            } else {
+                let name =
+                    entry.path().strip_prefix(folder).unwrap_or(&entry.path()).to_string_lossy().replace('\\', "/");
+                sizes.push((name, entry.metadata().map_err(failed)?.len()));
+            }
+        }
+    }
+    sizes.sort();
+    let mut hash = Sha256::new();
+    for (name, bytes) in &sizes {
+        hash.update(format!("{name}\0{bytes}\n"));
+    }
+    Ok((hex(&hash.finalize()), sizes.iter().map(|(_, bytes)| bytes).sum()))
+}
+
+/// Hexadecimal digits, two a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CARD: &str = r#"
+name = "tiny"
+title = "Tiny"
+summary = "Two rows"
+source = "made for this test"
+licence = "CC0"
+citation = "none"
+[format.csv]
+[[files]]
+path = "a.csv"
+[schema]
+target = { name = "y", kind = "class" }
+[schema.features]
+x = "number"
+[split.random]
+validation = 0.1
+"#;
+
+    fn folder(card: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("card.toml"), card).unwrap();
+        std::fs::write(folder.path().join("a.csv"), "x,y\n1,a\n2,b\n").unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_card_opens_from_its_folder_and_from_its_path() {
+        let folder = folder(CARD);
+        let card = Card::open(folder.path()).unwrap();
+        assert_eq!(card, Card::open(&folder.path().join("card.toml")).unwrap());
+        assert_eq!((card.name(), card.task(), card.files[0].bytes), ("tiny", Task::Classify, 12));
+    }
+
+    #[test]
+    fn the_checksum_of_the_empty_text_is_the_published_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let known = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(digest_file(file.path()).unwrap(), (known.to_owned(), 0));
+    }
+
+    #[test]
+    fn mistakes_in_a_card_are_sentences() {
+        let wrong = CARD.replace("path = \"a.csv\"", "path = \"a.csv\"\nsha256 = \"00\"");
+        let error = Card::open(folder(&wrong).path()).unwrap_err();
+        assert!(matches!(&error, Error::Checksum { expected, .. } if expected == "00"), "{error}");
+
+        let error = Card::open(folder(&CARD.replace("licence", "license")).path()).unwrap_err();
+        assert_eq!(error.hint().as_deref(), Some("Did you mean `licence`?"), "{error}");
+
+        let error = Card::open(folder(&CARD.replace("a.csv", "b.csv")).path()).unwrap_err();
+        assert!(matches!(error, Error::NotFound { what: "data file", .. }));
+
+        let error = Card::open(folder(&CARD.replace("format.csv", "format.cvs")).path()).unwrap_err();
+        assert_eq!(error.hint().as_deref(), Some("Did you mean `csv`?"), "{error}");
+
+        let error = Card::open(Path::new("/nowhere")).unwrap_err();
+        assert!(matches!(error, Error::NotFound { what: "card", .. }));
+
+        let twice = CARD.replace("[schema]\n", "[[files]]\npath = \"a.csv\"\n[schema]\n");
+        assert!(Card::open(folder(&twice).path()).unwrap_err().to_string().contains("twice"));
+    }
+}

@@ -1,0 +1,341 @@
+//! What does an experiment learn from? A card's files, split, with a pipeline fitted on the training part.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::card::Card;
+use crate::data_config::{BadExamples, DataConfig};
+use crate::error::Error;
+use crate::example::{Example, Record, TargetValue, Value};
+use crate::formats::{self, Records};
+use crate::lineage::Lineage;
+use crate::pipeline::Pipeline;
+use crate::random::Random;
+use crate::samplers::Sampler;
+use crate::schema::{Schema, TargetKind, TargetSpec};
+use crate::signature::Signature;
+use crate::split::{Part, Parts, Rows, SplitConfig};
+use crate::task::Task;
+use crate::transforms::Transforms;
+
+/// An opened data set.
+pub struct Dataset {
+    config: DataConfig,
+    card: Card,
+    records: Box<dyn Records>,
+    parts: Parts,
+    /// Of every row the place of its class among the labels, their number for an unknown class; empty where the target is
+    /// no class.
+    classes: Vec<u32>,
+    pipeline: Pipeline,
+    lineage: Lineage,
+    seed: u64,
+}
+
+impl Dataset {
+    /// Opens the card that `config` names, relative to `root`; splits it, and fits the transforms on the training part.
+    /// Without a `task`, that of the card. `seed` chooses the examples under a `limit` and drives random transforms.
+    pub fn open(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
+        let card = Card::open(&root.join(&config.card))?;
+        let records = formats::open(&card)?;
+        Self::from_records(config, card, records, task, None, seed)
+    }
+
+    /// Opens the card with a pipeline that was fitted before, as for resuming and evaluating: nothing is fitted again.
+    pub fn open_with(config: &DataConfig, root: &Path, pipeline: Pipeline, seed: u64) -> Result<Self, Error> {
+        let card = Card::open(&root.join(&config.card))?;
+        let records = formats::open(&card)?;
+        Self::from_records(config, card, records, None, Some(pipeline), seed)
+    }
+
+    /// Makes a data set of `records` that a library user reads in another way; `card` says what their columns mean.
+    pub fn from_records(
+        config: &DataConfig,
+        card: Card,
+        records: Box<dyn Records>,
+        task: Option<Task>,
+        pipeline: Option<Pipeline>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let schema = card.schema();
+        let skip = config.loader.bad_examples == BadExamples::Skip;
+        if u32::try_from(records.len()).is_err() {
+            return Err(Error::TooLarge {
+                path: card.folder,
+                what: "its number of rows",
+                size: records.len() as u64,
+                limit: u32::MAX.into(),
+            });
+        }
+        let targets = read_targets(records.as_ref(), schema, skip)?;
+        let classes = targets.classes.as_deref();
+        let rows = Rows { records: records.as_ref(), usable: &targets.usable, classes, key: schema.key.as_deref() };
+        let split = config
+            .split
+            .clone()
+            .or_else(|| card.config.split.clone())
+            .unwrap_or_else(|| SplitConfig::default_for(&rows));
+        let mut parts = split.split(&rows)?;
+        if let Some(limit) = config.limit {
+            apply_limit(&mut parts, limit, seed)?;
+        }
+
+        let transforms = config
+            .transforms
+            .clone()
+            .or_else(|| card.config.transforms.clone())
+            .unwrap_or_else(|| Transforms::default_for(schema));
+        let pipeline = if let Some(fitted) = pipeline {
+            same_columns(fitted, schema)?
+        } else {
+            let task = task.unwrap_or_else(|| card.task());
+            Pipeline::fit(schema, task, &transforms, records.as_ref(), &parts.train, skip)?
+        };
+        let lineage = Lineage::of(
+            card.name(),
+            &card.files,
+            records.as_ref(),
+            &parts,
+            &split,
+            records.len() - targets.usable.len(),
+        )?;
+        let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
+        let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
+        Ok(Self { config, card, records, parts, classes, pipeline, lineage, seed })
+    }
+
+    /// The config with the split and the transforms that were chosen.
+    pub fn config(&self) -> &DataConfig {
+        &self.config
+    }
+
+    /// The card.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The rows of every part.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The rows of one part, ascending.
+    pub fn part(&self, part: Part) -> &[u32] {
+        self.parts.part(part)
+    }
+
+    /// What goes into a network and what must come out.
+    pub fn signature(&self) -> &Signature {
+        self.pipeline.signature()
+    }
+
+    /// The fitted pipeline.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// What was read.
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// The record at `row`, as it was read.
+    pub fn record(&self, row: u32) -> Result<Record, Error> {
+        if row as usize >= self.records.len() {
+            return Err(Error::NoExamples {
+                place: format!("at row {row}: there are {} rows", self.records.len()),
+                hint: "Rows count from 0.",
+            });
+        }
+        self.records.read(row as usize)
+    }
+
+    /// The example at `row`. In training it belongs to an epoch, from which random transforms take their chance; without
+    /// an epoch nothing is random.
+    pub fn example(&self, row: u32, epoch: Option<u64>) -> Result<Example, Error> {
+        let record = self.record(row)?;
+        let mut random = epoch.map(|epoch| Random::derive(&[STREAM, self.seed, epoch, u64::from(row)]));
+        let example = self.pipeline.prepare_with(record, random.as_mut())?;
+        if let (TargetValue::None, Some(target)) = (&example.target, &self.pipeline.schema().target)
+            && self.pipeline.signature().task != Task::Reconstruct
+        {
+            return Err(Error::TargetMissing { id: example.id.key, column: target.name.clone() });
+        }
+        Ok(example)
+    }
+
+    /// How many examples of each class a part has, in the order of the labels; none where the target is no class.
+    pub fn class_counts(&self, part: Part) -> Option<Vec<usize>> {
+        let mut counts = vec![0; self.pipeline.labels()?.len()];
+        for &row in self.part(part) {
+            if let Some(count) = self.classes.get(row as usize).and_then(|&class| counts.get_mut(class as usize)) {
+                *count += 1;
+            }
+        }
+        Some(counts)
+    }
+
+    /// The rows of the training part in the order of an epoch.
+    pub fn order(&self, seed: u64, epoch: u64) -> Vec<u32> {
+        let rows = self.part(Part::Train);
+        let classes: Option<Vec<u32>> = (self.config.sampler == Sampler::Balanced && !self.classes.is_empty())
+            .then(|| rows.iter().map(|&row| self.classes[row as usize]).collect());
+        self.config.sampler.order(rows, classes.as_deref(), seed, epoch)
+    }
+
+    /// Replaces the pipeline; tests put chance into it.
+    #[cfg(test)]
+    pub(crate) fn with_pipeline(mut self, change: impl FnOnce(Pipeline) -> Pipeline) -> Self {
+        self.pipeline = change(self.pipeline);
+        self
+    }
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataset")
+            .field("card", &self.card.name())
+            .field("rows", &self.records.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps the random streams of examples apart from all others.
+const STREAM: u64 = 0x6578_616d_706c;
+
+/// What the target column says about the rows.
+struct Targets {
+    /// The rows that can be read and have a target.
+    usable: Vec<u32>,
+    /// The class of each usable row, by its place among `names`.
+    classes: Option<Vec<u32>>,
+    /// Ascending.
+    names: Vec<String>,
+}
+
+/// Reads the target of every row, so that rows without one are met before training begins.
+fn read_targets(records: &dyn Records, schema: &Schema, skip: bool) -> Result<Targets, Error> {
+    let target = schema.target.as_ref();
+    let mut usable = Vec::with_capacity(records.len());
+    let mut met = Vec::new();
+    let mut places = BTreeMap::<String, u32>::new();
+    for row in 0..records.len() as u32 {
+        match read_target(records, row as usize, target) {
+            Ok(Some(class)) => {
+                let next = places.len() as u32;
+                met.push(match places.get(&class) {
+                    Some(&place) => place,
+                    None => *places.entry(class).or_insert(next),
+                });
+            }
+            Ok(None) => {}
+            Err(error) if skip && error.is_bad_example() => continue,
+            Err(error) => return Err(error),
+        }
+        usable.push(row);
+    }
+    if target.is_none_or(|target| target.kind != TargetKind::Class) {
+        return Ok(Targets { usable, classes: None, names: Vec::new() });
+    }
+    // Classes are numbered by name and not by first appearance, so that a split does not depend on the order of the rows.
+    let mut by_name = vec![0; places.len()];
+    for (place, first) in (0..).zip(places.values()) {
+        by_name[*first as usize] = place;
+    }
+    let classes = met.into_iter().map(|first| by_name[first as usize]).collect();
+    Ok(Targets { usable, classes: Some(classes), names: places.into_keys().collect() })
+}
+
+/// The class at `row`, if the target is one. A row without id or target is an error.
+fn read_target(records: &dyn Records, row: usize, target: Option<&TargetSpec>) -> Result<Option<String>, Error> {
+    let id = records.key(row)?;
+    let Some(target) = target else { return Ok(None) };
+    match (records.field(row, &target.name)?, target.kind) {
+        (Value::Missing, _) => Err(Error::TargetMissing { id, column: target.name.clone() }),
+        (Value::Text(class), TargetKind::Class) => Ok(Some(class)),
+        (Value::Number(_), TargetKind::Number) => Ok(None),
+        _ => Err(Error::Field {
+            id,
+            kind: "target",
+            column: target.name.clone(),
+            found: "of another kind than the schema states".into(),
+            hint: "State the kind of the target in [schema.target] of the card.".into(),
+        }),
+    }
+}
+
+/// The place of the class of every row among the labels. A class that training never saw is met here, before it costs an
+/// hour of training, unless bad examples are skipped.
+fn place_classes(
+    records: &dyn Records,
+    targets: &Targets,
+    parts: &Parts,
+    pipeline: &Pipeline,
+    skip: bool,
+) -> Result<Vec<u32>, Error> {
+    let (Some(labels), Some(classes)) = (pipeline.labels(), &targets.classes) else { return Ok(Vec::new()) };
+    // The place behind the last label stands for rows without a known class.
+    let unknown = labels.len() as u32;
+    let places: Vec<u32> = targets
+        .names
+        .iter()
+        .map(|name| labels.iter().position(|label| label == name).map_or(unknown, |place| place as u32))
+        .collect();
+    let mut placed = vec![unknown; records.len()];
+    for (&row, &class) in targets.usable.iter().zip(classes) {
+        placed[row as usize] = places[class as usize];
+    }
+    for part in Part::ALL {
+        let met = parts.part(part).iter().find(|&&row| placed[row as usize] == unknown);
+        if let Some(&row) = met.filter(|_| !skip) {
+            let place = targets.usable.binary_search(&row).unwrap_or_default();
+            return Err(Error::UnknownClass {
+                id: records.key(row as usize)?,
+                class: targets.names[classes[place] as usize].clone(),
+                known: labels.to_vec(),
+            });
+        }
+    }
+    Ok(placed)
+}
+
+/// Keeps `limit` examples of each part. Which ones depends on the seed and their rows alone, so that a larger limit keeps
+/// those of a smaller one.
+fn apply_limit(parts: &mut Parts, limit: usize, seed: u64) -> Result<(), Error> {
+    if limit == 0 {
+        return Err(Error::Setting {
+            key: "data.limit".into(),
+            message: "is 0".into(),
+            hint: "Leave it out to use all examples.".into(),
+        });
+    }
+    for part in Part::ALL {
+        let rows = parts.part_mut(part);
+        rows.sort_by_key(|&row| Random::derive(&[STREAM, seed, u64::from(row)]).next_u64());
+        rows.truncate(limit);
+        rows.sort_unstable();
+    }
+    Ok(())
+}
+
+/// The pipeline, if it reads the columns that the card describes.
+fn same_columns(pipeline: Pipeline, schema: &Schema) -> Result<Pipeline, Error> {
+    let fitted = pipeline.schema();
+    let differs = fitted.features.0.iter().find(|(name, kind)| schema.features.get(name) != Some(kind));
+    if let Some((name, kind)) = differs {
+        return Err(Error::Mismatch {
+            message: format!(
+                "The model was trained with the {} `{name}`, and the card has no such feature",
+                kind.name()
+            ),
+            hint: "Use the card with which the model was trained, or one whose schema has the same features.".into(),
+        });
+    }
+    if fitted.target != schema.target {
+        return Err(Error::Mismatch {
+            message: "The model was trained for another target than that of the card".into(),
+            hint: "Use the card with which the model was trained, or one whose schema has the same target.".into(),
+        });
+    }
+    Ok(pipeline)
+}

@@ -1,0 +1,200 @@
+//! What is one example, as it was read and as it is fed to a network?
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::batch::Array;
+
+/// The name of an example, by which errors, label decisions, feedback and monitoring speak of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExampleId {
+    /// The value of the card's key column; without one `path#row`, the path relative to the card's folder and the row
+    /// counted from 0 without the header; for an image in a folder its path alone.
+    pub key: String,
+    /// The first half of the SHA-256 of the features. The target is left out, so that an example whose label was
+    /// corrected keeps its id.
+    #[serde(with = "hex")]
+    pub content: [u8; 16],
+}
+
+impl fmt::Display for ExampleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)
+    }
+}
+
+/// Pixels as they were decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// 1 for grey, 3 for red, green and blue.
+    pub channels: usize,
+    /// In pixels.
+    pub height: usize,
+    /// In pixels.
+    pub width: usize,
+    /// `[channels, height, width]`, row-major, 0 to 255.
+    pub pixels: Vec<u8>,
+}
+
+/// The value of one field of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// The field is empty, or holds one of the schema's markers for a missing value.
+    Missing,
+    /// A finite number.
+    Number(f64),
+    /// A category, a class or a text.
+    Text(String),
+    /// An image.
+    Image(Image),
+    /// The code of a category, as the `encode` transform leaves it; 0 is the unknown category.
+    Code(i64),
+    /// Token ids, as the `tokenize` transform leaves them.
+    Tokens(Vec<i64>),
+}
+
+/// One row as it was read; transforms change it field by field, all fields of an example together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Which example this is.
+    pub id: ExampleId,
+    /// The features in the order of the schema, then the target where there is one.
+    pub fields: Vec<(String, Value)>,
+}
+
+impl Record {
+    /// A record of `features` and, where it is known, the target. The id's content hash is taken from the features.
+    pub fn new(key: String, features: Vec<(String, Value)>, target: Option<(String, Value)>) -> Self {
+        let id = ExampleId { key, content: content_hash(&features) };
+        let mut fields = features;
+        fields.extend(target);
+        Self { id, fields }
+    }
+
+    /// The value of the field called `name`.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value)
+    }
+
+    /// The value of the field called `name`, to be changed.
+    pub fn field_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.fields.iter_mut().find(|(field, _)| field == name).map(|(_, value)| value)
+    }
+}
+
+/// A value of one input of a network: an array without the batch axis.
+pub type InputValue = Array;
+
+/// What a network should answer for one example.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TargetValue {
+    /// The index of the right class.
+    Class(i64),
+    /// Real numbers, in the units of the network.
+    Values(Vec<f32>),
+    /// Nothing is expected.
+    None,
+}
+
+/// One example, ready to be put in a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// Which example this is.
+    pub id: ExampleId,
+    /// The inputs, in the order of the signature.
+    pub inputs: Vec<(String, InputValue)>,
+    /// What is expected.
+    pub target: TargetValue,
+    /// How much the example counts in the loss; 1 unless something says otherwise.
+    pub weight: f32,
+}
+
+/// The first half of the SHA-256 of the names and values of `fields`.
+fn content_hash(fields: &[(String, Value)]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for (name, value) in fields {
+        // Every part is preceded by its length or has a fixed one, so that no two records are written alike.
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        match value {
+            Value::Missing => hash.update([0]),
+            Value::Number(number) => {
+                hash.update([1]);
+                hash.update(number.to_le_bytes());
+            }
+            Value::Text(text) => {
+                hash.update([2]);
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+            Value::Image(image) => {
+                hash.update([3]);
+                for size in [image.channels, image.height, image.width] {
+                    hash.update((size as u64).to_le_bytes());
+                }
+                hash.update(&image.pixels);
+            }
+            Value::Code(code) => {
+                hash.update([4]);
+                hash.update(code.to_le_bytes());
+            }
+            Value::Tokens(tokens) => {
+                hash.update([5]);
+                hash.update((tokens.len() as u64).to_le_bytes());
+                for token in tokens {
+                    hash.update(token.to_le_bytes());
+                }
+            }
+        }
+    }
+    let digest = hash.finalize();
+    std::array::from_fn(|i| digest[i])
+}
+
+/// Writes the content hash as 32 hexadecimal digits.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 16], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{:032x}", u128::from_be_bytes(*bytes)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 16], D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.len() != 32 {
+            return Err(D::Error::custom("a content hash has 32 hexadecimal digits"));
+        }
+        u128::from_str_radix(&text, 16).map(u128::to_be_bytes).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(name: &str, value: f64) -> (String, Value) {
+        (name.to_owned(), Value::Number(value))
+    }
+
+    #[test]
+    fn the_content_hash_sees_features_and_not_the_target() {
+        let target = |class: &str| Some(("class".to_owned(), Value::Text(class.to_owned())));
+        let a = Record::new("1".into(), vec![number("x", 1.0)], target("cat"));
+        let b = Record::new("1".into(), vec![number("x", 1.0)], target("dog"));
+        let c = Record::new("1".into(), vec![number("x", 2.0)], target("cat"));
+        assert_eq!(a.id, b.id);
+        assert_ne!(a.id.content, c.id.content);
+        assert_eq!(a.field("class"), Some(&Value::Text("cat".into())));
+        assert_eq!(a.id.to_string(), "1");
+    }
+
+    #[test]
+    fn an_id_survives_json() {
+        let id = Record::new("row".into(), vec![number("x", 0.5)], None).id;
+        let text = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<ExampleId>(&text).unwrap(), id);
+        assert!(serde_json::from_str::<ExampleId>(r#"{"key":"a","content":"zz"}"#).is_err());
+    }
+}

@@ -1,0 +1,248 @@
+//! How are batches prepared ahead by several threads, and yet always the same ones in the same order?
+//!
+//! Thread `w` of `n` prepares every `n`-th batch, beginning with the `w`-th, and puts them in a bounded queue of its own.
+//! The consumer asks the queues in turn, so the order does not depend on which thread is faster. A batch is a pure function
+//! of its position, so a loader can begin anywhere: position is one number, and resuming is exact.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::batch::Batch;
+use crate::collate::collate;
+use crate::data_config::BadExamples;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::split::Part;
+
+/// What is read, and in which order.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// The training part, epoch after epoch, in the order that the sampler gives for this seed.
+    Train { seed: u64 },
+    /// One part, once, as it lies.
+    Once { part: Part },
+}
+
+/// All that decides what is in a batch.
+struct Plan {
+    dataset: Arc<Dataset>,
+    pass: Pass,
+    batch_size: usize,
+    batches_per_epoch: u64,
+    /// Raised when the loader is dropped.
+    stop: AtomicBool,
+}
+
+/// The order of the epoch at which a thread works.
+type Order = Option<(u64, Vec<u32>)>;
+
+impl Plan {
+    /// The batch at `position`; `None` when the loader was dropped meanwhile.
+    fn batch(&self, position: u64, order: &mut Order) -> Option<Result<Batch, Error>> {
+        let (epoch, index) = (position / self.batches_per_epoch, position % self.batches_per_epoch);
+        if order.as_ref().is_none_or(|(known, _)| *known != epoch) {
+            let rows = match self.pass {
+                Pass::Train { seed } => self.dataset.order(seed, epoch),
+                Pass::Once { part } => self.dataset.part(part).to_vec(),
+            };
+            *order = Some((epoch, rows));
+        }
+        let rows = order.as_ref().map_or(&[][..], |(_, rows)| rows);
+        let start = (index as usize * self.batch_size).min(rows.len());
+        let rows = &rows[start..(start + self.batch_size).min(rows.len())];
+
+        let random_epoch = matches!(self.pass, Pass::Train { .. }).then_some(epoch);
+        let skip = self.dataset.config().loader.bad_examples == BadExamples::Skip;
+        let mut examples = Vec::with_capacity(rows.len());
+        for &row in rows {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            match self.dataset.example(row, random_epoch) {
+                Ok(example) => examples.push(example),
+                Err(error) if skip && error.is_bad_example() => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        if examples.is_empty() {
+            return Some(Err(Error::NoExamples {
+                place: format!("in batch {position}: none of its {} examples can be used", rows.len()),
+                hint: "Set `bad_examples = \"error\"` in [data.loader] to see what is wrong with them.",
+            }));
+        }
+        let skipped = rows.len() - examples.len();
+        let batch = collate(examples, self.dataset.signature());
+        Some(batch.map(|batch| Batch { epoch, index, skipped, ..batch }))
+    }
+}
+
+/// Batches, prepared ahead.
+pub struct Loader {
+    plan: Arc<Plan>,
+    position: u64,
+    /// The position at which the loader began; thread 0 prepares this batch.
+    start: u64,
+    /// The position behind the last batch; none if the loader is endless.
+    end: Option<u64>,
+    queues: Vec<Receiver<Result<Batch, Error>>>,
+    threads: Vec<JoinHandle<()>>,
+    failed: bool,
+}
+
+impl Loader {
+    /// The training part, epoch after epoch without end, from batch number `position` on, counted from the first epoch.
+    /// `seed` decides the order. With 0 threads, as many as the data config says.
+    pub fn train(
+        dataset: Arc<Dataset>,
+        batch_size: usize,
+        seed: u64,
+        threads: usize,
+        position: u64,
+    ) -> Result<Self, Error> {
+        let examples = dataset.part(Part::Train).len();
+        if batch_size > examples {
+            return Err(Error::BatchTooLarge { batch_size, examples });
+        }
+        Self::new(dataset, Pass::Train { seed }, examples, batch_size, threads, position)
+    }
+
+    /// One part, once, in the order of its rows. The last batch may be smaller.
+    pub fn once(dataset: Arc<Dataset>, part: Part, batch_size: usize) -> Result<Self, Error> {
+        let examples = dataset.part(part).len();
+        Self::new(dataset, Pass::Once { part }, examples, batch_size, 0, 0)
+    }
+
+    fn new(
+        dataset: Arc<Dataset>,
+        pass: Pass,
+        examples: usize,
+        batch_size: usize,
+        threads: usize,
+        position: u64,
+    ) -> Result<Self, Error> {
+        if batch_size == 0 {
+            return Err(Error::Setting {
+                key: "train.batch_size".into(),
+                message: "is 0".into(),
+                hint: "Use at least 1.".into(),
+            });
+        }
+        let config = &dataset.config().loader;
+        let endless = matches!(pass, Pass::Train { .. });
+        let full = (examples / batch_size) as u64;
+        let partial = u64::from(!examples.is_multiple_of(batch_size) && (!endless || !config.drop_last));
+        let batches_per_epoch = full + partial;
+        let end = (!endless).then_some(batches_per_epoch);
+        let mut threads = [threads, config.threads].into_iter().find(|&threads| threads > 0).unwrap_or_else(cores);
+        if let Some(end) = end {
+            // No thread without a batch to prepare.
+            threads = threads.min(usize::try_from(end).unwrap_or(usize::MAX));
+        }
+        // A system has bounds on threads; a config has none.
+        let threads = threads.min(256);
+        let prefetch = config.prefetch.clamp(1, 1024);
+        let plan = Arc::new(Plan { dataset, pass, batch_size, batches_per_epoch, stop: AtomicBool::new(false) });
+        let mut loader =
+            Self { plan, position, start: position, end, queues: Vec::new(), threads: Vec::new(), failed: false };
+        for worker in 0..threads {
+            let (sender, receiver) = sync_channel(prefetch);
+            let plan = Arc::clone(&loader.plan);
+            let first = position.saturating_add(worker as u64);
+            let thread = std::thread::Builder::new()
+                .name(format!("loader-{worker}"))
+                .spawn(move || work(&plan, first, threads as u64, end, &sender))
+                .map_err(|source| Error::WorkerFailed { batch: first, message: source.to_string() })?;
+            loader.queues.push(receiver);
+            loader.threads.push(thread);
+        }
+        Ok(loader)
+    }
+
+    /// The number of the batch that comes next, counted from the first epoch. A loader that begins there goes on exactly as
+    /// this one does.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many batches one pass has.
+    pub fn batches_per_epoch(&self) -> u64 {
+        self.plan.batches_per_epoch
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch, Error>;
+
+    /// Waits for the next batch. After an error the loader stays where it is, and says so when it is asked again: an epoch
+    /// is never cut short in silence.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return Some(Err(Error::Stopped { batch: self.position }));
+        }
+        if self.end.is_some_and(|end| self.position >= end) {
+            return None;
+        }
+        let turn = (self.position - self.start) % (self.queues.len() as u64).max(1);
+        let next = self.queues.get(turn as usize).and_then(|queue| queue.recv().ok());
+        let next = next.unwrap_or_else(|| {
+            Err(Error::WorkerFailed {
+                batch: self.position,
+                message: "the thread ended before its work was done".into(),
+            })
+        });
+        match &next {
+            Ok(_) => self.position += 1,
+            Err(_) => self.failed = true,
+        }
+        Some(next)
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.plan.stop.store(true, Ordering::Relaxed);
+        // A thread that waits for room in its queue wakes up when nobody can take from it any more.
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            // A panic of the thread was already reported through its queue.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What one thread does: every `step`-th batch from `first` on.
+fn work(plan: &Plan, first: u64, step: u64, end: Option<u64>, queue: &SyncSender<Result<Batch, Error>>) {
+    let mut order = None;
+    let mut position = first;
+    while end.is_none_or(|end| position < end) {
+        let made = catch_unwind(AssertUnwindSafe(|| plan.batch(position, &mut order)));
+        let result = match made {
+            Ok(Some(result)) => result,
+            Ok(None) => return,
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let message =
+                    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned();
+                Err(Error::WorkerFailed { batch: position, message })
+            }
+        };
+        let failed = result.is_err();
+        if queue.send(result).is_err() || failed {
+            return;
+        }
+        let Some(next) = position.checked_add(step) else { return };
+        position = next;
+    }
+}
+
+/// How many processor cores this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+#[path = "loader_tests.rs"]
+mod tests;

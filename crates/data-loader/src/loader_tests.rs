@@ -1,0 +1,207 @@
+//! Are batches the same for any number of threads, from any position, and is nothing lost when something breaks?
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::card::Card;
+use crate::data_config::{DataConfig, LoaderConfig};
+use crate::example::{Record, Value};
+use crate::formats::Records;
+use crate::samplers::Sampler;
+use crate::split::{Share, SplitConfig, random};
+use crate::transforms::FittedTransform;
+
+/// `n` rows with one number and a class each; row `bad` cannot be read, and reading row `panics` panics.
+struct Rows {
+    n: usize,
+    bad: Option<usize>,
+    panics: Option<usize>,
+}
+
+impl Records for Rows {
+    fn len(&self) -> usize {
+        self.n
+    }
+    fn read(&self, row: usize) -> Result<Record, Error> {
+        assert_ne!(self.panics, Some(row), "row {row} is cursed");
+        if self.bad == Some(row) {
+            return Err(Error::NotFinite { id: row.to_string(), column: "x".into(), value: "NaN".into() });
+        }
+        let target = self.field(row, "y")?;
+        Ok(Record::new(row.to_string(), vec![("x".into(), Value::Number(row as f64))], Some(("y".into(), target))))
+    }
+    fn field(&self, row: usize, _: &str) -> Result<Value, Error> {
+        Ok(Value::Text(["a", "b"][usize::from(row.is_multiple_of(5))].into()))
+    }
+    fn key(&self, row: usize) -> Result<String, Error> {
+        Ok(row.to_string())
+    }
+    fn part(&self, _: usize) -> Option<Part> {
+        None
+    }
+}
+
+fn open(rows: Rows, loader: LoaderConfig, sampler: Sampler) -> Result<Arc<Dataset>, Error> {
+    let card = r#"
+        name = "t"
+        title = "T"
+        summary = ""
+        source = ""
+        licence = ""
+        citation = ""
+        files = []
+        format = { csv = {} }
+        transforms = { encode = {} }
+        [schema]
+        target = { name = "y", kind = "class" }
+        features = { x = "number" }
+    "#;
+    let card = Card { config: toml::from_str(card).unwrap(), folder: "".into(), files: Vec::new() };
+    let split = SplitConfig::Random(random::Config { validation: Share(7.0), test: Share(0.0), seed: 0 });
+    let config = DataConfig { split: Some(split), loader, sampler, ..DataConfig::new("") };
+    Dataset::from_records(&config, card, Box::new(rows), None, None, 9).map(Arc::new)
+}
+
+fn dataset(n: usize) -> Arc<Dataset> {
+    open(Rows { n, bad: None, panics: None }, LoaderConfig::default(), Sampler::Shuffled).unwrap()
+}
+
+fn take(loader: Loader, count: usize) -> Vec<Batch> {
+    loader.take(count).map(Result::unwrap).collect()
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_batches() {
+    for sampler in [Sampler::Shuffled, Sampler::Balanced, Sampler::Sequential] {
+        let data = open(Rows { n: 110, bad: None, panics: None }, LoaderConfig::default(), sampler).unwrap();
+        let one = take(Loader::train(Arc::clone(&data), 10, 3, 1, 0).unwrap(), 40);
+        for threads in [2, 8] {
+            let many = take(Loader::train(Arc::clone(&data), 10, 3, threads, 0).unwrap(), 40);
+            assert_eq!(one, many, "{sampler:?}, {threads} threads");
+        }
+        assert_eq!((one[11].epoch, one[11].index, one[10].len(), one[0].len()), (1, 0, 3, 10));
+    }
+}
+
+#[test]
+fn every_epoch_has_every_example_once_in_another_order() {
+    let data = dataset(50);
+    let batches = take(Loader::train(data, 8, 3, 2, 0).unwrap(), 12);
+    let ids =
+        |epoch| batches.iter().filter(|b| b.epoch == epoch).flat_map(|b| &b.ids).map(|id| &id.key).collect::<Vec<_>>();
+    let (mut first, mut second) = (ids(0), ids(1));
+    assert_ne!(first, second);
+    first.sort();
+    second.sort();
+    assert_eq!((first.len(), &first), (43, &second));
+    first.dedup();
+    assert_eq!(first.len(), 43);
+}
+
+#[test]
+fn a_loader_goes_on_from_any_position() {
+    let data = dataset(40);
+    let whole = take(Loader::train(Arc::clone(&data), 7, 1, 3, 0).unwrap(), 25);
+    for position in 0..25 {
+        let rest = take(Loader::train(Arc::clone(&data), 7, 1, 2, position as u64).unwrap(), 25 - position);
+        assert_eq!(rest, whole[position..], "from {position}");
+    }
+    let mut loader = Loader::train(data, 7, 1, 2, 5).unwrap();
+    assert_eq!((loader.position(), loader.batches_per_epoch()), (5, 5));
+    loader.next().unwrap().unwrap();
+    assert_eq!(loader.position(), 6);
+}
+
+#[test]
+fn chance_belongs_to_seed_epoch_and_row() {
+    let jitter = |seed| {
+        let card = open(Rows { n: 30, bad: None, panics: None }, LoaderConfig::default(), Sampler::Sequential).unwrap();
+        let data = Arc::try_unwrap(card).unwrap().with_pipeline(|p| p.with_transforms(vec![FittedTransform::Jitter]));
+        let data = Arc::new(data);
+        let batches: Vec<_> =
+            [1, 4].map(|threads| take(Loader::train(Arc::clone(&data), 5, seed, threads, 0).unwrap(), 10)).into();
+        assert_eq!(batches[0], batches[1]);
+        let plain = take(Loader::once(Arc::clone(&data), Part::Train, 5).unwrap(), 5);
+        assert_eq!(plain, take(Loader::once(data, Part::Train, 5).unwrap(), 5));
+        assert_ne!(plain[0].inputs, batches[0][0].inputs);
+        assert_ne!(batches[0][0].inputs, batches[0][5].inputs, "two epochs are alike");
+    };
+    jitter(0);
+}
+
+#[test]
+fn one_pass_ends_with_the_part_and_keeps_the_last_batch() {
+    let data = dataset(50);
+    let mut loader = Loader::once(Arc::clone(&data), Part::Train, 20).unwrap();
+    assert_eq!(loader.batches_per_epoch(), 3);
+    let sizes: Vec<usize> = loader.by_ref().map(|batch| batch.unwrap().len()).collect();
+    assert_eq!(sizes, [20, 20, 3]);
+    assert!(loader.next().is_none());
+    assert_eq!(Loader::once(Arc::clone(&data), Part::Validation, 100).unwrap().count(), 1);
+    assert!(Loader::once(data, Part::Test, 5).unwrap().next().is_none());
+}
+
+#[test]
+fn the_last_batch_may_be_dropped() {
+    let config = LoaderConfig { drop_last: true, ..LoaderConfig::default() };
+    let data = open(Rows { n: 50, bad: None, panics: None }, config, Sampler::Shuffled).unwrap();
+    let loader = Loader::train(Arc::clone(&data), 10, 0, 2, 0).unwrap();
+    assert_eq!(loader.batches_per_epoch(), 4);
+    assert!(take(loader, 9).iter().all(|batch| batch.len() == 10));
+}
+
+#[test]
+fn batch_sizes_that_cannot_be_met_are_refused() {
+    let data = dataset(50);
+    let Err(error) = Loader::train(Arc::clone(&data), 44, 0, 1, 0) else { panic!("a batch was too large") };
+    assert_eq!(error.to_string(), "The batch size 44 is larger than the 43 training examples.");
+    assert_eq!(error.hint().as_deref(), Some("Use a batch size of at most 43."));
+    assert!(Loader::train(Arc::clone(&data), 0, 0, 1, 0).is_err());
+    assert!(Loader::train(data, usize::MAX, 0, 1, 0).is_err());
+}
+
+#[test]
+fn a_bad_example_stops_the_loader_or_is_counted() {
+    let rows = || Rows { n: 50, bad: Some(20), panics: None };
+    let data = open(rows(), LoaderConfig::default(), Sampler::Sequential).unwrap();
+    let mut loader = Loader::once(Arc::clone(&data), Part::Train, 5).unwrap();
+    let error = loader.find_map(Result::err).unwrap();
+    assert!(error.to_string().contains("Example 20") && error.is_usage());
+    assert!(matches!(loader.next(), Some(Err(Error::Stopped { .. }))), "an epoch was cut short in silence");
+
+    let skip = LoaderConfig { bad_examples: BadExamples::Skip, ..LoaderConfig::default() };
+    let data = open(rows(), skip, Sampler::Sequential).unwrap();
+    let batches: Vec<Batch> = Loader::once(Arc::clone(&data), Part::Train, 5).unwrap().map(Result::unwrap).collect();
+    assert_eq!(batches.iter().map(|batch| batch.skipped).sum::<usize>(), 1);
+    assert_eq!(batches.iter().map(Batch::len).sum::<usize>(), 42);
+    // Alone in its batch it leaves nothing.
+    assert!(Loader::once(data, Part::Train, 1).unwrap().any(|batch| matches!(batch, Err(Error::NoExamples { .. }))));
+}
+
+#[test]
+fn a_panic_becomes_an_error() {
+    let row = dataset(50).part(Part::Train)[13] as usize;
+    for threads in [1, 3] {
+        // Without a fit that reads every row, the first to meet the cursed one is a thread of the loader.
+        let data =
+            open(Rows { n: 50, bad: None, panics: Some(row) }, LoaderConfig::default(), Sampler::Shuffled).unwrap();
+        let error = Loader::train(data, 5, 0, threads, 0).unwrap().take(20).find_map(Result::err).unwrap();
+        let sentence = format!("row {row} is cursed");
+        assert!(matches!(&error, Error::WorkerFailed { message, .. } if message.contains(&sentence)), "{error}");
+        assert!(!error.is_usage());
+    }
+}
+
+#[test]
+fn dropping_a_loader_with_full_queues_returns_at_once() {
+    let data = dataset(5000);
+    for taken in [0, 1, 5] {
+        let mut loader = Loader::train(Arc::clone(&data), 5, 0, 4, 0).unwrap();
+        loader.by_ref().take(taken).for_each(drop);
+        std::thread::sleep(Duration::from_millis(20));
+        let start = Instant::now();
+        drop(loader);
+        assert!(start.elapsed() < Duration::from_secs(2));
+    }
+    assert_eq!(Arc::strong_count(&data), 1, "a thread outlived its loader");
+}

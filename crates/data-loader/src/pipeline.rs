@@ -1,0 +1,384 @@
+//! How does a record become an example? By the transforms that were fitted on the training part, always the same ones.
+//!
+//! A [`Pipeline`] is what the training part taught about the data. It travels with the model as JSON, so that a request to
+//! a server meets exactly what an example met in training.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{Array, ArrayData, Batch};
+use crate::collate::collate;
+use crate::error::{Error, quoted};
+use crate::example::{Example, Record, TargetValue, Value};
+use crate::formats::Records;
+use crate::formats::image_folder::size_of;
+use crate::random::Random;
+use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
+use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
+use crate::task::Task;
+use crate::transforms::impute::indicator_name;
+use crate::transforms::{FittedTransform, Training, Transforms};
+
+/// Fitted transforms with the schema they read and the signature they make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Pipeline {
+    schema: Schema,
+    transforms: Vec<FittedTransform>,
+    signature: Signature,
+    /// The place of each label, looked up once an example.
+    codes: HashMap<String, i64>,
+}
+
+/// A pipeline as it is written to a bundle.
+#[derive(Clone, Serialize, Deserialize)]
+struct Written {
+    schema: Schema,
+    transforms: Vec<FittedTransform>,
+    signature: Signature,
+}
+
+impl From<Written> for Pipeline {
+    fn from(written: Written) -> Self {
+        let Written { schema, transforms, signature } = written;
+        let codes = match &signature.output {
+            OutputSpec::Classes { labels } => labels.iter().cloned().zip(0..).collect(),
+            _ => HashMap::new(),
+        };
+        Self { schema, transforms, signature, codes }
+    }
+}
+
+impl From<Pipeline> for Written {
+    fn from(pipeline: Pipeline) -> Self {
+        Self { schema: pipeline.schema, transforms: pipeline.transforms, signature: pipeline.signature }
+    }
+}
+
+impl Pipeline {
+    /// Fits `transforms` on `rows`, the training part, and derives the signature. With `skip_bad`, examples that cannot be
+    /// used are left out of the fit.
+    pub fn fit(
+        schema: &Schema,
+        task: Task,
+        transforms: &Transforms,
+        records: &dyn Records,
+        rows: &[u32],
+        skip_bad: bool,
+    ) -> Result<Self, Error> {
+        schema.check()?;
+        let training = Training { schema, records, rows, before: &[], skip_bad };
+        let fitted = transforms.fit(&training)?;
+        let training = Training { before: &fitted, ..training };
+        let mut schema = schema.clone();
+        if let Some(name) = schema.names(FeatureKind::Image).first() {
+            schema.image = Some(first_image(name, &training)?);
+        }
+        let signature =
+            Signature { task, inputs: inputs(&schema, &fitted)?, output: output(&schema, task, &fitted, &training)? };
+        Ok(Written { schema, transforms: fitted, signature }.into())
+    }
+
+    /// The columns that are read.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// What goes into a network and what must come out.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// The fitted transforms, in the order in which they are applied.
+    pub fn transforms(&self) -> &[FittedTransform] {
+        &self.transforms
+    }
+
+    /// The names of the classes in the order of a network's scores, where it names classes.
+    pub fn labels(&self) -> Option<&[String]> {
+        match &self.signature.output {
+            OutputSpec::Classes { labels } => Some(labels),
+            _ => None,
+        }
+    }
+
+    /// Prepares one record without any randomness. A target that is absent becomes [`TargetValue::None`].
+    pub fn prepare(&self, record: Record) -> Result<Example, Error> {
+        self.prepare_with(record, None)
+    }
+
+    /// Prepares one record; `random` belongs to (seed, epoch, row) and drives random transforms in training.
+    pub fn prepare_with(&self, mut record: Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+        for transform in &self.transforms {
+            transform.apply(&mut record, random.as_deref_mut())?;
+        }
+        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, &mut record)?)));
+        let inputs = inputs.collect::<Result<_, Error>>()?;
+        let target = self.target(&record)?;
+        Ok(Example { id: record.id, inputs, target, weight: 1.0 })
+    }
+
+    /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
+    pub fn batch(&self, records: Vec<Record>) -> Result<Batch, Error> {
+        let examples = records.into_iter().map(|record| self.prepare(record)).collect::<Result<_, _>>()?;
+        collate(examples, &self.signature)
+    }
+
+    fn input(&self, spec: &InputSpec, record: &mut Record) -> Result<Array, Error> {
+        match &spec.kind {
+            InputKind::Numbers { names } => {
+                let numbers = names.iter().map(|name| number(record, name)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Array { shape: vec![numbers.len()], data: ArrayData::F32(numbers) })
+            }
+            InputKind::Categories { names, .. } => {
+                let code = |name: &String| match record.field(name) {
+                    Some(Value::Code(code)) => Ok(*code),
+                    other => Err(unusable(record, "category", name, other)),
+                };
+                let codes = names.iter().map(code).collect::<Result<Vec<_>, _>>()?;
+                Ok(Array { shape: vec![codes.len()], data: ArrayData::I64(codes) })
+            }
+            InputKind::Tokens { .. } => {
+                let name = self.only(FeatureKind::Text);
+                match record.field_mut(name) {
+                    Some(Value::Tokens(tokens)) if !tokens.is_empty() => {
+                        let tokens = std::mem::take(tokens);
+                        Ok(Array { shape: vec![tokens.len()], data: ArrayData::I64(tokens) })
+                    }
+                    _ => Err(unusable(record, "text", name, record.field(name))),
+                }
+            }
+            InputKind::Image { .. } => {
+                let name = self.only(FeatureKind::Image);
+                let Some(Value::Image(image)) = record.field_mut(name) else {
+                    return Err(unusable(record, "image", name, record.field(name)));
+                };
+                let shape = vec![image.channels, image.height, image.width];
+                if !spec.shape.iter().zip(&shape).all(|(wanted, size)| wanted.is_none_or(|wanted| wanted == *size)) {
+                    let wanted: Vec<usize> = spec.shape.iter().map(|size| size.unwrap_or(0)).collect();
+                    return Err(Error::Field {
+                        id: record.id.key.clone(),
+                        kind: "image",
+                        column: name.to_owned(),
+                        found: format!("{shape:?} (channels, height, width), and the model takes {wanted:?}"),
+                        hint: "Bring all images to one size; in a card, `size = [height, width]` in [format.image_folder] does it.".into(),
+                    });
+                }
+                Ok(Array { shape, data: ArrayData::U8(std::mem::take(&mut image.pixels)) })
+            }
+            InputKind::Series { .. } => Err(Error::Mismatch {
+                message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
+                hint: "Use the version of firebox that made the bundle.".into(),
+            }),
+        }
+    }
+
+    /// The name of the only feature of a kind that may occur once.
+    fn only(&self, kind: FeatureKind) -> &str {
+        self.schema.names(kind).first().copied().unwrap_or_default()
+    }
+
+    fn target(&self, record: &Record) -> Result<TargetValue, Error> {
+        let Some(spec) = &self.schema.target else { return Ok(TargetValue::None) };
+        match (&self.signature.output, record.field(&spec.name)) {
+            (_, None | Some(Value::Missing)) | (OutputSpec::Inputs, _) => Ok(TargetValue::None),
+            (OutputSpec::Classes { .. }, Some(Value::Text(class))) => Ok(TargetValue::Class(self.code(class, record)?)),
+            (OutputSpec::Values { .. }, Some(Value::Number(_))) => {
+                Ok(TargetValue::Values(vec![number(record, &spec.name)?]))
+            }
+            (_, other) => Err(unusable(record, "target", &spec.name, other)),
+        }
+    }
+
+    fn code(&self, class: &str, record: &Record) -> Result<i64, Error> {
+        self.codes.get(class).copied().ok_or_else(|| Error::UnknownClass {
+            id: record.id.key.clone(),
+            class: class.to_owned(),
+            known: self.labels().unwrap_or_default().to_vec(),
+        })
+    }
+
+    /// Replaces the transforms; tests put one with chance among them.
+    #[cfg(test)]
+    pub(crate) fn with_transforms(mut self, transforms: Vec<FittedTransform>) -> Self {
+        self.transforms = transforms;
+        self
+    }
+}
+
+/// A number as a network takes it.
+fn number(record: &Record, name: &str) -> Result<f32, Error> {
+    match record.field(name) {
+        Some(Value::Number(number)) if (*number as f32).is_finite() => Ok(*number as f32),
+        Some(Value::Number(number)) => {
+            Err(Error::NotFinite { id: record.id.key.clone(), column: name.to_owned(), value: number.to_string() })
+        }
+        other => Err(unusable(record, "number", name, other)),
+    }
+}
+
+fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Value>) -> Error {
+    if found.is_none() {
+        return Error::ColumnMissing {
+            place: format!("Example {}", record.id.key),
+            column: name.to_owned(),
+            found: record.fields.iter().map(|(name, _)| name.clone()).collect(),
+        };
+    }
+    let (found, hint) = match found {
+        Some(Value::Missing) if kind == "number" => ("missing", "Add [data.transforms.impute] to fill gaps in."),
+        Some(Value::Missing) => ("missing", "Every example needs one."),
+        Some(Value::Tokens(tokens)) if tokens.is_empty() => ("empty", "A text needs at least one character."),
+        Some(Value::Text(text)) => (&*quoted(text), "The value must be of the kind that the schema states."),
+        _ => ("of another kind", "The value must be of the kind that the schema states."),
+    };
+    Error::Field {
+        id: record.id.key.clone(),
+        kind,
+        column: name.to_owned(),
+        found: found.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
+/// The size of the first image that can be read; all others must have it too.
+fn first_image(name: &str, training: &Training<'_>) -> Result<ImageSize, Error> {
+    for &row in training.rows {
+        match training.record(row) {
+            Ok(record) => {
+                if let Some(Value::Image(image)) = record.field(name) {
+                    return Ok(size_of(image));
+                }
+            }
+            Err(error) if training.skip_bad && error.is_bad_example() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::NoExamples { place: "with an image in the training part".into(), hint: "Check the files of the card." })
+}
+
+/// The inputs that the features become, in a fixed order.
+fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
+    let names = |kind| schema.names(kind).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let lacks = |what: &str, transform: &str| Error::Mismatch {
+        message: format!("The data has {what}, and no transform turns them into numbers"),
+        hint: format!("Add [data.transforms.{transform}]."),
+    };
+    let mut inputs = Vec::new();
+
+    let mut numbers = names(FeatureKind::Number);
+    for transform in fitted {
+        if let FittedTransform::Impute(impute) = transform {
+            numbers.extend(impute.indicators.iter().map(|name| indicator_name(name)));
+        }
+    }
+    if !numbers.is_empty() {
+        let shape = vec![Some(numbers.len())];
+        inputs.push(InputSpec {
+            name: "numbers".into(),
+            dtype: Dtype::F32,
+            shape,
+            kind: InputKind::Numbers { names: numbers },
+        });
+    }
+
+    let categories = names(FeatureKind::Category);
+    if !categories.is_empty() {
+        let encode = fitted.iter().find_map(|transform| match transform {
+            FittedTransform::Encode(encode) => Some(encode),
+            _ => None,
+        });
+        let encode = encode.ok_or_else(|| lacks("categories", "encode"))?;
+        let sizes =
+            categories.iter().map(|name| encode.categories.get(name).map_or(1, |known| known.len() + 1)).collect();
+        let shape = vec![Some(categories.len())];
+        let kind = InputKind::Categories { names: categories, sizes };
+        inputs.push(InputSpec { name: "categories".into(), dtype: Dtype::I64, shape, kind });
+    }
+
+    if !names(FeatureKind::Text).is_empty() {
+        let tokenize = fitted.iter().find_map(|transform| match transform {
+            FittedTransform::Tokenize(tokenize) => Some(tokenize),
+            _ => None,
+        });
+        let tokenize = tokenize.ok_or_else(|| lacks("texts", "tokenize"))?;
+        let kind = InputKind::Tokens { vocabulary: tokenize.vocabulary(), max_length: tokenize.max_length };
+        inputs.push(InputSpec { name: "tokens".into(), dtype: Dtype::I64, shape: vec![None], kind });
+    }
+
+    if let Some(ImageSize { channels, height, width }) = schema.image {
+        let measured = fitted.iter().find_map(|transform| match transform {
+            FittedTransform::Normalize(normalize) => normalize.images.clone(),
+            _ => None,
+        });
+        let (mean, std) = measured.map_or((vec![0.0; channels], vec![1.0; channels]), |found| (found.mean, found.std));
+        let shape = vec![Some(channels), Some(height), Some(width)];
+        inputs.push(InputSpec { name: "image".into(), dtype: Dtype::U8, shape, kind: InputKind::Image { mean, std } });
+    }
+    Ok(inputs)
+}
+
+/// The output that follows from the task and the target.
+fn output(
+    schema: &Schema,
+    task: Task,
+    fitted: &[FittedTransform],
+    training: &Training<'_>,
+) -> Result<OutputSpec, Error> {
+    match (task, &schema.target) {
+        (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
+            let mut labels = BTreeSet::new();
+            for &row in training.rows {
+                match training.records.field(row as usize, &target.name) {
+                    Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
+                    Ok(_) => {}
+                    Err(error) if training.skip_bad && error.is_bad_example() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let mut labels: Vec<String> = labels.into_iter().collect();
+            // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
+            if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
+                labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
+            }
+            if let [class] = &labels[..] {
+                return Err(Error::OneClass { class: class.clone() });
+            }
+            Ok(OutputSpec::Classes { labels })
+        }
+        (Task::Regress, Some(target)) if target.kind == TargetKind::Number => {
+            let scale = fitted.iter().find_map(|transform| match transform {
+                FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
+                _ => None,
+            });
+            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre as f32, scale.spread as f32));
+            Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
+        }
+        (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
+        (Task::Classify | Task::Regress, target) => Err(Error::Mismatch {
+            message: format!(
+                "The task `{task}` needs a target of another kind: {}",
+                target.as_ref().map_or("the schema has none".into(), |target| format!(
+                    "`{}` is a {}",
+                    target.name,
+                    match target.kind {
+                        TargetKind::Class => "class",
+                        TargetKind::Number => "number",
+                    }
+                ))
+            ),
+            hint:
+                "Classes are for `classify` and numbers for `regress`; state the target in [schema.target] of the card."
+                    .into(),
+        }),
+        (task, _) => Err(Error::Mismatch {
+            message: format!("No format reads data for the task `{task}` yet"),
+            hint: "Use `classify`, `regress` or `reconstruct`.".into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+#[path = "pipeline_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+//! Does a pipeline prepare what its signature promises?
+
+use super::*;
+use crate::example::Image;
+use crate::transforms::tests::Memory;
+
+fn text(text: &str) -> Value {
+    Value::Text(text.into())
+}
+
+fn fit(schema: &str, task: Task, rows: &[&[Value]]) -> Result<(Pipeline, Memory), Error> {
+    let schema: Schema = toml::from_str(schema).unwrap();
+    let memory = Memory::new(&schema, rows);
+    let all: Vec<u32> = (0..rows.len() as u32).collect();
+    let pipeline = Pipeline::fit(&schema, task, &Transforms::default_for(&schema), &memory, &all, false)?;
+    let json = serde_json::to_string(&pipeline).unwrap();
+    assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), pipeline, "a pipeline does not survive JSON");
+    Ok((pipeline, memory))
+}
+
+const TABLE: &str =
+    "target = { name = \"y\", kind = \"class\" }\n[features]\nc = \"category\"\nx = \"number\"\nz = \"number\"";
+
+#[test]
+fn a_table_becomes_numbers_and_categories() {
+    let rows: &[&[Value]] = &[
+        &[text("red"), Value::Number(1.0), Value::Number(5.0), text("10")],
+        &[Value::Missing, Value::Missing, Value::Number(5.0), text("9")],
+        &[text("blue"), Value::Number(3.0), Value::Number(5.0), text("9")],
+    ];
+    let (pipeline, memory) = fit(TABLE, Task::Classify, rows).unwrap();
+    assert_eq!(pipeline.labels().unwrap(), ["9", "10"]);
+    let batch = pipeline.batch(memory.0).unwrap();
+    let numbers = batch.input("numbers").unwrap();
+    assert_eq!(numbers.array.shape, [3, 2]);
+    let ArrayData::F32(values) = &numbers.array.data else { panic!("no numbers") };
+    let root = 1.5_f32.sqrt();
+    assert!(values.iter().zip([-root, 0.0, 0.0, 0.0, root, 0.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{values:?}");
+    assert_eq!(batch.input("categories").unwrap().array.data, ArrayData::I64(vec![2, 0, 1]));
+    assert_eq!(batch.target, crate::batch::Target::Classes(vec![1, 0, 0]));
+    let InputKind::Categories { sizes, .. } = &pipeline.signature().input("categories").unwrap().kind else { panic!() };
+    assert_eq!(sizes, &[3]);
+}
+
+#[test]
+fn what_a_request_lacks_is_named() {
+    let rows: &[&[Value]] = &[
+        &[text("red"), Value::Number(1.0), Value::Number(5.0), text("a")],
+        &[text("red"), Value::Number(2.0), Value::Number(5.0), text("b")],
+    ];
+    let (pipeline, memory) = fit(TABLE, Task::Classify, rows).unwrap();
+    let mut record = memory.0[0].clone();
+    record.fields.pop();
+    assert_eq!(pipeline.prepare(record.clone()).unwrap().target, TargetValue::None);
+    record.fields.pop();
+    let error = pipeline.prepare(record).unwrap_err();
+    assert!(matches!(&error, Error::ColumnMissing { column, .. } if column == "z"), "{error}");
+
+    let mut record = memory.0[0].clone();
+    *record.field_mut("y").unwrap() = text("c");
+    let error = pipeline.prepare(record).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Example #0 has the class `c`, which was never seen in training; the known classes are `a`, `b`."
+    );
+
+    let mut record = memory.0[0].clone();
+    *record.field_mut("x").unwrap() = Value::Number(1e300);
+    assert!(matches!(pipeline.prepare(record), Err(Error::NotFinite { .. })));
+}
+
+#[test]
+fn texts_are_padded_to_the_longest() {
+    let schema = "target = { name = \"y\", kind = \"class\" }\n[features]\nt = \"text\"";
+    let rows: &[&[Value]] = &[&[text("ab"), text("x")], &[text("b"), text("y")]];
+    let (pipeline, memory) = fit(schema, Task::Classify, rows).unwrap();
+    let batch = pipeline.batch(memory.0.clone()).unwrap();
+    let tokens = batch.input("tokens").unwrap();
+    assert_eq!((&tokens.array.shape[..], &tokens.array.data), (&[2, 2][..], &ArrayData::I64(vec![2, 3, 3, 0])));
+    assert_eq!((tokens.mask.as_deref(), tokens.lengths.as_deref()), (Some(&[1, 1, 1, 0][..]), Some(&[2, 1][..])));
+    for empty in [Value::Missing, text("")] {
+        let mut record = memory.0[0].clone();
+        *record.field_mut("t").unwrap() = empty;
+        assert!(pipeline.prepare(record).unwrap_err().is_bad_example());
+    }
+}
+
+#[test]
+fn images_stay_bytes_and_keep_their_size() {
+    let image = |side: usize, byte| {
+        Value::Image(Image { channels: 1, height: side, width: side, pixels: vec![byte; side * side] })
+    };
+    let (pipeline, memory) =
+        fit("[features]\ni = \"image\"", Task::Reconstruct, &[&[image(2, 0)], &[image(2, 255)]]).unwrap();
+    let spec = pipeline.signature().input("image").unwrap();
+    assert_eq!(spec.kind, InputKind::Image { mean: vec![0.5], std: vec![0.5] });
+    assert_eq!(pipeline.schema().image, Some(ImageSize { channels: 1, height: 2, width: 2 }));
+    assert_eq!(pipeline.prepare(memory.0[1].clone()).unwrap().inputs[0].1.data, ArrayData::U8(vec![255; 4]));
+    let mut record = memory.0[0].clone();
+    *record.field_mut("i").unwrap() = image(3, 0);
+    assert!(pipeline.prepare(record).unwrap_err().to_string().contains("[1, 3, 3]"));
+}
+
+#[test]
+fn targets_that_are_numbers_travel_in_units_of_the_network() {
+    let schema = "target = { name = \"y\", kind = \"number\" }\n[features]\nx = \"number\"";
+    let rows: &[&[Value]] = &[&[Value::Number(0.0), Value::Number(10.0)], &[Value::Number(1.0), Value::Number(30.0)]];
+    let (pipeline, memory) = fit(schema, Task::Regress, rows).unwrap();
+    let OutputSpec::Values { names, mean, std } = &pipeline.signature().output else { panic!() };
+    assert_eq!((&names[..], &mean[..], &std[..]), (&["y".to_owned()][..], &[20.0][..], &[10.0][..]));
+    assert_eq!(pipeline.prepare(memory.0[1].clone()).unwrap().target, TargetValue::Values(vec![1.0]));
+}
+
+#[test]
+fn tasks_that_the_target_cannot_serve_are_refused() {
+    let row: &[&[Value]] = &[&[text("red"), Value::Number(1.0), Value::Number(5.0), text("a")]];
+    let error = fit(TABLE, Task::Classify, row).unwrap_err();
+    assert!(matches!(&error, Error::OneClass { class } if class == "a"), "{error}");
+    assert!(fit(TABLE, Task::Regress, row).unwrap_err().to_string().contains("`y` is a class"));
+    assert!(
+        fit("[features]\nx = \"category\"", Task::Classify, &[&[text("a")]])
+            .unwrap_err()
+            .to_string()
+            .contains("has none")
+    );
+    assert!(fit(TABLE, Task::Segment, row).is_err());
+    let schema: Schema = toml::from_str(TABLE).unwrap();
+    let memory = Memory::new(&schema, row);
+    let error = Pipeline::fit(&schema, Task::Classify, &Transforms(Vec::new()), &memory, &[0], false).unwrap_err();
+    assert_eq!(error.hint().as_deref(), Some("Add [data.transforms.encode]."));
+}

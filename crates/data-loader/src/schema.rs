@@ -1,0 +1,188 @@
+//! What do the columns of a data set mean?
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::OrderedMap;
+use crate::error::Error;
+use crate::task::Task;
+
+/// What a feature is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureKind {
+    /// One of a few words; a word that training never saw gets the unknown code.
+    Category,
+    /// Pixels.
+    Image,
+    /// A finite real number.
+    Number,
+    /// A sequence of characters.
+    Text,
+}
+
+impl FeatureKind {
+    /// The word used in cards.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Category => "category",
+            Self::Image => "image",
+            Self::Number => "number",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// What the target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// The name of one class.
+    Class,
+    /// A finite real number.
+    Number,
+}
+
+/// The column that a model learns to answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSpec {
+    /// The name of the column.
+    pub name: String,
+    /// What it holds.
+    pub kind: TargetKind,
+}
+
+/// The size to which images are brought when they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSize {
+    /// 1 for grey, 3 for red, green and blue.
+    pub channels: usize,
+    /// In pixels.
+    pub height: usize,
+    /// In pixels.
+    pub width: usize,
+}
+
+/// The columns of a data set. It lies in the card, and travels with the model so that new data is read in the same way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// The column whose value names an example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The column to be learnt; none where there is nothing to answer but the inputs themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetSpec>,
+    /// The features, in the order in which a network meets them.
+    pub features: OrderedMap<FeatureKind>,
+    /// Columns that are known and not used. A column that is neither used nor listed here is an error, so that a feature
+    /// which was added to a file is not left out in silence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// The texts that stand for a missing value in a CSV or JSONL file; a list given here takes the place of the default.
+    #[serde(default = "default_missing")]
+    pub missing: Vec<String>,
+    /// The size of every image, found by fitting; a card need not state it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSize>,
+}
+
+/// What usually stands for a missing value. `NaN` is not among them: it is as often the trace of a division by zero.
+fn default_missing() -> Vec<String> {
+    ["", "NA", "N/A", "null"].map(str::to_owned).to_vec()
+}
+
+impl Schema {
+    /// The names of the features of one kind, in order.
+    pub fn names(&self, kind: FeatureKind) -> Vec<&str> {
+        self.features.0.iter().filter(|(_, found)| *found == kind).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Whether `text` stands for a missing value.
+    pub fn is_missing(&self, text: &str) -> bool {
+        self.missing.iter().any(|marker| marker == text)
+    }
+
+    /// The task that follows from the target: classes are told apart, numbers estimated, and without a target the inputs
+    /// are given back.
+    pub fn default_task(&self) -> Task {
+        match self.target.as_ref().map(|target| target.kind) {
+            Some(TargetKind::Class) => Task::Classify,
+            Some(TargetKind::Number) => Task::Regress,
+            None => Task::Reconstruct,
+        }
+    }
+
+    /// Whether `name` is a feature, the target, the key or ignored.
+    pub fn knows(&self, name: &str) -> bool {
+        self.features.get(name).is_some()
+            || self.key.as_deref() == Some(name)
+            || self.target.as_ref().is_some_and(|target| target.name == name)
+            || self.ignore.iter().any(|ignored| ignored == name)
+    }
+
+    /// Checks what must hold of any schema.
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |key: &str, message: String, hint: &str| {
+            Err(Error::Setting { key: format!("schema.{key}"), message, hint: hint.into() })
+        };
+        if self.features.0.is_empty() {
+            return wrong("features", "is empty".into(), "List each feature with its kind: `height = \"number\"`.");
+        }
+        if let Some(target) = &self.target
+            && self.features.get(&target.name).is_some()
+        {
+            let message = format!("has `{}`, which is the target", target.name);
+            return wrong("features", message, "A feature that gives the answer away must not be learnt from.");
+        }
+        for (kind, most) in [(FeatureKind::Image, 1), (FeatureKind::Text, 1)] {
+            let names = self.names(kind);
+            if names.len() > most {
+                let message =
+                    format!("has {} features of kind {}, and at most one is supported", names.len(), kind.name());
+                return wrong("features", message, "Keep one and list the others in `ignore`.");
+            }
+        }
+        if let Some(ImageSize { channels, height, width }) = self.image
+            && (!matches!(channels, 1 | 3) || height == 0 || width == 0)
+        {
+            let message = format!("is {channels} x {height} x {width}");
+            return wrong("image", message, "Images have 1 or 3 channels and at least one pixel.");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(text: &str) -> Schema {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_order_of_features_is_kept() {
+        let schema = schema("[features]\nz = \"number\"\na = \"category\"\nm = \"number\"\n");
+        assert_eq!(schema.names(FeatureKind::Number), ["z", "m"]);
+        assert_eq!(schema.default_task(), Task::Reconstruct);
+        assert!(schema.is_missing("NA") && !schema.is_missing("NaN"));
+        let again: Schema = serde_json::from_str(&serde_json::to_string(&schema).unwrap()).unwrap();
+        assert_eq!(again, schema);
+    }
+
+    #[test]
+    fn schemas_that_cannot_be_meant_are_refused() {
+        for (text, word) in [
+            ("[features]\n", "empty"),
+            ("target = { name = \"y\", kind = \"class\" }\n[features]\ny = \"number\"", "target"),
+            ("[features]\na = \"text\"\nb = \"text\"", "at most one"),
+            ("image = { channels = 2, height = 1, width = 1 }\n[features]\na = \"image\"", "2 x 1 x 1"),
+        ] {
+            let error = schema(text).check().unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+            assert!(error.hint().is_some());
+        }
+    }
+}

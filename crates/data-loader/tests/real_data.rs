@@ -1,0 +1,180 @@
+//! Do the data sets of this repository open, split, and make the batches that their cards promise?
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use data_loader::{
+    ArrayData, Batch, DataConfig, Dataset, InputKind, Loader, OutputSpec, Part, Pipeline, Target, Task, Value, formats,
+};
+
+fn datasets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets")
+}
+
+fn open(name: &str) -> Dataset {
+    Dataset::open(&DataConfig::new(name), &datasets(), None, 0).unwrap()
+}
+
+fn sizes(dataset: &Dataset) -> [usize; 3] {
+    Part::ALL.map(|part| dataset.part(part).len())
+}
+
+#[test]
+fn mnist() {
+    let data = Arc::new(open("mnist"));
+    assert_eq!(sizes(&data), [55_000, 5_000, 10_000]);
+    let OutputSpec::Classes { labels } = &data.signature().output else { panic!("no classes") };
+    assert_eq!(labels.join(""), "0123456789");
+    // The counts that the data set has been known by since 1998.
+    assert_eq!(data.class_counts(Part::Test).unwrap(), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+    let InputKind::Image { mean, std } = &data.signature().input("image").unwrap().kind else { panic!("no image") };
+    // 0.1307 and 0.3081 are quoted everywhere for all 60,000 training images; 5,000 of them are in validation here.
+    assert!((mean[0] - 0.1307).abs() < 1e-3 && (std[0] - 0.3081).abs() < 1e-3, "{mean:?} {std:?}");
+
+    let batch = Loader::train(Arc::clone(&data), 128, 0, 2, 0).unwrap().next().unwrap().unwrap();
+    let image = &batch.input("image").unwrap().array;
+    assert_eq!(image.shape, [128, 1, 28, 28]);
+    assert!(matches!(&image.data, ArrayData::U8(pixels) if pixels.len() == 128 * 784));
+    assert!(batch.ids[0].key.starts_with("train-images-idx3-ubyte.gz#"));
+    // The first test image is a seven.
+    assert_eq!(data.record(data.part(Part::Test)[0]).unwrap().field("digit"), Some(&Value::Text("7".into())));
+    assert_eq!(data.lineage().files.len(), 4);
+    assert_eq!(data.lineage().files[0].bytes, 9_719_438);
+}
+
+#[test]
+fn penguins() {
+    let data = open("penguins");
+    assert_eq!(sizes(&data), [240, 52, 52]);
+    let totals: Vec<usize> =
+        (0..3).map(|class| Part::ALL.map(|part| data.class_counts(part).unwrap()[class]).iter().sum()).collect();
+    assert_eq!(
+        (data.pipeline().labels().unwrap().join(" ").as_str(), &totals[..]),
+        ("Adelie Chinstrap Gentoo", &[152, 68, 124][..])
+    );
+    let InputKind::Categories { sizes, names } = &data.signature().input("categories").unwrap().kind else { panic!() };
+    assert_eq!((names.join(" ").as_str(), &sizes[..]), ("island sex", &[4, 3][..]));
+    // Every row can be prepared, those with gaps too, and the numbers of the training part have mean 0 and deviation 1.
+    let records: Vec<_> = data.part(Part::Train).iter().map(|&row| data.record(row).unwrap()).collect();
+    assert!(records.iter().any(|record| record.fields.iter().any(|(_, value)| *value == Value::Missing)));
+    let ArrayData::F32(numbers) = data.pipeline().batch(records).unwrap().input("numbers").unwrap().array.data.clone()
+    else {
+        panic!("no numbers")
+    };
+    for column in 0..5 {
+        let values: Vec<f64> = numbers.iter().skip(column).step_by(5).map(|&v| f64::from(v)).collect();
+        let mean = values.iter().sum::<f64>() / 240.0;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 240.0;
+        assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-4, "{column}: {mean} {variance}");
+    }
+    for part in [Part::Validation, Part::Test] {
+        data.part(part).iter().for_each(|&row| drop(data.example(row, None).unwrap()));
+    }
+}
+
+#[test]
+fn names() {
+    let data = Arc::new(open("names"));
+    let [train, validation, test] = sizes(&data);
+    assert_eq!(train + validation + test, 8_849);
+    assert!(validation.abs_diff(885) < 150 && test.abs_diff(885) < 150, "{validation} {test}");
+    let key = |&row: &u32| data.record(row).unwrap().id.key;
+    let learnt: std::collections::HashSet<String> = data.part(Part::Train).iter().map(key).collect();
+    assert!(data.part(Part::Test).iter().map(key).all(|name| !learnt.contains(&name)), "a name is learnt and judged");
+    let batch = Loader::train(Arc::clone(&data), 32, 0, 2, 0).unwrap().next().unwrap().unwrap();
+    let tokens = batch.input("tokens").unwrap();
+    let longest = *tokens.lengths.as_ref().unwrap().iter().max().unwrap();
+    assert_eq!(tokens.array.shape, [32, longest]);
+    assert_eq!(
+        tokens.mask.as_ref().unwrap().iter().map(|&m| usize::from(m)).sum::<usize>(),
+        tokens.lengths.as_ref().unwrap().iter().sum::<usize>()
+    );
+    assert!(matches!(&batch.target, Target::Classes(classes) if classes.len() == 32));
+}
+
+#[test]
+fn a_fitted_pipeline_gives_the_same_batches_and_is_never_fitted_again() {
+    let config = DataConfig::new("penguins");
+    let data = Arc::new(Dataset::open(&config, &datasets(), Some(Task::Classify), 0).unwrap());
+    let json = serde_json::to_string(data.pipeline()).unwrap();
+    let pipeline: Pipeline = serde_json::from_str(&json).unwrap();
+    // Fitting on ten examples would give other numbers; the fitted ones stay.
+    let few = DataConfig { limit: Some(10), ..config.clone() };
+    assert_eq!(Dataset::open_with(&few, &datasets(), pipeline.clone(), 0).unwrap().pipeline(), &pipeline);
+    let again = Arc::new(Dataset::open_with(&config, &datasets(), pipeline, 0).unwrap());
+    let take = |data: &Arc<Dataset>| {
+        Loader::train(Arc::clone(data), 16, 4, 2, 3).unwrap().take(30).map(Result::unwrap).collect::<Vec<Batch>>()
+    };
+    assert_eq!(take(&data), take(&again));
+    assert_eq!(data.lineage(), again.lineage());
+    let other = open("mnist");
+    assert!(Dataset::open_with(&config, &datasets(), other.pipeline().clone(), 0).is_err());
+}
+
+#[test]
+fn a_limit_keeps_the_examples_of_a_smaller_one() {
+    let limited = |limit| {
+        let data = Dataset::open(&DataConfig { limit: Some(limit), ..DataConfig::new("mnist") }, &datasets(), None, 0)
+            .unwrap();
+        data.parts().clone()
+    };
+    let (few, more) = (limited(200), limited(400));
+    assert_eq!((few.train.len(), few.validation.len(), few.test.len()), (200, 200, 200));
+    assert!(few.train.iter().all(|row| more.train.contains(row)));
+    assert!(Dataset::open(&DataConfig { limit: Some(0), ..DataConfig::new("mnist") }, &datasets(), None, 0).is_err());
+}
+
+#[test]
+fn the_config_of_a_run_can_be_written_and_read_again() {
+    let data = open("penguins");
+    let text = toml::to_string(data.config()).unwrap();
+    assert_eq!(&toml::from_str::<DataConfig>(&text).unwrap(), data.config(), "{text}");
+    assert!(text.contains("[split.stratified]") && text.contains("[transforms.impute]"), "{text}");
+    let schema = serde_json::to_string(&schemars::schema_for!(DataConfig)).unwrap();
+    for key in ["card", "stratified", "impute", "prefetch", "bad_examples"] {
+        assert!(schema.contains(key), "{key} is not in the JSON Schema");
+    }
+}
+
+#[test]
+fn new_data_is_read_as_the_training_data_was() {
+    let data = open("penguins");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.csv");
+    let header = "sex,island,year,body_mass_g,flipper_length_mm,bill_depth_mm,bill_length_mm,other";
+    std::fs::write(&path, format!("{header}\nmale,Atlantis,2007,NA,181,18.7,39.1,x\n")).unwrap();
+    let records = formats::open_for_prediction(&path, data.pipeline().schema()).unwrap();
+    let batch = data.pipeline().batch(vec![records.read(0).unwrap()]).unwrap();
+    assert_eq!(batch.target, Target::None);
+    assert_eq!(batch.input("categories").unwrap().array.data, ArrayData::I64(vec![0, 2]));
+    std::fs::write(&path, format!("{}\n", header.replace("year,", ""))).unwrap();
+    let error = formats::open_for_prediction(&path, data.pipeline().schema()).err().unwrap();
+    assert!(error.to_string().contains("no column `year`") && error.is_usage(), "{error}");
+
+    let mnist = open("mnist");
+    let test = datasets().join("mnist/t10k-images-idx3-ubyte.gz");
+    let records = formats::open_for_prediction(&test, mnist.pipeline().schema()).unwrap();
+    assert_eq!(records.len(), 10_000);
+    let example = mnist.pipeline().prepare(records.read(0).unwrap()).unwrap();
+    assert_eq!(example.inputs, mnist.example(mnist.part(Part::Test)[0], None).unwrap().inputs);
+}
+
+/// `cargo test --release -p data-loader --test real_data -- --ignored --nocapture speed`
+#[test]
+#[ignore = "measures; run it alone, in release"]
+#[allow(clippy::print_stderr)]
+fn speed() {
+    let start = std::time::Instant::now();
+    let data = Arc::new(open("mnist"));
+    eprintln!("open MNIST: {:.3} s", start.elapsed().as_secs_f64());
+    for threads in [1, 2] {
+        let mut loader = Loader::train(Arc::clone(&data), 128, 0, threads, 0).unwrap();
+        let start = std::time::Instant::now();
+        let examples: usize = loader.by_ref().take(3000).map(|batch| batch.unwrap().len()).sum();
+        let rate = examples as f64 / start.elapsed().as_secs_f64();
+        eprintln!("{threads} threads: {rate:.0} examples a second");
+        assert!(rate > 20_000.0, "the loader is too slow");
+    }
+}

@@ -1,0 +1,89 @@
+//! Which networks are there?
+//!
+//! One file each, listed once below. A table header in a config is the address of a file: `[model.lenet]` is `lenet.rs`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::network::NetworkConfig;
+
+pub mod cnn;
+pub mod gpt;
+pub mod gru;
+pub mod lenet;
+pub mod mlp;
+pub mod resnet;
+
+/// An architecture with its settings, as it stands under `[model.<name>]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// Runs of convolutions and poolings.
+    Cnn(cnn::CnnConfig),
+    /// A transformer that continues a sequence of tokens.
+    Gpt(gpt::GptConfig),
+    /// Characters or tokens, read in both directions by a gated recurrent layer.
+    Gru(gru::GruConfig),
+    /// LeNet-5, the small convolutional network.
+    Lenet(lenet::LenetConfig),
+    /// A multi-layer perceptron.
+    Mlp(mlp::MlpConfig),
+    /// The residual network for small images.
+    Resnet(resnet::ResnetConfig),
+}
+
+/// What `firebox list` says of an architecture.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The name under `[model.<name>]`.
+    pub name: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// The architecture with default settings.
+    pub default: fn() -> Architecture,
+}
+
+/// Every architecture, alphabetically.
+pub const ARCHITECTURES: &[Entry] = &[
+    Entry { name: "cnn", summary: cnn::SUMMARY, default: || Architecture::Cnn(Default::default()) },
+    Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(Default::default()) },
+    Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(Default::default()) },
+    Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(Default::default()) },
+    Entry { name: "mlp", summary: mlp::SUMMARY, default: || Architecture::Mlp(Default::default()) },
+    Entry { name: "resnet", summary: resnet::SUMMARY, default: || Architecture::Resnet(Default::default()) },
+];
+
+/// Something to be done with a network whose type is not known before the config is read.
+pub trait WithNetwork {
+    /// What comes out of it.
+    type Out;
+    /// Does it, for one architecture.
+    fn run<C: NetworkConfig>(self, config: &C) -> Self::Out;
+}
+
+impl Architecture {
+    /// Does `job` with the type of this architecture's network. This match is the only place where names become types;
+    /// an enum of modules instead would put the variant's name into every parameter path.
+    pub fn with<J: WithNetwork>(&self, job: J) -> J::Out {
+        match self {
+            Self::Cnn(config) => job.run(config),
+            Self::Gpt(config) => job.run(config),
+            Self::Gru(config) => job.run(config),
+            Self::Lenet(config) => job.run(config),
+            Self::Mlp(config) => job.run(config),
+            Self::Resnet(config) => job.run(config),
+        }
+    }
+
+    /// The name under `[model.<name>]`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cnn(_) => "cnn",
+            Self::Gpt(_) => "gpt",
+            Self::Gru(_) => "gru",
+            Self::Lenet(_) => "lenet",
+            Self::Mlp(_) => "mlp",
+            Self::Resnet(_) => "resnet",
+        }
+    }
+}

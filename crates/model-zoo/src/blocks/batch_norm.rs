@@ -1,0 +1,58 @@
+//! Normalisation over the batch.
+//!
+//! Ioffe and Szegedy, "Batch Normalization", 2015. As in PyTorch the running variance is the unbiased one.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::{Buffer, Init};
+use crate::ops;
+
+const EPSILON: f64 = 1e-5;
+/// How much of the running statistics each batch replaces.
+const MOMENTUM: f64 = 0.1;
+
+/// Brings each channel to mean 0 and variance 1, then scales and shifts it.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// `[channels]`.
+    pub weight: Param<Tensor<1>>,
+    /// `[channels]`.
+    pub bias: Param<Tensor<1>>,
+    /// `[channels]`.
+    pub running_mean: Buffer<1>,
+    /// `[channels]`.
+    pub running_var: Buffer<1>,
+}
+
+impl BatchNorm {
+    /// Scale 1, shift 0, running mean 0 and variance 1.
+    pub fn new(channels: usize, init: &mut Init) -> Self {
+        Self {
+            weight: init.constant([channels], 1.0),
+            bias: init.constant([channels], 0.0),
+            running_mean: Buffer::new(Tensor::zeros([channels], init.device())),
+            running_var: Buffer::new(Tensor::ones([channels], init.device())),
+        }
+    }
+
+    /// Normalises with the statistics of the batch while training (on an autodiff device) and updates the running ones;
+    /// uses the running ones otherwise.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, channels, ...]`
+    /// - result: as `x`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        if !x.device().is_autodiff() {
+            return ops::batch_norm(x, weight, bias, self.running_mean.get(), self.running_var.get(), EPSILON);
+        }
+        let dims = x.dims();
+        let count: usize = dims.iter().product::<usize>() / dims[1];
+        let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, EPSILON);
+        let unbiased = variance.detach() * (count as f64 / (count.max(2) - 1) as f64);
+        self.running_mean.set(self.running_mean.get() * (1.0 - MOMENTUM) + mean.detach() * MOMENTUM);
+        self.running_var.set(self.running_var.get() * (1.0 - MOMENTUM) + unbiased * MOMENTUM);
+        y
+    }
+}

@@ -1,0 +1,66 @@
+//! Which weights does a network begin with?
+//!
+//! They are drawn on the host from one seed, in the order in which the network is built: the same seed gives the same
+//! network on every device.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use data_loader::random::Random;
+
+/// Draws fresh weights and lays them on a device.
+#[derive(Debug)]
+pub struct Init {
+    random: Random,
+    device: Device,
+}
+
+impl Init {
+    /// Weights for `device`, all derived from `seed`.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { random: Random::derive(&[seed]), device: device.clone() }
+    }
+
+    /// The device on which the weights are laid.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Uniform between `-bound` and `bound`.
+    pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
+        let values = (0..shape.iter().product::<usize>())
+            .map(|_| ((self.random.unit() * 2.0 - 1.0) * bound) as f32)
+            .collect();
+        self.param(shape, values)
+    }
+
+    /// Normal with mean 0 (Box and Muller, 1958).
+    pub fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
+        let values = (0..shape.iter().product::<usize>())
+            .map(|_| {
+                let radius = (-2.0 * (1.0 - self.random.unit()).ln()).sqrt();
+                (radius * (std::f64::consts::TAU * self.random.unit()).cos() * std) as f32
+            })
+            .collect();
+        self.param(shape, values)
+    }
+
+    /// PyTorch's default for linear and convolution layers: uniform with bound `1 / sqrt(fan_in)`
+    /// (He et al. 2015 with `a = sqrt(5)`).
+    pub fn fan_in<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
+        self.uniform(shape, 1.0 / (fan_in.max(1) as f64).sqrt())
+    }
+
+    /// Normal with variance `2 / fan_out` (He et al. 2015), the usual choice before ReLU in convolutional networks.
+    pub fn kaiming_fan_out<const D: usize>(&mut self, shape: [usize; D], fan_out: usize) -> Param<Tensor<D>> {
+        self.normal(shape, (2.0 / fan_out.max(1) as f64).sqrt())
+    }
+
+    /// Every value the same.
+    pub fn constant<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        self.param(shape, vec![value; shape.iter().product()])
+    }
+
+    fn param<const D: usize>(&self, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {
+        Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), &self.device))
+    }
+}

@@ -1,0 +1,35 @@
+//! A linear map with bias.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::Init;
+use crate::ops;
+
+/// `x W^T + b`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[outputs, inputs]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[outputs]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// With bias and PyTorch's default weights.
+    pub fn new(inputs: usize, outputs: usize, init: &mut Init) -> Self {
+        Self {
+            weight: init.fan_in([outputs, inputs], inputs),
+            bias: Some(init.fan_in([outputs], inputs)),
+        }
+    }
+
+    /// Applies the map to the last axis.
+    ///
+    /// # Shapes
+    /// - `x`: `[..., inputs]`
+    /// - result: `[..., outputs]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}

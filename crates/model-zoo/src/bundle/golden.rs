@@ -1,0 +1,140 @@
+//! Which inputs prove that a bundle still answers as it did?
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use data_loader::{ExampleId, Image, Record, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Output};
+
+/// By how much an answer may differ, relative to the largest score of the sample: other devices add in another order.
+const TOLERANCE: f32 = 1e-4;
+
+/// Samples with the answers that the trained network gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Golden {
+    /// The largest allowed difference, relative to the largest absolute score of the sample (at least 1).
+    pub tolerance: f32,
+    /// The samples.
+    pub samples: Vec<Sample>,
+}
+
+/// One input as it was read, before any transform, and the answer to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Which example it was.
+    pub id: ExampleId,
+    /// Its fields by name.
+    pub fields: Vec<(String, RawField)>,
+    /// The scores, or numbers in the network's units.
+    pub output: Vec<f32>,
+}
+
+/// A field of a record, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawField {
+    /// There is no value.
+    Missing,
+    /// A number.
+    Number(f64),
+    /// A category, a class or a text.
+    Text(String),
+    /// Pixels.
+    Image {
+        /// 1 or 3.
+        channels: usize,
+        /// In pixels.
+        height: usize,
+        /// In pixels.
+        width: usize,
+        /// `[channels, height, width]` in base 64.
+        pixels: String,
+    },
+}
+
+impl Golden {
+    /// Samples with the answers to them.
+    pub(super) fn new(mut samples: Vec<Sample>, answers: Vec<Vec<f32>>) -> Self {
+        for (sample, answer) in samples.iter_mut().zip(answers) {
+            sample.output = answer;
+        }
+        Self { tolerance: TOLERANCE, samples }
+    }
+
+    /// Whether `found` is the answer to `sample`.
+    pub(super) fn check(&self, sample: &Sample, found: &[f32]) -> Result<(), String> {
+        let scale = sample.output.iter().fold(1.0_f32, |scale, value| scale.max(value.abs()));
+        let same = sample.output.len() == found.len()
+            && sample.output.iter().zip(found).all(|(a, b)| (a - b).abs() <= self.tolerance * scale);
+        match same {
+            true => Ok(()),
+            false => Err(format!(
+                "the golden sample `{}` was answered {:?} when the bundle was made and is answered {found:?} here",
+                sample.id, sample.output
+            )),
+        }
+    }
+}
+
+impl Sample {
+    /// A record whose answer is not known yet. The target is kept too: it does no harm and helps a reader.
+    pub(super) fn new(record: &Record) -> Self {
+        let fields = record
+            .fields
+            .iter()
+            .map(|(name, value)| {
+                let raw = match value {
+                    Value::Number(number) => RawField::Number(*number),
+                    Value::Text(text) => RawField::Text(text.clone()),
+                    Value::Image(image) => RawField::Image {
+                        channels: image.channels,
+                        height: image.height,
+                        width: image.width,
+                        pixels: STANDARD.encode(&image.pixels),
+                    },
+                    Value::Missing | Value::Code(_) | Value::Tokens(_) => RawField::Missing,
+                };
+                (name.clone(), raw)
+            })
+            .collect();
+        Self { id: record.id.clone(), fields, output: Vec::new() }
+    }
+
+    /// The record to be answered.
+    ///
+    /// # Errors
+    /// A sentence, if the pixels are not what they should be.
+    pub fn record(&self) -> Result<Record, String> {
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, raw)| {
+                let value = match raw {
+                    RawField::Missing => Value::Missing,
+                    RawField::Number(number) => Value::Number(*number),
+                    RawField::Text(text) => Value::Text(text.clone()),
+                    RawField::Image { channels, height, width, pixels } => {
+                        let pixels = STANDARD.decode(pixels).map_err(|error| format!("the pixels of `{}`: {error}", self.id))?;
+                        if channels.checked_mul(*height).and_then(|n| n.checked_mul(*width)) != Some(pixels.len()) {
+                            return Err(format!("the image `{}` has {} pixels instead of {channels} x {height} x {width}", self.id, pixels.len()));
+                        }
+                        Value::Image(Image { channels: *channels, height: *height, width: *width, pixels })
+                    }
+                };
+                Ok((name.clone(), value))
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Record { id: self.id.clone(), fields })
+    }
+}
+
+/// The answers on the host, one a sample.
+pub(super) fn answers(output: Output, samples: usize) -> Result<Vec<Vec<f32>>, Error> {
+    let all = output.rows().try_into_vec_as::<f32>().map_err(|error| Error::DeviceFailed {
+        doing: "answering golden samples",
+        reason: error.to_string(),
+    })?;
+    let each = all.len() / samples.max(1);
+    Ok(all.chunks(each.max(1)).map(<[f32]>::to_vec).collect())
+}

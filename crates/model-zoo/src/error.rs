@@ -1,0 +1,123 @@
+//! What can go wrong with a network, a device, or a file of weights?
+
+use std::path::PathBuf;
+
+/// An error of the model zoo. Each is a sentence that names the culprit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The architecture cannot work with this data.
+    #[error("the architecture `{architecture}` cannot be built: {reason}")]
+    Unfit {
+        /// The name of the architecture.
+        architecture: &'static str,
+        /// Why, in terms of sizes.
+        reason: String,
+    },
+    /// A network asked for an input that the data does not have.
+    #[error("the network needs the input `{wanted}`, but the data has: {found}")]
+    MissingInput {
+        /// The input asked for.
+        wanted: &'static str,
+        /// The inputs there are.
+        found: String,
+    },
+    /// The device's name is not known.
+    #[error("`{0}` is not a device")]
+    UnknownDevice(String),
+    /// The device is known but was left out of this build.
+    #[error("the device `{device}` is not built into this program")]
+    DeviceNotBuilt {
+        /// The device asked for.
+        device: String,
+        /// The cargo feature that would bring it.
+        feature: &'static str,
+    },
+    /// The device is built in but not there.
+    #[error("the device `{device}` was not found: {reason}")]
+    DeviceMissing {
+        /// The device asked for.
+        device: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The device failed while computing.
+    #[error("the device failed while {doing}: {reason}")]
+    DeviceFailed {
+        /// What it was doing.
+        doing: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// `read`, `write`, `create` ...
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{} is damaged or not of this kind: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file was written by a newer Firebox.
+    #[error("{} has format version {found}; this program reads versions up to {known}", path.display())]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// Weights do not belong to the network.
+    #[error("{} does not fit the network: {reason}", path.display())]
+    WrongWeights {
+        /// The file.
+        path: PathBuf,
+        /// The missing, unused and misshapen names.
+        reason: String,
+    },
+    /// The data stage failed.
+    #[error(transparent)]
+    Data(#[from] data_loader::Error),
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownDevice(_) => {
+                "devices are: auto, cpu, wgpu, wgpu:N, vulkan, vulkan:N, ndarray; `firebox devices` shows which exist here".into()
+            }
+            Self::DeviceNotBuilt { feature, .. } => format!("build with `cargo build --release --features {feature}`"),
+            Self::DeviceMissing { .. } => {
+                "`firebox devices` lists what was found; `--device cpu` always works".into()
+            }
+            Self::DeviceFailed { .. } => {
+                "a device that failed once stays unusable until the program restarts; `firebox resume RUN` goes on from the last checkpoint".into()
+            }
+            Self::NewerVersion { .. } => "update Firebox, or write the file again with this version".into(),
+            Self::WrongWeights { .. } => "the architecture and its settings must be those the weights were trained with".into(),
+            Self::Damaged { .. } => "restore the file, or choose an earlier checkpoint with RUN@step-N".into(),
+            Self::Data(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+
+    /// Whether the user's words or files are the cause, rather than the machine.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::DeviceFailed { .. } | Self::Io { .. } => false,
+            Self::Data(error) => error.is_usage(),
+            _ => true,
+        }
+    }
+}

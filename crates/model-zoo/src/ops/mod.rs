@@ -1,0 +1,173 @@
+//! How is each differentiable operation computed?
+//!
+//! Networks reach these through [`blocks`](crate::blocks) and never know which device they run on. Today every operation is
+//! burn's own composition; a kernel written by hand replaces one here without a network noticing.
+
+use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::{Bool, Distribution, Int, Tensor, activation, module};
+
+/// `x W^T + b`, the layout of weights being PyTorch's.
+///
+/// # Shapes
+/// - `x`: `[..., inputs]`
+/// - `weight`: `[outputs, inputs]`
+/// - `bias`: `[outputs]`
+/// - result: `[..., outputs]`
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    module::linear(x, weight.transpose(), bias)
+}
+
+/// Cross-correlation of an image with a bank of filters.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - `weight`: `[filters, channels / groups, kernel_height, kernel_width]`
+/// - `bias`: `[filters]`
+/// - result: `[batch, filters, (height + 2 padding - kernel_height) / stride + 1, ...]`
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+    groups: usize,
+) -> Tensor<4> {
+    module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups))
+}
+
+/// The largest value of each window, the stride being the window.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - result: `[batch, channels, height / window, width / window]`, rounded down
+pub fn max_pool2d(x: Tensor<4>, window: [usize; 2]) -> Tensor<4> {
+    module::max_pool2d(x, MaxPoolOptions::new(window))
+}
+
+/// The mean of each window, the stride being the window.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - result: `[batch, channels, height / window, width / window]`, rounded down
+pub fn avg_pool2d(x: Tensor<4>, window: [usize; 2]) -> Tensor<4> {
+    module::avg_pool2d(x, AvgPoolOptions::new(window))
+}
+
+/// The mean of each channel over the image.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - result: `[batch, channels]`
+pub fn global_avg_pool2d(x: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, height, width] = x.dims();
+    x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+}
+
+/// Batch normalisation with the statistics of this batch, which are returned: output, mean, biased variance.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, ...]`
+/// - `weight`, `bias`, mean, variance: `[channels]`
+pub fn batch_norm_train<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
+    let result = module::batch_norm_train(x, weight, bias, epsilon);
+    (result.output, result.mean, result.variance)
+}
+
+/// Batch normalisation with statistics gathered earlier.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, ...]`
+/// - `weight`, `bias`, `mean`, `variance`: `[channels]`
+pub fn batch_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
+    module::batch_norm(x, weight, bias, mean, variance, epsilon)
+}
+
+/// Normalises the last axis to mean 0 and variance 1, then scales and shifts.
+///
+/// # Shapes
+/// - `x`: `[..., features]`
+/// - `weight`, `bias`: `[features]`
+pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    module::layer_norm(x, weight, Some(bias), epsilon)
+}
+
+/// The row of `weight` that each index names.
+///
+/// # Shapes
+/// - `weight`: `[vocabulary, features]`
+/// - `indices`: `[batch, length]`
+/// - result: `[batch, length, features]`
+pub fn embedding(weight: Tensor<2>, indices: Tensor<2, Int>) -> Tensor<3> {
+    module::embedding(weight, indices)
+}
+
+/// Scaled dot-product attention, `softmax(q k^T / sqrt(features)) v`.
+///
+/// # Shapes
+/// - `query`, `key`, `value`: `[batch, heads, length, features]`
+/// - `mask`: `[batch, heads, length, length]`, true where attention is forbidden
+/// - result: `[batch, heads, length, features]`
+pub fn attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    mask: Option<Tensor<4, Bool>>,
+    causal: bool,
+) -> Tensor<4> {
+    let options = AttentionModuleOptions { scale: None, softcap: None, is_causal: causal };
+    module::attention(query, key, value, mask, None, options)
+}
+
+/// Sets each value to 0 with the given probability and scales the others up, so that the mean stays (inverted dropout).
+pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64) -> Tensor<D> {
+    let keep = 1.0 - probability;
+    let noise = x.random_like(Distribution::Bernoulli(keep));
+    x * noise * (1.0 / keep)
+}
+
+/// `max(x, 0)`.
+pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::relu(x)
+}
+
+/// `x Phi(x)`, exact, by the error function.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::gelu(x)
+}
+
+/// `x sigmoid(x)`.
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::silu(x)
+}
+
+/// `1 / (1 + exp(-x))`.
+pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::sigmoid(x)
+}
+
+/// The hyperbolic tangent.
+pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::tanh(x)
+}
+
+/// The probabilities that belong to the scores of an axis.
+pub fn softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
+    activation::softmax(x, axis)
+}
+
+/// The logarithms of [`softmax`], computed without losing small ones.
+pub fn log_softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
+    activation::log_softmax(x, axis)
+}

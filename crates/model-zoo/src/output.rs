@@ -1,0 +1,50 @@
+//! What does a network answer? (DOOR 2)
+
+use burn::tensor::Tensor;
+use data_loader::task::Task;
+
+/// The answer of a network, one variant a task.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// `classify`: one score for each class before softmax, `[batch, classes]`.
+    Classes(Tensor<2>),
+    /// `regress`: numbers in the network's units, `[batch, values]`.
+    Values(Tensor<2>),
+    /// `segment`: one score for each class at each pixel, `[batch, classes, height, width]`.
+    Mask(Tensor<4>),
+    /// `generate`: one score for each token at each place, `[batch, length, vocabulary]`.
+    Tokens(Tensor<3>),
+    /// `forecast`: the coming values, `[batch, horizon, quantiles]`.
+    Horizon(Tensor<3>),
+    /// `reconstruct`: the inputs given back, `[batch, features]`.
+    Reconstruction(Tensor<2>),
+}
+
+impl Output {
+    /// The task to which this answer belongs.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Classes(_) => Task::Classify,
+            Self::Values(_) => Task::Regress,
+            Self::Mask(_) => Task::Segment,
+            Self::Tokens(_) => Task::Generate,
+            Self::Horizon(_) => Task::Forecast,
+            Self::Reconstruction(_) => Task::Reconstruct,
+        }
+    }
+
+    /// The scores as rows of one score vector each, `[rows, scores]`: an example, a pixel or a token a row.
+    pub fn rows(self) -> Tensor<2> {
+        match self {
+            Self::Classes(t) | Self::Values(t) | Self::Reconstruction(t) => t,
+            Self::Mask(t) => {
+                let [batch, classes, height, width] = t.dims();
+                t.permute([0, 2, 3, 1]).reshape([batch * height * width, classes])
+            }
+            Self::Tokens(t) | Self::Horizon(t) => {
+                let [batch, length, scores] = t.dims();
+                t.reshape([batch * length, scores])
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What does a model answer to records as they were read?
+
+use data_loader::{OutputSpec, Pipeline, Record, Signature};
+use model_zoo::bundle::{self, Bundle};
+use model_zoo::device::{Device, Found, Tensor};
+use model_zoo::network::Answer;
+use model_zoo::weights::Weights;
+use model_zoo::{Architecture, Error, Inputs, Output, ops};
+use serde::Serialize;
+
+/// The answer to one record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// Which example was answered.
+    pub id: String,
+    /// The most likely class; only for a classifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The probability of each class, in the order of the labels, or each number in the user's units.
+    pub scores: Vec<(String, f32)>,
+}
+
+/// A network with the transforms that belong to it.
+pub struct Predictor {
+    network: Box<dyn Answer>,
+    pipeline: Pipeline,
+    device: Device,
+}
+
+impl Predictor {
+    /// Opens a bundle and replays its golden samples: it answers here as it did when it was made, or not at all.
+    ///
+    /// # Errors
+    /// If the bundle is damaged or answers differently.
+    pub fn open(bundle: Bundle, device: &Found) -> Result<Self, Error> {
+        let network = bundle.network(&device.device)?;
+        bundle.replay_golden(network.as_ref(), &device.device)?;
+        Ok(Self { network, pipeline: bundle.pipeline, device: device.device.clone() })
+    }
+
+    /// The same from its parts, such as those of a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::WrongWeights`] if the weights are not those of the architecture.
+    pub fn from_parts(
+        architecture: &Architecture,
+        pipeline: Pipeline,
+        weights: &Weights,
+        path: &std::path::Path,
+        device: &Found,
+    ) -> Result<Self, Error> {
+        let network = bundle::load(architecture, pipeline.signature(), weights, path, &device.device)?;
+        Ok(Self { network, pipeline, device: device.device.clone() })
+    }
+
+    /// The transforms that belong to the network.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Answers records, one prediction each, in order.
+    ///
+    /// # Errors
+    /// If a record does not suit the transforms, or the device fails.
+    pub fn predict(&self, records: Vec<Record>) -> Result<Vec<Prediction>, Error> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batch = self.pipeline.batch(records)?;
+        let signature: &Signature = self.pipeline.signature();
+        let inputs = Inputs::from_batch(&batch, signature, &self.device)?;
+        let output = self.network.answer(&inputs)?;
+        let (names, rows) = match (output, &signature.output) {
+            (Output::Classes(scores), OutputSpec::Classes { labels }) => (labels, host(ops::softmax(scores, 1))?),
+            (Output::Values(values), OutputSpec::Values { names, mean, std }) => {
+                let mut rows = host(values)?;
+                for (k, value) in rows.iter_mut().enumerate() {
+                    *value = mean[k % mean.len()] + std[k % std.len()] * *value;
+                }
+                (names, rows)
+            }
+            (output, _) => {
+                return Err(Error::Unfit {
+                    architecture: "any",
+                    reason: format!("predictions for the task `{}` cannot be shown yet", output.task()),
+                });
+            }
+        };
+        let classify = matches!(signature.output, OutputSpec::Classes { .. });
+        let predictions = batch.ids.iter().zip(rows.chunks(names.len().max(1))).map(|(id, row)| {
+            let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(k, _)| names[k].clone());
+            Prediction {
+                id: id.to_string(),
+                label: best.filter(|_| classify),
+                scores: names.iter().cloned().zip(row.iter().copied()).collect(),
+            }
+        });
+        Ok(predictions.collect())
+    }
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
+    tensor.try_into_vec_as::<f32>().map_err(|error| Error::DeviceFailed { doing: "predicting", reason: error.to_string() })
+}

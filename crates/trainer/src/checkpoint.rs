@@ -1,0 +1,294 @@
+//! How does training survive the end of a process?
+//!
+//! A checkpoint is one folder, the whole state of training, there in whole or not at all. Random states are not in it: they
+//! are derived from (seed, step). Everything is stored by parameter path, so that nothing depends on identities that differ
+//! from one process to the next.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model_zoo::weights::{self, Weights};
+use model_zoo::{Network, atomic};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::optimizers::Update;
+use crate::run_dir::RunDir;
+use crate::state::{Memory, State};
+
+/// The newest layout that this program writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+const NETWORK: &str = "network.safetensors";
+const AVERAGE: &str = "average.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const MANIFEST: &str = "state.json";
+
+/// What stands in `state.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The layout of the folder.
+    pub format_version: u32,
+    /// What training remembers besides tensors.
+    pub memory: Memory,
+    /// SHA-256 of the experiment and the fitted transforms that it belongs to.
+    pub belongs_to: String,
+    /// SHA-256 of every other file of the folder.
+    pub files: BTreeMap<String, String>,
+}
+
+/// A checkpoint that was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Its folder.
+    pub path: PathBuf,
+    /// After how many steps it was written.
+    pub step: u64,
+}
+
+/// Writes the state of training, points `latest` (and `best`) at it, and then removes those that are no longer to be kept.
+///
+/// # Errors
+/// If the disk or the device fails; what was there before is untouched.
+pub fn save<M: Network>(state: &State<M>, run: &RunDir, belongs_to: &str, keep_last: usize) -> Result<PathBuf, Error> {
+    let folder = run.checkpoints();
+    fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+    let step = state.memory.step;
+    let name = folder_name(step);
+    let place = folder.join(&name);
+    // The same step of an earlier life of the run is written anew; only a second save of this one is not.
+    if state.last_saved != Some(step) {
+        let network = weights::collect(&state.network)?;
+        refuse_broken(&network, state)?;
+        let mut files = vec![(NETWORK, network), (OPTIMIZER, state.optimizer.state()?)];
+        if let Some(average) = &state.average {
+            files.push((AVERAGE, weights::collect(average)?));
+        }
+        let writing = atomic::Folder::begin(&place)?;
+        let mut hashes = BTreeMap::new();
+        for (file, weights) in &files {
+            let bytes = weights::to_bytes(weights, &place.join(file))?;
+            hashes.insert((*file).to_owned(), hash(&bytes));
+            writing.write(file, &bytes)?;
+        }
+        let manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            memory: state.memory.clone(),
+            belongs_to: belongs_to.to_owned(),
+            files: hashes,
+        };
+        writing.write(MANIFEST, &serde_json::to_vec_pretty(&manifest).expect("our own types have text keys"))?;
+        writing.commit()?;
+    }
+    atomic::write_file(&folder.join("latest"), name.as_bytes())?;
+    if state.memory.best.value.is_some() && state.memory.best.step == step {
+        atomic::write_file(&folder.join("best"), name.as_bytes())?;
+    }
+    prune(run, keep_last)?;
+    Ok(place)
+}
+
+/// A network with a number that is none must not become the one that is resumed.
+fn refuse_broken<M: Network>(network: &Weights, state: &State<M>) -> Result<(), Error> {
+    let broken = network.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
+    match broken {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::NotFinite {
+            step: state.memory.step,
+            loss: f64::NAN,
+            examples: format!("(the weight `{name}` is no longer finite)"),
+            checkpoint: state.last_saved_text(),
+        }),
+    }
+}
+
+fn folder_name(step: u64) -> String {
+    format!("step-{step:010}")
+}
+
+fn step_of(name: &str) -> Option<u64> {
+    name.strip_prefix("step-")?.parse().ok()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// The steps of all checkpoints that are there, ascending.
+pub fn steps(run: &RunDir) -> Vec<u64> {
+    let Ok(entries) = fs::read_dir(run.checkpoints()) else { return Vec::new() };
+    let mut steps: Vec<u64> =
+        entries.filter_map(Result::ok).filter_map(|entry| step_of(&entry.file_name().to_string_lossy())).collect();
+    steps.sort_unstable();
+    steps
+}
+
+/// The step that a pointer names.
+pub fn pointed(run: &RunDir, pointer: &str) -> Option<u64> {
+    step_of(fs::read_to_string(run.checkpoints().join(pointer)).ok()?.trim())
+}
+
+/// Finds the checkpoint that `wanted` names: `best`, `last`, `ema` or `step-N`; without a name the best, and the last if no
+/// evaluation ever chose one.
+///
+/// # Errors
+/// [`Error::NoCheckpoint`] with those there are.
+pub fn choose(run: &RunDir, wanted: Option<&str>) -> Result<Chosen, Error> {
+    let steps = steps(run);
+    let last = || pointed(run, "latest").filter(|step| steps.contains(step)).or(steps.last().copied());
+    let best = || pointed(run, "best").filter(|step| steps.contains(step));
+    let step = match wanted {
+        None => best().or_else(last),
+        Some("best") => best(),
+        Some("last" | "latest" | "ema") => last(),
+        Some(name) => step_of(name).filter(|step| steps.contains(step)),
+    };
+    match step {
+        Some(step) => Ok(Chosen { path: run.checkpoints().join(folder_name(step)), step }),
+        None => Err(Error::NoCheckpoint {
+            run: run.path().to_owned(),
+            wanted: wanted.unwrap_or("last").to_owned(),
+            found: match steps.is_empty() {
+                true => "none yet".to_owned(),
+                false => steps.iter().map(|step| format!("step-{step}")).collect::<Vec<_>>().join(", "),
+            },
+        }),
+    }
+}
+
+/// Reads `state.json` of a checkpoint and checks its version.
+///
+/// # Errors
+/// [`Error::BadCheckpoint`], [`Error::NewerCheckpoint`].
+pub fn read_manifest(path: &Path) -> Result<Manifest, Error> {
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    let bad = |reason: String| Error::BadCheckpoint { path: path.to_owned(), reason };
+    let bytes = fs::read(path.join(MANIFEST)).map_err(|error| bad(format!("{MANIFEST} cannot be read: {error}")))?;
+    let version: Version = serde_json::from_slice(&bytes).map_err(|error| bad(format!("{MANIFEST}: {error}")))?;
+    if version.format_version > FORMAT_VERSION {
+        return Err(Error::NewerCheckpoint {
+            path: path.to_owned(),
+            found: version.format_version,
+            known: FORMAT_VERSION,
+        });
+    }
+    serde_json::from_slice(&bytes).map_err(|error| bad(format!("{MANIFEST}: {error}")))
+}
+
+fn read_weights(path: &Path, manifest: &Manifest, file: &str) -> Result<Weights, Error> {
+    let bad = |reason: String| Error::BadCheckpoint { path: path.to_owned(), reason };
+    let expected = manifest.files.get(file).ok_or_else(|| bad(format!("it holds no {file}")))?;
+    let bytes = fs::read(path.join(file)).map_err(|error| bad(format!("{file} cannot be read: {error}")))?;
+    if hash(&bytes) != *expected {
+        return Err(bad(format!("{file} is not the file that was written: it is cut off or changed")));
+    }
+    Ok(weights::from_bytes(&bytes, &path.join(file))?)
+}
+
+/// Whether a checkpoint holds an average of weights.
+///
+/// # Errors
+/// [`Error::BadCheckpoint`].
+pub fn has_average(path: &Path) -> Result<bool, Error> {
+    Ok(read_manifest(path)?.files.contains_key(AVERAGE))
+}
+
+/// The weights to be used of a checkpoint: the average where one was kept and `plain` is not asked for.
+///
+/// # Errors
+/// [`Error::BadCheckpoint`].
+pub fn weights_of(path: &Path, plain: bool) -> Result<Weights, Error> {
+    let manifest = read_manifest(path)?;
+    let file = if manifest.files.contains_key(AVERAGE) && !plain { AVERAGE } else { NETWORK };
+    read_weights(path, &manifest, file)
+}
+
+/// Every file of tensors in a checkpoint.
+///
+/// # Errors
+/// [`Error::BadCheckpoint`].
+pub fn tensors_of(path: &Path) -> Result<BTreeMap<String, Weights>, Error> {
+    let manifest = read_manifest(path)?;
+    manifest.files.keys().map(|file| Ok((file.clone(), read_weights(path, &manifest, file)?))).collect()
+}
+
+/// Puts a checkpoint into a state that was just built from the same experiment.
+///
+/// # Errors
+/// [`Error::BadCheckpoint`] if it is damaged or belongs to another experiment.
+pub fn load<M: Network>(mut state: State<M>, path: &Path, belongs_to: &str) -> Result<State<M>, Error> {
+    let manifest = read_manifest(path)?;
+    if manifest.belongs_to != belongs_to {
+        return Err(Error::BadCheckpoint {
+            path: path.to_owned(),
+            reason: "it belongs to another config, or the data has changed since".into(),
+        });
+    }
+    let network = read_weights(path, &manifest, NETWORK)?;
+    state.network = weights::apply(state.network, &network, &path.join(NETWORK))?;
+    if state.average.is_some() {
+        let average = read_weights(path, &manifest, AVERAGE)?;
+        // Begun from the network, so that both know a parameter by the same identity.
+        state.average = Some(weights::apply(state.network.valid(), &average, &path.join(AVERAGE))?);
+    }
+    let optimizer = read_weights(path, &manifest, OPTIMIZER)?;
+    Update::restore(state.optimizer.as_mut(), &state.network, &optimizer, path)?;
+    state.memory = manifest.memory;
+    Ok(state)
+}
+
+/// Points `latest` and `best` at what was so when the checkpoint of `memory` was written. Later checkpoints stay until training
+/// writes those steps anew or prunes them.
+///
+/// # Errors
+/// If the disk fails.
+pub fn rewind(run: &RunDir, memory: &Memory) -> Result<(), Error> {
+    let folder = run.checkpoints();
+    atomic::write_file(&folder.join("latest"), folder_name(memory.step).as_bytes())?;
+    let best = folder_name(memory.best.step);
+    if memory.best.value.is_some() && folder.join(&best).exists() {
+        return Ok(atomic::write_file(&folder.join("best"), best.as_bytes())?);
+    }
+    match fs::remove_file(folder.join("best")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder.join("best"))(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what an interrupted save left behind; only for whoever holds the run's lock.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_leftovers(run: &RunDir) -> Result<(), Error> {
+    let folder = run.checkpoints();
+    let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+    for entry in entries.filter_map(Result::ok) {
+        if atomic::is_leftover(&entry.file_name().to_string_lossy()) {
+            let path = entry.path();
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes every checkpoint but the newest `keep_last` and those that a pointer names.
+fn prune(run: &RunDir, keep_last: usize) -> Result<(), Error> {
+    let steps = steps(run);
+    let kept = [pointed(run, "best"), pointed(run, "latest")];
+    for step in &steps[..steps.len().saturating_sub(keep_last)] {
+        if !kept.contains(&Some(*step)) {
+            let path = run.checkpoints().join(folder_name(*step));
+            // First out of sight, so that a crash in between leaves no half of a checkpoint under its name.
+            let gone = path.with_extension("gone.tmp");
+            fs::rename(&path, &gone).map_err(Error::io("remove", &path))?;
+            fs::remove_dir_all(&gone).map_err(Error::io("remove", &gone))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Where was it trained? What someone needs to know to get the same again.
+
+use serde::{Deserialize, Serialize};
+
+/// Device, versions and command of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The version of Firebox.
+    pub firebox: String,
+    /// The version of burn.
+    pub burn: String,
+    /// The device as `--device` names it.
+    pub device: String,
+    /// What the device calls itself.
+    pub device_description: String,
+    /// The widest vector instructions of the processor.
+    pub cpu_features: String,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Operating system and architecture.
+    pub system: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// When it began, in UTC.
+    pub started_at: String,
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub fn here(device: &model_zoo::device::Found) -> Self {
+        Self {
+            firebox: env!("CARGO_PKG_VERSION").to_owned(),
+            burn: "0.22.1".to_owned(),
+            device: device.name.clone(),
+            device_description: model_zoo::device::describe(device),
+            cpu_features: model_zoo::device::cpu_features().to_owned(),
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            command: std::env::args().collect(),
+            started_at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What can go wrong in training?
+
+use std::path::PathBuf;
+
+/// An error of the trainer. Each is a sentence that names the culprit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value in the config cannot be used.
+    #[error("{}: `{key}` {reason}", path.display())]
+    Config {
+        /// The config.
+        path: PathBuf,
+        /// The dotted address of the value.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `--set` was not `path=value`.
+    #[error("`--set {text}`: {reason}")]
+    Setting {
+        /// What stood after `--set`.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// `read`, `write`, `create` ...
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder for a run is taken.
+    #[error("the run folder {} exists already", .0.display())]
+    RunExists(PathBuf),
+    /// Another process writes into the run.
+    #[error("another process is training into {}", .0.display())]
+    RunLocked(PathBuf),
+    /// There is no run there.
+    #[error("{} is not a run: it holds no config.toml", .0.display())]
+    NotARun(PathBuf),
+    /// The run has no such checkpoint.
+    #[error("{} has no checkpoint `{wanted}`; it has: {found}", run.display())]
+    NoCheckpoint {
+        /// The run.
+        run: PathBuf,
+        /// The checkpoint asked for.
+        wanted: String,
+        /// Those there are.
+        found: String,
+    },
+    /// A checkpoint is incomplete or damaged.
+    #[error("the checkpoint {} cannot be used: {reason}", path.display())]
+    BadCheckpoint {
+        /// The folder of the checkpoint.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A checkpoint was written by a newer Firebox.
+    #[error("the checkpoint {} has format version {found}; this program reads versions up to {known}", path.display())]
+    NewerCheckpoint {
+        /// The folder of the checkpoint.
+        path: PathBuf,
+        /// The version in it.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "the loss is {loss} at step {step}, on the examples {examples}; the last good checkpoint is {checkpoint}"
+    )]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// `NaN` or `inf`.
+        loss: f64,
+        /// The first example ids of the batch.
+        examples: String,
+        /// The step of the last checkpoint, or that there is none.
+        checkpoint: String,
+    },
+    /// The answer of the network and the target of the data do not go together.
+    #[error("the loss `{loss}` cannot judge this: {reason}")]
+    WrongLoss {
+        /// The name of the loss.
+        loss: &'static str,
+        /// Which answer met which target.
+        reason: String,
+    },
+    /// Two things that must be equal are not.
+    #[error("{0}")]
+    NotEqual(String),
+    /// The data stage failed.
+    #[error(transparent)]
+    Data(#[from] data_loader::Error),
+    /// A network, a device or a file of weights failed.
+    #[error(transparent)]
+    Model(#[from] model_zoo::Error),
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Setting { .. } => "write it as in `--set train.epochs=3` or `--set optimizer.adamw.learning_rate=1e-3`".into(),
+            Self::RunExists(path) => {
+                format!("`firebox resume {}` goes on with it; `--run` takes another folder", path.display())
+            }
+            Self::RunLocked(_) => "wait for it, or end it with Ctrl-C: it saves a checkpoint before it stops".into(),
+            Self::NotARun(_) => "`firebox runs` lists the runs".into(),
+            Self::NoCheckpoint { .. } => "name one of those, or leave out what stands after the @".into(),
+            Self::BadCheckpoint { .. } => "name an earlier one with RUN@step-N; `firebox runs` lists them".into(),
+            Self::NewerCheckpoint { .. } => "update Firebox".into(),
+            Self::NotFinite { .. } => {
+                "lower the learning rate, set `train.clip_norm = 1.0`, or look at those examples; `firebox resume` goes on from the checkpoint".into()
+            }
+            Self::WrongLoss { .. } => "`firebox list losses` says what each loss is for".into(),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "free some space, then `firebox resume RUN`: the earlier checkpoints are intact".into()
+            }
+            Self::Data(error) => return error.hint(),
+            Self::Model(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+
+    /// Whether the user's words or files are the cause, rather than the machine or the training.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::NotFinite { .. } | Self::NotEqual(_) => false,
+            Self::Data(error) => error.is_usage(),
+            Self::Model(error) => error.is_usage(),
+            _ => true,
+        }
+    }
+
+    pub(crate) fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}

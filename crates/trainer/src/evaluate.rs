@@ -1,0 +1,103 @@
+//! How does a network do on a split?
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use data_loader::{Batch, Dataset, Loader, OutputSpec, Part, Target};
+use model_zoo::{Inputs, Network};
+
+use crate::Error;
+use crate::metrics::confusion_matrix::Matrix;
+use crate::metrics::{self, Answers, Expected};
+use crate::plan::Plan;
+
+/// What an evaluation found.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The loss and every metric of the task, by name.
+    pub values: Vec<(String, f64)>,
+    /// How often each class was taken for each; only where there are classes.
+    pub confusion: Option<Matrix>,
+    /// How many examples were judged.
+    pub examples: usize,
+}
+
+impl Evaluation {
+    /// The value called `name`.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+/// Judges `network`, which lies on the plain `device`, on every example of a split. Each batch is read back from the device.
+///
+/// # Errors
+/// If the data cannot be read or the device fails.
+pub fn evaluate<M: Network>(
+    network: &M,
+    dataset: &Arc<Dataset>,
+    part: Part,
+    plan: &Plan,
+    device: &Device,
+) -> Result<Evaluation, Error> {
+    let labels = plan.labels();
+    let mut metrics = metrics::for_task(plan.task, &labels);
+    let (mut loss, mut weight, mut examples) = (0.0, 0.0, 0);
+    let batches = Loader::once(Arc::clone(dataset), part, plan.evaluation_batch_size)?;
+    for batch in batches {
+        let batch = batch?;
+        examples += batch.len();
+        let output = network.forward(&Inputs::from_batch(&batch, &plan.signature, device)?)?;
+        let rows = plan.loss.rows(output.clone(), &batch)?;
+        loss += sum(rows.weighted)?;
+        weight += sum(rows.weights)?;
+        let answers = answers(output, &batch, &plan.signature.output)?;
+        metrics.iter_mut().for_each(|metric| metric.observe(&answers));
+    }
+    let mut values = vec![("loss".to_owned(), loss / weight)];
+    values.extend(metrics.iter().flat_map(|metric| metric.values()));
+    let confusion = metrics.iter().find_map(|metric| metric.matrix());
+    Ok(Evaluation { values, confusion, examples })
+}
+
+fn sum(rows: burn::tensor::Tensor<1>) -> Result<f64, Error> {
+    let rows = rows.try_into_vec_as::<f32>().map_err(device_failed)?;
+    Ok(rows.into_iter().map(f64::from).sum())
+}
+
+fn device_failed(error: impl std::fmt::Display) -> Error {
+    Error::Model(model_zoo::Error::DeviceFailed { doing: "evaluating", reason: error.to_string() })
+}
+
+/// The answers to a batch on the host, numbers in the user's units.
+///
+/// # Errors
+/// If the device fails or the batch has no target.
+pub fn answers(output: model_zoo::Output, batch: &Batch, spec: &OutputSpec) -> Result<Answers, Error> {
+    let rows = output.rows();
+    let [count, width] = rows.dims();
+    let mut scores = rows.try_into_vec_as::<f32>().map_err(device_failed)?;
+    let expected = match &batch.target {
+        Target::Classes(classes) | Target::Mask { classes, .. } => Expected::Classes(classes.clone()),
+        Target::Tokens { ids, .. } => Expected::Classes(ids.clone()),
+        Target::SoftLabels { values, .. } => Expected::SoftLabels(values.clone()),
+        Target::Values { values, .. } => {
+            let mut values = values.clone();
+            if let OutputSpec::Values { mean, std, .. } = spec {
+                for numbers in [&mut scores, &mut values] {
+                    for (k, number) in numbers.iter_mut().enumerate() {
+                        *number = mean[k % mean.len()] + std[k % std.len()] * *number;
+                    }
+                }
+            }
+            Expected::Values(values)
+        }
+        Target::None => return Err(Error::WrongLoss { loss: "any", reason: "the data has no target".into() }),
+    };
+    let per_example = count / batch.len().max(1);
+    let weights = batch
+        .weights
+        .as_ref()
+        .map(|weights| weights.iter().flat_map(|&weight| std::iter::repeat_n(weight, per_example)).collect());
+    Ok(Answers { scores, width, expected, weights })
+}

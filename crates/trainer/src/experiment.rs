@@ -1,0 +1,308 @@
+//! What did the user ask for? The config, exactly as written.
+//!
+//! What it means for this data and this machine is settled in [`plan`](crate::plan).
+
+use std::path::{Path, PathBuf};
+
+use data_loader::{DataConfig, Task};
+use model_zoo::Architecture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::losses::Loss;
+use crate::optimizers::Optimizer;
+use crate::schedules::Schedule;
+
+/// A whole experiment, as a TOML file says it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What the model is for; the data card's task if left out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub task: Option<Task>,
+    /// From which every random number is derived: the split, the order of examples, the first weights, dropout.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// On what to compute: `auto`, `cpu`, `wgpu`, `wgpu:N`, `vulkan`, `vulkan:N` or `ndarray`.
+    #[serde(default = "default_device")]
+    pub device: String,
+    /// From what to learn.
+    pub data: DataConfig,
+    /// What learns.
+    pub model: Architecture,
+    /// How long and in what portions to learn.
+    #[serde(default)]
+    pub train: Train,
+    /// What is made small; the task's usual loss if left out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loss: Option<Loss>,
+    /// How the weights are changed.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// How the learning rate goes over time.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// When to stop before the end; never if left out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stopping: Option<Stopping>,
+    /// When to write checkpoints and how many to keep.
+    #[serde(default)]
+    pub checkpoints: Checkpoints,
+    /// What the model must reach to be of use.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub goal: Option<Goal>,
+    /// Who is told what happens.
+    #[serde(default)]
+    pub recorders: Recorders,
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+fn default_device() -> String {
+    "auto".into()
+}
+
+/// How long and in what portions to learn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Train {
+    /// Passes over the training split.
+    pub epochs: u64,
+    /// Ends after this many steps, whatever `epochs` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Examples in a batch.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged before a step.
+    pub accumulate: usize,
+    /// The largest norm of all gradients together; longer ones are shortened to it. Not clipped if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// How much of the average of weights stays in each step, such as 0.999; no average is kept if left out. The average
+    /// is what is evaluated and shipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
+    /// Steps between evaluations on the validation split; once an epoch if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluate_every: Option<u64>,
+    /// Steps between records of loss and learning rate.
+    pub record_every: u64,
+    /// The metric by which checkpoints are compared; accuracy, or the loss where there is none, if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<String>,
+    /// Examples in a batch of an evaluation; `batch_size` or 256, whichever is more, if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_batch_size: Option<usize>,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            steps: None,
+            batch_size: 64,
+            accumulate: 1,
+            clip_norm: None,
+            ema_decay: None,
+            evaluate_every: None,
+            record_every: 50,
+            watch: None,
+            evaluation_batch_size: None,
+        }
+    }
+}
+
+/// When to stop before the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stopping {
+    /// Evaluations without a better value of the watched metric after which training stops.
+    pub patience: u64,
+    /// By how much a value must be better to count as better.
+    #[serde(default)]
+    pub min_delta: f64,
+}
+
+/// When to write checkpoints and how many to keep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Checkpoints {
+    /// Steps between checkpoints; once an epoch if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_steps: Option<u64>,
+    /// Minutes between checkpoints, in addition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_minutes: Option<f64>,
+    /// How many of the newest are kept, besides the best.
+    pub keep_last: usize,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self { every_steps: None, every_minutes: Some(10.0), keep_last: 2 }
+    }
+}
+
+/// What the model must reach to be of use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    /// A metric of the test split.
+    pub metric: String,
+    /// The value it must reach: at least this where more is better, at most this where less is.
+    pub minimum: f64,
+    /// Why it matters, for whoever reads the report.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// Who is told what happens. `metrics.jsonl` is always written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recorders {
+    /// Whether TensorBoard event files are written.
+    pub tensorboard: bool,
+}
+
+impl Default for Recorders {
+    fn default() -> Self {
+        Self { tensorboard: true }
+    }
+}
+
+impl Experiment {
+    /// Reads a config and applies `--set path=value` changes, in order.
+    ///
+    /// # Errors
+    /// With the file, the line and the closest known key.
+    pub fn read(path: &Path, settings: &[String]) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        Self::parse(&text, path, settings)
+    }
+
+    /// The same from a text; `path` is where it came from.
+    ///
+    /// # Errors
+    /// With the file, the line and the closest known key.
+    pub fn parse(text: &str, path: &Path, settings: &[String]) -> Result<Self, Error> {
+        if settings.is_empty() {
+            return Ok(data_loader::config::parse_toml(text, path)?);
+        }
+        let mut table: toml::Table = data_loader::config::parse_toml(text, path)?;
+        for setting in settings {
+            set(&mut table, setting)?;
+        }
+        Ok(data_loader::config::from_table(table, path)?)
+    }
+
+    /// The config with every default filled in, as TOML. Reading it again gives the same experiment.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("an experiment holds nothing that TOML cannot say")
+    }
+
+    /// The JSON Schema of configs, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Experiment).to_value()
+    }
+}
+
+/// The folder that relative paths of a config start from: the nearest one, from the working directory upwards and then from
+/// the config upwards, under which the data card lies; the working directory if there is none.
+pub fn root_of(config: &Path, card: &Path) -> PathBuf {
+    let from_here = std::env::current_dir().ok();
+    let from_config = config.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    [from_here, from_config]
+        .iter()
+        .flatten()
+        .flat_map(|start| start.ancestors())
+        .find(|folder| folder.join(card).exists())
+        .map_or_else(PathBuf::new, Path::to_owned)
+}
+
+/// The tables of which only one inner table may stand: naming another one replaces it.
+const CHOICES: &[&str] = &["model", "loss", "optimizer", "schedule", "data.split", "data.sampler"];
+
+/// Changes one value of a table: `train.epochs=3`. The value is TOML, or a plain word; `schedule=cosine` and
+/// `schedule.cosine.warmup=0.1` both replace another schedule.
+fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
+    let error = |reason: &str| Error::Setting { text: setting.to_owned(), reason: reason.to_owned() };
+    let (address, text) = setting.split_once('=').ok_or_else(|| error("there is no `=` in it"))?;
+    let address = address.trim();
+    let mut value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.trim().to_owned()));
+    if CHOICES.contains(&address)
+        && let toml::Value::String(word) = &value
+    {
+        let inner = toml::Table::from_iter([(word.clone(), toml::Value::Table(toml::Table::new()))]);
+        value = toml::Value::Table(inner);
+    }
+    let keys: Vec<&str> = address.split('.').collect();
+    if keys.iter().any(|key| key.is_empty()) {
+        return Err(error("an address is words with dots between"));
+    }
+    let (last, parents) = keys.split_last().ok_or_else(|| error("there is no address before the `=`"))?;
+    let mut place = table;
+    for (depth, key) in parents.iter().enumerate() {
+        let next = place.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        place = next.as_table_mut().ok_or_else(|| error(&format!("`{key}` is a value, not a table")))?;
+        if CHOICES.contains(&parents[..=depth].join(".").as_str()) {
+            place.retain(|chosen, _| chosen == keys[depth + 1]);
+        }
+    }
+    place.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "[data]\ncard = \"datasets/mnist\"\n[model.lenet]\ndropout = 0.5\n";
+
+    fn parse(settings: &[&str]) -> Result<Experiment, Error> {
+        let settings: Vec<String> = settings.iter().map(|&s| s.to_owned()).collect();
+        Experiment::parse(TEXT, Path::new("c.toml"), &settings)
+    }
+
+    #[test]
+    fn settings_change_values_and_replace_choices() {
+        let experiment = parse(&[
+            "train.epochs=3",
+            "optimizer.sgd.momentum=0.5",
+            "schedule=cosine",
+            "device=cpu",
+            "train.clip_norm = 1",
+            "model.mlp.hidden=[7, 5]",
+        ])
+        .unwrap();
+        assert_eq!(experiment.train.epochs, 3);
+        assert_eq!(experiment.train.clip_norm, Some(1.0));
+        assert_eq!(experiment.device, "cpu");
+        assert_eq!(experiment.optimizer.name(), "sgd");
+        assert_eq!(experiment.schedule.name(), "cosine");
+        assert_eq!(experiment.model.name(), "mlp");
+    }
+
+    #[test]
+    fn a_resolved_config_reads_back_as_itself() {
+        let text = parse(&["goal.metric=accuracy", "goal.minimum=0.99"]).unwrap().to_toml();
+        let again = Experiment::parse(&text, Path::new("r.toml"), &[]).unwrap();
+        assert_eq!(again.to_toml(), text);
+    }
+
+    #[test]
+    fn mistakes_are_errors_with_hints() {
+        for setting in ["train.epochs", "=3", "train..epochs=3", "seed.x=1"] {
+            assert!(parse(&[setting]).is_err(), "{setting}");
+        }
+        let error = parse(&["train.epoch=3"]).unwrap_err();
+        assert!(error.to_string().contains("`epoch`"), "{error}");
+        assert!(error.hint().unwrap().contains("epochs"), "{:?}", error.hint());
+        assert!(error.is_usage());
+    }
+}

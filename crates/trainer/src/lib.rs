@@ -1,0 +1,38 @@
+//! Stages 2 and 3: training, evaluation, checkpoints and reports.
+//!
+//! ```text
+//! experiment (as written) --> plan (as meant) --> fit: step, evaluate, checkpoint --> test --> bundle, report
+//! ```
+//!
+//! [`train`](mod@train) goes the whole way; [`fit`](mod@fit) is the loop alone. What is recorded goes through
+//! [`recorders`]; nothing here prints.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod address;
+pub mod average;
+pub mod checkpoint;
+pub mod environment;
+pub mod error;
+pub mod evaluate;
+pub mod experiment;
+pub mod fit;
+pub mod gradients;
+pub mod losses;
+pub mod metrics;
+pub mod optimizers;
+pub mod plan;
+pub mod recorders;
+pub mod reports;
+pub mod result;
+pub mod run_dir;
+pub mod schedules;
+pub mod state;
+pub mod step;
+pub mod stopping;
+pub mod train;
+pub mod verify;
+
+pub use error::Error;
+pub use experiment::Experiment;
+pub use plan::Plan;
+pub use run_dir::RunDir;

@@ -1,0 +1,169 @@
+//! Do metrics give what the field's reference gives, and never panic?
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+
+fn numbers(value: &Value) -> Option<Vec<f32>> {
+    Some(value.as_array()?.iter().map(|number| number.as_f64().unwrap() as f32).collect())
+}
+
+/// Every value expected is given, nothing else is given, and an expected `null` is left out; in one go or row by row.
+fn check(case: &Value, mut metrics: Vec<Box<dyn Metric>>, answers: &Answers) {
+    let rows = answers.scores.len() / answers.width;
+    for row in 0..rows {
+        let range = row * answers.width..(row + 1) * answers.width;
+        let one = Answers {
+            scores: answers.scores[range.clone()].to_vec(),
+            width: answers.width,
+            expected: match &answers.expected {
+                Expected::Classes(classes) => Expected::Classes(vec![classes[row]]),
+                Expected::SoftLabels(soft) => Expected::SoftLabels(soft[range].to_vec()),
+                Expected::Values(values) => Expected::Values(values[range].to_vec()),
+            },
+            weights: answers.weights.as_ref().map(|weights| vec![weights[row]]),
+        };
+        for metric in &mut metrics {
+            metric.observe(&one);
+        }
+    }
+    let given: Vec<(String, f64)> = metrics.iter().flat_map(|metric| metric.values()).collect();
+    let expected = case["expected"].as_object().unwrap();
+    for (name, value) in expected {
+        let found = given.iter().find(|(given, _)| given == name).map(|(_, value)| *value);
+        match (value.as_f64(), found) {
+            (Some(theirs), Some(ours)) => {
+                let close = (ours - theirs).abs() <= 1e-6 * theirs.abs().max(1.0);
+                assert!(close, "{}: {name} is {ours}, scikit-learn says {theirs}", case["name"]);
+            }
+            (theirs, ours) => assert_eq!(theirs, ours, "{}: {name}", case["name"]),
+        }
+    }
+    let names: Vec<String> = metrics.iter().flat_map(|metric| metric.names()).collect();
+    for (name, _) in &given {
+        assert!(expected.contains_key(name), "{}: {name} is given", case["name"]);
+        assert!(names.contains(name), "{name} was not announced");
+        assert!(direction(name).is_some(), "{name} has no direction");
+    }
+}
+
+#[test]
+fn values_are_those_of_scikit_learn() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/metrics.json");
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for case in fixture["classes"].as_array().unwrap() {
+        let width = case["width"].as_u64().unwrap() as usize;
+        let labels: Vec<String> = (0..width).map(|class| format!("class {class}")).collect();
+        let classes = case["classes"].as_array().unwrap().iter().map(|class| class.as_i64().unwrap()).collect();
+        let answers = Answers {
+            scores: numbers(&case["scores"]).unwrap(),
+            width,
+            expected: Expected::Classes(classes),
+            weights: numbers(&case["weights"]),
+        };
+        let mut metrics = for_task(Task::Classify, &labels);
+        metrics.push(Box::new(iou::Iou::new(&labels)));
+        metrics.push(Box::new(perplexity::Perplexity::default()));
+        metrics.extend(case["k"].as_u64().map(|k| Box::new(top_k::TopK::new(k as usize)) as Box<dyn Metric>));
+        check(case, metrics, &answers);
+
+        let mut pairs = confusion_matrix::ConfusionMatrix::new(&labels);
+        pairs.observe(&answers);
+        let matrix = pairs.matrix().unwrap();
+        for (ours, theirs) in matrix.counts.iter().zip(numbers(&case["matrix"]).unwrap()) {
+            assert!((ours - f64::from(theirs)).abs() < 1e-4);
+        }
+    }
+    for case in fixture["values"].as_array().unwrap() {
+        let answers = Answers {
+            scores: numbers(&case["scores"]).unwrap(),
+            width: case["width"].as_u64().unwrap() as usize,
+            expected: Expected::Values(numbers(&case["values"]).unwrap()),
+            weights: numbers(&case["weights"]),
+        };
+        check(case, for_task(Task::Regress, &[]), &answers);
+    }
+}
+
+fn judge(metric: &mut dyn Metric, scores: &[f32], width: usize, expected: Expected) -> Vec<(String, f64)> {
+    metric.observe(&Answers { scores: scores.to_vec(), width, expected, weights: None });
+    metric.values()
+}
+
+#[test]
+fn a_single_logit_is_two_classes() {
+    let classes = || Expected::Classes(vec![1, 0, 1, 0]);
+    let (single, pair) = ([2.0, -1.0, -0.5, 0.25], [0.0, 2.0, 0.0, -1.0, 0.0, -0.5, 0.0, 0.25]);
+    let labels = ["no".to_owned(), "yes".to_owned()];
+    for (mut one, mut two) in for_task(Task::Classify, &labels).into_iter().zip(for_task(Task::Classify, &labels)) {
+        let (one, two) = (judge(&mut *one, &single, 1, classes()), judge(&mut *two, &pair, 2, classes()));
+        assert_eq!(one, two);
+    }
+}
+
+#[test]
+fn soft_labels_are_met_by_their_own_logarithm() {
+    let soft = [0.5_f32, 0.3, 0.2];
+    let scores = soft.map(f32::ln);
+    let entropy: f64 = soft.iter().map(|share| -f64::from(*share) * f64::from(*share).ln()).sum();
+    let values = judge(&mut log_loss::LogLoss::default(), &scores, 3, Expected::SoftLabels(soft.to_vec()));
+    assert!((values[0].1 - entropy).abs() < 1e-6);
+    assert_eq!(judge(&mut accuracy::Accuracy::default(), &scores, 3, Expected::SoftLabels(soft.to_vec()))[0].1, 1.0);
+}
+
+#[test]
+fn nothing_panics_on_broken_answers() {
+    let labels: Vec<String> = (0..7).map(|class| class.to_string()).collect();
+    let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.0, 0.0, f32::MAX, f32::MIN];
+    for (task, _) in Task::ALL {
+        for width in [0, 1, 2, 3, 7, 9] {
+            for expected in [
+                Expected::Classes(vec![0, -1, 99, i64::MAX, i64::MIN]),
+                Expected::SoftLabels(bad[..5].to_vec()),
+                Expected::Values(bad.to_vec()),
+                Expected::Values(Vec::new()),
+            ] {
+                for weights in [None, Some(vec![]), Some(vec![f32::NAN, -1.0, 0.0, f32::INFINITY, 1.0])] {
+                    for metric in &mut for_task(*task, &labels) {
+                        assert_eq!(metric.values(), [], "nothing observed");
+                        let (scores, expected) = (bad.to_vec(), expected.clone());
+                        metric.observe(&Answers { scores, width, expected, weights: weights.clone() });
+                        metric.values();
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_that_is_not_a_number_counts_as_wrong() {
+    let scores = [f32::NAN, 0.0, 1.0, 0.0];
+    let classes = || Expected::Classes(vec![0, 0]);
+    assert_eq!(judge(&mut accuracy::Accuracy::default(), &scores, 2, classes())[0].1, 0.5);
+    assert_eq!(judge(&mut top_k::TopK::default(), &scores, 2, classes())[0].1, 0.5);
+    assert_eq!(judge(&mut recall::Recall::default(), &scores, 2, classes())[0].1, 0.5);
+}
+
+#[test]
+fn every_member_is_listed_and_known_by_its_direction() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/metrics");
+    let stems = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut stems: Vec<_> = stems.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    stems.retain(|stem| stem != "mod" && stem != "tests");
+    stems.sort();
+    assert_eq!(MEMBERS.iter().map(|member| member.name).collect::<Vec<_>>(), stems);
+    let labels: Vec<String> = (0..6).map(|class| class.to_string()).collect();
+    for (task, _) in Task::ALL {
+        assert!(names(*task, &labels).iter().all(|name| direction(name).is_some()));
+    }
+    assert_eq!(names(Task::Regress, &[]), ["mae", "rmse", "r2"]);
+    assert_eq!(names(Task::Classify, &labels).iter().filter(|name| name.starts_with("f1")).count(), 9);
+    assert_eq!(direction("top_5_accuracy"), Some(Direction::Higher));
+    assert_eq!(direction("f1/a/b"), Some(Direction::Higher));
+    assert_eq!(direction("loss"), Some(Direction::Lower));
+    assert_eq!([direction("top_x_accuracy"), direction("beauty"), direction("")], [None; 3]);
+    assert!(Direction::Lower.is_better(0.0, f64::NAN) && !Direction::Lower.is_better(f64::NAN, 0.0));
+}

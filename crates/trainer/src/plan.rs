@@ -1,0 +1,199 @@
+//! What does the experiment mean, for this data and this machine?
+//!
+//! Everything that follows from a config once the data is open is settled here, before the first step: sizes, intervals,
+//! the loss, the metric that decides. The loop only asks questions of the plan.
+
+use std::path::{Path, PathBuf};
+
+use data_loader::{Dataset, OutputSpec, Part, Signature, Task};
+
+use crate::Error;
+use crate::experiment::Experiment;
+use crate::losses::Loss;
+use crate::metrics::{self, Direction};
+
+/// An experiment, meant.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The experiment as written.
+    pub experiment: Experiment,
+    /// Where it was written; named in errors.
+    pub config: PathBuf,
+    /// What the model is for.
+    pub task: Task,
+    /// What goes in and comes out.
+    pub signature: Signature,
+    /// What is made small.
+    pub loss: Loss,
+    /// Examples in the training split.
+    pub examples: usize,
+    /// Batches in one pass over the training split.
+    pub batches_per_epoch: u64,
+    /// Steps in one pass, rounded down, at least 1.
+    pub steps_per_epoch: u64,
+    /// The step at which training ends.
+    pub total_steps: u64,
+    /// Steps between evaluations; 0 if there is no validation split.
+    pub evaluate_every: u64,
+    /// Steps between checkpoints.
+    pub save_every: u64,
+    /// The metric by which checkpoints are compared.
+    pub watch: String,
+    /// Which way of it is better.
+    pub direction: Direction,
+    /// Examples in a batch of an evaluation.
+    pub evaluation_batch_size: usize,
+}
+
+impl Plan {
+    /// Settles everything; `config` is where the experiment was written.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the dotted address of a value that cannot be used.
+    pub fn new(experiment: Experiment, config: &Path, dataset: &Dataset) -> Result<Self, Error> {
+        let error = |key: &str, reason: String| Error::Config { path: config.to_owned(), key: key.to_owned(), reason };
+        let train = &experiment.train;
+        let signature = dataset.signature().clone();
+        let task = signature.task;
+        let positive = |key: &str, value: u64| match value {
+            0 => Err(error(key, "is 0; it must be at least 1".into())),
+            _ => Ok(value),
+        };
+        positive("train.epochs", train.epochs)?;
+        positive("train.batch_size", train.batch_size as u64)?;
+        let accumulate = positive("train.accumulate", train.accumulate as u64)?;
+        positive("train.record_every", train.record_every)?;
+        positive("checkpoints.keep_last", experiment.checkpoints.keep_last as u64)?;
+        for (key, value) in [
+            ("train.steps", train.steps),
+            ("train.evaluate_every", train.evaluate_every),
+            ("checkpoints.every_steps", experiment.checkpoints.every_steps),
+        ] {
+            value.map_or(Ok(1), |value| positive(key, value))?;
+        }
+        if let Some(norm) = train.clip_norm
+            && !(norm.is_finite() && norm > 0.0)
+        {
+            return Err(error("train.clip_norm", format!("is {norm}; it must be above 0")));
+        }
+        if let Some(decay) = train.ema_decay
+            && !(0.0..1.0).contains(&decay)
+        {
+            return Err(error("train.ema_decay", format!("is {decay}; it must be from 0 to below 1")));
+        }
+        if let Some(minutes) = experiment.checkpoints.every_minutes
+            && !(minutes.is_finite() && minutes > 0.0)
+        {
+            return Err(error("checkpoints.every_minutes", format!("is {minutes}; it must be above 0")));
+        }
+        experiment.optimizer.check().map_err(|reason| error(&format!("optimizer.{}", experiment.optimizer.name()), reason))?;
+        experiment.schedule.check().map_err(|reason| error(&format!("schedule.{}", experiment.schedule.name()), reason))?;
+        let loss = experiment.loss.clone().unwrap_or_else(|| Loss::for_task(task));
+        let labels = labels(&signature);
+        loss.check((!labels.is_empty()).then_some(labels.len())).map_err(|reason| error(&format!("loss.{}", loss.name()), reason))?;
+
+        let known = metric_names(task, &labels);
+        let watch = match &train.watch {
+            Some(name) => name.clone(),
+            None if known.iter().any(|name| name == "accuracy") => "accuracy".into(),
+            None => "loss".into(),
+        };
+        let direction = |key: &str, name: &str| match metrics::direction(name) {
+            Some(direction) if known.iter().any(|known| known == name) => Ok(direction),
+            _ => Err(error(key, format!("is `{name}`; the metrics of this task are {}", known.join(", ")))),
+        };
+        let watched = direction("train.watch", &watch)?;
+        if let Some(goal) = &experiment.goal {
+            direction("goal.metric", &goal.metric)?;
+        }
+
+        let examples = dataset.part(Part::Train).len();
+        let batches_per_epoch = batches_per_epoch(examples, train.batch_size, dataset)?;
+        let by_epochs = (train.epochs * batches_per_epoch).div_ceil(accumulate);
+        let total_steps = train.steps.map_or(by_epochs, |steps| steps);
+        let steps_per_epoch = (batches_per_epoch / accumulate).max(1);
+        let evaluate_every = match dataset.part(Part::Validation).len() {
+            0 => 0,
+            _ => train.evaluate_every.unwrap_or(steps_per_epoch),
+        };
+        Ok(Self {
+            config: config.to_owned(),
+            task,
+            loss,
+            examples,
+            batches_per_epoch,
+            steps_per_epoch,
+            total_steps,
+            evaluate_every,
+            save_every: experiment.checkpoints.every_steps.unwrap_or(steps_per_epoch),
+            watch,
+            direction: watched,
+            evaluation_batch_size: train.evaluation_batch_size.unwrap_or(train.batch_size.max(256)).max(1),
+            signature,
+            experiment,
+        })
+    }
+
+    /// Whether loss and learning rate are recorded after `step` steps.
+    pub fn records(&self, step: u64) -> bool {
+        step == 1 || step.is_multiple_of(self.experiment.train.record_every) || self.ends(step)
+    }
+
+    /// Whether the validation split is evaluated after `step` steps.
+    pub fn evaluates(&self, step: u64) -> bool {
+        self.evaluate_every > 0 && (step.is_multiple_of(self.evaluate_every) || self.ends(step))
+    }
+
+    /// Whether a checkpoint is due after `step` steps, `minutes` after the last one.
+    pub fn saves(&self, step: u64, minutes: f64) -> bool {
+        step.is_multiple_of(self.save_every)
+            || self.ends(step)
+            || self.experiment.checkpoints.every_minutes.is_some_and(|every| minutes >= every)
+    }
+
+    fn ends(&self, step: u64) -> bool {
+        step >= self.total_steps
+    }
+
+    /// The learning rate of the step that follows `step` steps.
+    pub fn learning_rate(&self, step: u64) -> f64 {
+        let base = self.experiment.optimizer.learning_rate();
+        self.experiment.schedule.learning_rate(base, step, self.total_steps, self.steps_per_epoch)
+    }
+
+    /// Passes over the training split after `step` steps.
+    pub fn epoch(&self, step: u64) -> f64 {
+        (step * self.experiment.train.accumulate as u64) as f64 / self.batches_per_epoch as f64
+    }
+
+    /// The names of the classes; empty where there are none.
+    pub fn labels(&self) -> Vec<String> {
+        labels(&self.signature)
+    }
+}
+
+/// How many batches one pass has.
+fn batches_per_epoch(examples: usize, batch_size: usize, dataset: &Dataset) -> Result<u64, Error> {
+    if batch_size > examples {
+        return Err(data_loader::Error::BatchTooLarge { batch_size, examples }.into());
+    }
+    let batches = match dataset.config().loader.drop_last {
+        true => examples / batch_size,
+        false => examples.div_ceil(batch_size),
+    };
+    Ok(batches as u64)
+}
+
+fn labels(signature: &Signature) -> Vec<String> {
+    match &signature.output {
+        OutputSpec::Classes { labels } | OutputSpec::Mask { labels } => labels.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The names of the values that an evaluation gives.
+fn metric_names(task: Task, labels: &[String]) -> Vec<String> {
+    let mut names = vec!["loss".to_owned()];
+    names.extend(metrics::names(task, labels));
+    names
+}

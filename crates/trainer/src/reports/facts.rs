@@ -1,0 +1,99 @@
+//! Where do the facts of a report come from? From the files of the run alone, so that a report can be made again at any time.
+
+use std::path::Path;
+
+use data_loader::{Lineage, Part};
+
+use super::{CheckpointFact, GoalVerdict, RunFacts};
+use crate::environment::Environment;
+use crate::recorders::jsonl;
+use crate::result::RunResult;
+use crate::{Error, RunDir, checkpoint};
+
+/// Gathers what a finished run tells.
+///
+/// # Errors
+/// If a file of the run is missing or damaged.
+pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
+    let history = jsonl::read(&run.metrics())?;
+    let result = RunResult::read(&run.result())?;
+    let environment: Environment = read_json(&run.environment())?;
+    let lineage: Lineage = read_json(&run.lineage())?;
+    let config = run.config();
+    let path = run.path().display();
+    let ended = history.finished.last().map(|(_, _, seconds)| {
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs_f64(seconds.max(0.0));
+        humantime::format_rfc3339_seconds(time).to_string()
+    });
+    let reason = history.finished.last().map_or_else(String::new, |(_, reason, _)| format!(": {reason}"));
+    let mut facts = RunFacts {
+        name: run.name(),
+        status: format!(
+            "{} after {} steps in {:.0} s of training{reason}; judged with the weights of step {}.",
+            if result.status == "stopped" { "Stopped early" } else { "Completed" },
+            result.step,
+            result.seconds,
+            result.chosen_step
+        ),
+        goal: result.goal.as_ref().map(|verdict| GoalVerdict {
+            metric: verdict.goal.metric.clone(),
+            target: verdict.goal.minimum,
+            reached: verdict.value,
+            met: verdict.met,
+            why: verdict.goal.why.clone(),
+        }),
+        started: environment.started_at.clone(),
+        ended,
+        config: std::fs::read_to_string(&config).map_err(Error::io("read", &config))?,
+        environment: rows(&environment, &result, &lineage),
+        judged_on: result.judged_on.clone(),
+        test: result.scores.into_iter().collect(),
+        confusion: result.confusion,
+        examples: vec![
+            (Part::Train, lineage.train.examples),
+            (Part::Validation, lineage.validation.examples),
+            (Part::Test, lineage.test.examples),
+        ],
+        checkpoints: checkpoints(run),
+        next: vec![
+            ("Judge it again, or on another split".into(), format!("firebox evaluate {path}")),
+            ("Answer new data".into(), format!("firebox predict {path} INPUT")),
+            ("Train longer from here".into(), format!("firebox resume {path} --set train.epochs=N")),
+        ],
+        history,
+    };
+    facts.examples.retain(|(_, count)| *count > 0);
+    Ok(facts)
+}
+
+fn rows(environment: &Environment, result: &RunResult, lineage: &Lineage) -> Vec<(String, String)> {
+    let row = |what: &str, which: String| (what.to_owned(), which);
+    vec![
+        row("Device", format!("{} ({})", environment.device, environment.device_description)),
+        row("System", format!("{}, {} threads, {}", environment.system, environment.threads, environment.cpu_features)),
+        row("Firebox", environment.firebox.clone()),
+        row("burn", environment.burn.clone()),
+        row("Parameters", result.parameters.to_string()),
+        row("Data", format!("{}, {} rows", lineage.card, lineage.rows)),
+        row("Command", environment.command.join(" ")),
+    ]
+}
+
+fn checkpoints(run: &RunDir) -> Vec<CheckpointFact> {
+    let (best, last) = (checkpoint::pointed(run, "best"), checkpoint::pointed(run, "latest"));
+    let fact = |step: u64| {
+        let mut names = vec![format!("step-{step}")];
+        names.extend((best == Some(step)).then(|| "best".to_owned()));
+        names.extend((last == Some(step)).then(|| "last".to_owned()));
+        let folder = checkpoint::choose(run, Some(&format!("step-{step}"))).ok()?.path;
+        let sizes = std::fs::read_dir(folder).ok()?.filter_map(Result::ok).filter_map(|entry| entry.metadata().ok());
+        Some(CheckpointFact { name: names.join(", "), step, bytes: sizes.map(|metadata| metadata.len()).sum() })
+    };
+    checkpoint::steps(run).into_iter().filter_map(fact).collect()
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read(path).map_err(Error::io("read", path))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| model_zoo::Error::Damaged { path: path.to_owned(), reason: error.to_string() }.into())
+}

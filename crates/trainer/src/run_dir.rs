@@ -1,0 +1,251 @@
+//! Where does everything of a run lie? The only place that knows a file name inside `runs/`.
+//!
+//! ```text
+//! runs/mnist_lenet-20261123T150400Z-9f3c/
+//!   config.toml         the experiment with every default filled in
+//!   environment.json    device, versions, command
+//!   lineage.json        what was read, with hashes
+//!   metrics.jsonl       loss and scores over time
+//!   tensorboard/        the same for TensorBoard
+//!   checkpoints/        step-0000000938/ ..., `latest` and `best` naming one
+//!   result.json         test scores and the verdict on the goal
+//!   report.html         all of it, to look at
+//!   bundle/             the model with everything needed to use it
+//!   lock                held while a process trains
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use data_loader::random::Random;
+use model_zoo::atomic;
+
+use crate::Error;
+
+/// The folder of a run.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// Keeps a second process from training into the same run; released when dropped, or when the process ends in any way.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl RunDir {
+    /// Makes a new folder `<root>/<config>-<UTC time>-<4 hex>`; no two processes ever get the same one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create_under(root: &Path, config: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(root).map_err(Error::io("create", root))?;
+        let stem = config.file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy().into_owned());
+        let now = SystemTime::now();
+        let nanos = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        let mut random = Random::derive(&[nanos, u64::from(std::process::id())]);
+        loop {
+            let path = root.join(format!("{stem}-{}-{:04x}", compact_utc(now), random.next_u64() & 0xffff));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io("create", &path)(error)),
+            }
+        }
+    }
+
+    /// Makes the folder `path`, which must not exist or be empty.
+    ///
+    /// # Errors
+    /// [`Error::RunExists`] or [`Error::Io`].
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        }
+        match fs::create_dir(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let mut entries = fs::read_dir(path).map_err(Error::io("read", path))?;
+                if entries.next().is_some() {
+                    return Err(Error::RunExists(path.to_owned()));
+                }
+            }
+            Err(error) => return Err(Error::io("create", path)(error)),
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Removes the folder if nothing but the lock is in it: a run that failed before it began should leave no trace.
+    pub fn remove_if_empty(&self) {
+        let entries = fs::read_dir(&self.path).map(|entries| entries.filter_map(Result::ok).collect::<Vec<_>>());
+        if entries.is_ok_and(|entries| entries.iter().all(|entry| entry.file_name() == "lock")) {
+            let _ = fs::remove_file(self.path.join("lock"));
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+
+    /// Opens the folder of an existing run.
+    ///
+    /// # Errors
+    /// [`Error::NotARun`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let run = Self { path: path.to_owned() };
+        if run.config().is_file() { Ok(run) } else { Err(Error::NotARun(path.to_owned())) }
+    }
+
+    /// Every run under `root`, oldest first; a folder that is no run is passed over.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if `root` cannot be read; a missing one holds no runs.
+    pub fn list(root: &Path) -> Result<Vec<Self>, Error> {
+        let entries = match fs::read_dir(root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("read", root)(error)),
+        };
+        let mut runs: Vec<(SystemTime, Self)> = entries
+            .filter_map(Result::ok)
+            .filter_map(|entry| Self::open(&entry.path()).ok())
+            .map(|run| {
+                let begun = fs::metadata(run.config()).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+                (begun, run)
+            })
+            .collect();
+        runs.sort_by(|(a, run_a), (b, run_b)| a.cmp(b).then_with(|| run_a.path.cmp(&run_b.path)));
+        Ok(runs.into_iter().map(|(_, run)| run).collect())
+    }
+
+    /// Takes the run for this process.
+    ///
+    /// # Errors
+    /// [`Error::RunLocked`] if another process has it, [`Error::Io`].
+    pub fn lock(&self) -> Result<Lock, Error> {
+        let path = self.path.join("lock");
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::RunLocked(self.path.clone())),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+        }
+    }
+
+    /// Whether a process is training into it now.
+    pub fn is_active(&self) -> bool {
+        matches!(self.lock(), Err(Error::RunLocked(_)))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The last part of the path.
+    pub fn name(&self) -> String {
+        self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The experiment with every default filled in.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// Device, versions, command.
+    pub fn environment(&self) -> PathBuf {
+        self.path.join("environment.json")
+    }
+
+    /// What was read, with hashes.
+    pub fn lineage(&self) -> PathBuf {
+        self.path.join("lineage.json")
+    }
+
+    /// The transforms as they were fitted on the training split.
+    pub fn pipeline(&self) -> PathBuf {
+        self.path.join("pipeline.json")
+    }
+
+    /// Loss and scores over time.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// The same for TensorBoard.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
+    /// The folder of all checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Test scores and the verdict on the goal.
+    pub fn result(&self) -> PathBuf {
+        self.path.join("result.json")
+    }
+
+    /// All of it, to look at.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// The model with everything needed to use it.
+    pub fn bundle(&self) -> PathBuf {
+        self.path.join("bundle")
+    }
+
+    /// Writes one of the JSON files, in whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with the path.
+    pub fn write_json(&self, path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
+        let mut text = serde_json::to_vec_pretty(value).expect("our own types have text keys");
+        text.push(b'\n');
+        Ok(atomic::write_file(path, &text)?)
+    }
+}
+
+/// A moment as `20261123T150400Z`.
+fn compact_utc(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':'], "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_new_each_time_and_sortable() {
+        let root = tempfile::tempdir().unwrap();
+        let first = RunDir::create_under(root.path(), Path::new("configs/a_b.toml")).unwrap();
+        let second = RunDir::create_under(root.path(), Path::new("configs/a_b.toml")).unwrap();
+        assert_ne!(first.path(), second.path());
+        assert!(first.name().starts_with("a_b-20"));
+        assert_eq!(first.name().len(), "a_b-20261123T150400Z-9f3c".len());
+        assert_eq!(compact_utc(SystemTime::UNIX_EPOCH), "19700101T000000Z");
+    }
+
+    #[test]
+    fn a_folder_with_something_in_it_is_not_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("deep/run");
+        let run = RunDir::create(&path).unwrap();
+        fs::write(run.config(), "x").unwrap();
+        assert!(matches!(RunDir::create(&path), Err(Error::RunExists(_))));
+        assert!(RunDir::open(&path).is_ok());
+        assert!(matches!(RunDir::open(root.path()), Err(Error::NotARun(_))));
+    }
+
+    #[test]
+    fn only_one_holds_the_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&root.path().join("r")).unwrap();
+        let lock = run.lock().unwrap();
+        assert!(matches!(run.lock(), Err(Error::RunLocked(_))));
+        assert!(run.is_active());
+        drop(lock);
+        assert!(!run.is_active());
+    }
+}

@@ -1,0 +1,115 @@
+//! What happens in one step?
+
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use data_loader::Batch;
+use model_zoo::{Inputs, Network};
+
+use crate::Error;
+use crate::average;
+use crate::gradients;
+use crate::plan::Plan;
+use crate::state::{Pending, State};
+
+/// How many example ids an error names.
+const NAMED: usize = 8;
+
+/// Learns from `plan.train.accumulate` batches: forward, backward, clip, update. Nothing is read back from the device.
+///
+/// # Errors
+/// If the data cannot be read or does not suit the network.
+pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Error> {
+    let train = &plan.experiment.train;
+    // Randomness is derived from (seed, step), never carried along: so a resumed run draws the same.
+    let training_device = state.device.clone().autodiff();
+    training_device.seed(step_seed(plan.experiment.seed, state.memory.step));
+
+    let mut sum: Option<GradientsParams> = None;
+    let mut loss_sum: Option<Tensor<1>> = None;
+    let mut weight_sum: Option<Tensor<1>> = None;
+    let mut examples = Vec::new();
+    for _ in 0..train.accumulate {
+        let batch = next_batch(&mut state)?; // Waits here if reading is slower than learning.
+        examples.extend(batch.ids.iter().take(NAMED.saturating_sub(examples.len())).map(ToString::to_string));
+        let inputs = Inputs::from_batch(&batch, &plan.signature, &training_device)?;
+        let output = state.network.forward(&inputs)?;
+        let rows = plan.loss.rows(output, &batch)?;
+        let weight = rows.weights.clone().sum();
+        // Sums, not means, are added up over the batches: the mean over all their examples is what one large batch gives.
+        let loss = rows.weighted.sum();
+        let batch_gradients = GradientsParams::from_grads(loss.backward(), &state.network);
+        sum = Some(gradients::add(&state.network, sum, batch_gradients));
+        loss_sum = Some(plus(loss_sum, loss.inner()));
+        weight_sum = Some(plus(weight_sum, weight.inner()));
+    }
+    let (Some(sum), Some(loss_sum), Some(weight_sum)) = (sum, loss_sum, weight_sum) else {
+        unreachable!("the plan refuses to accumulate no batches");
+    };
+    let mean = gradients::scale(&state.network, sum, &weight_sum.clone().clamp_min(f32::MIN_POSITIVE).recip());
+    let (clipped, norm) = match train.clip_norm {
+        Some(max_norm) => gradients::clip(&state.network, mean, max_norm),
+        None => (mean, None),
+    };
+    let rate = plan.learning_rate(state.memory.step);
+    state.network = state.optimizer.step(rate, state.network, clipped);
+    if let (Some(average), Some(decay)) = (state.average.take(), train.ema_decay) {
+        state.average = Some(average::update(average, &state.network, decay));
+    }
+    state.memory.step += 1;
+    let mut numbers = vec![loss_sum, weight_sum];
+    numbers.extend(norm);
+    state.pending.push(Pending { step: state.memory.step, numbers: Tensor::cat(numbers, 0), examples });
+    Ok(state)
+}
+
+fn plus(sum: Option<Tensor<1>>, more: Tensor<1>) -> Tensor<1> {
+    match sum {
+        Some(sum) => sum + more,
+        None => more,
+    }
+}
+
+/// The seed of one step's random numbers.
+pub fn step_seed(seed: u64, step: u64) -> u64 {
+    data_loader::random::Random::derive(&[seed, step]).next_u64()
+}
+
+/// Waits for the next batch and counts it.
+fn next_batch<M: Network>(state: &mut State<M>) -> Result<Batch, Error> {
+    let Some(batch) = state.batches.next() else {
+        unreachable!("training goes through its examples without end");
+    };
+    let batch = batch?;
+    state.memory.batches += 1;
+    state.memory.skipped += batch.skipped as u64;
+    state.memory.interval.examples += batch.len() as u64;
+    Ok(batch)
+}
+
+/// Reads the losses of all steps since the last time back from the device, and adds them to the interval. This is the only
+/// synchronisation in plain training.
+///
+/// # Errors
+/// [`Error::NotFinite`] with the first step whose loss is not a number, and the examples it learnt from.
+pub fn read_back<M: Network>(state: &mut State<M>) -> Result<(), Error> {
+    let pending = std::mem::take(&mut state.pending);
+    for one in pending {
+        let numbers = one.numbers.try_into_vec_as::<f32>().map_err(|error| model_zoo::Error::DeviceFailed {
+            doing: "training",
+            reason: error.to_string(),
+        })?;
+        let (loss, weight) = (f64::from(numbers[0]), f64::from(numbers[1]));
+        if !loss.is_finite() {
+            let mut examples = one.examples.join(", ");
+            if one.examples.len() == NAMED {
+                examples.push_str(", ...");
+            }
+            return Err(Error::NotFinite { step: one.step, loss, examples, checkpoint: state.last_saved_text() });
+        }
+        let interval = &mut state.memory.interval;
+        interval.loss += loss;
+        interval.weight += weight;
+        interval.gradient_norm = numbers.get(2).map(|&norm| f64::from(norm));
+    }
+    Ok(())
+}
