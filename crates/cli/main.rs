@@ -3,6 +3,8 @@
 mod args;
 mod commands;
 mod console;
+#[cfg(feature = "tui")]
+mod dashboard;
 mod failure;
 mod report;
 

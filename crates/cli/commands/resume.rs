@@ -14,7 +14,7 @@ pub(super) fn run(args: &Resume, json: bool) -> Ended {
     let experiment = Experiment::read(&run.config(), &args.settings.all())?;
     let device = model_zoo::device::open(&experiment.device)?;
     let interrupt = train::interrupt_flag()?;
-    let recorders = train::recorders(&args.view, json)?;
+    let recorders = train::recorders(&args.view, json, &interrupt)?;
     let config = run.config();
     let request = Request { config: &config, run: run.clone(), device: &device, recorders, interrupt: &interrupt };
     let outcome = trainer::train::resume(experiment, request, from)?;

@@ -25,7 +25,7 @@ pub(super) fn run(args: &Train, json: bool) -> Ended {
     let experiment = Experiment::read(&args.config, &args.settings.all())?;
     let device = model_zoo::device::open(&experiment.device)?;
     let interrupt = interrupt_flag()?;
-    let recorders = recorders(&args.view, json)?;
+    let recorders = recorders(&args.view, json, &interrupt)?;
     let run = match &args.run {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_under(Path::new(RUNS), &args.config)?,
@@ -47,10 +47,10 @@ pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(flag)
 }
 
-pub(super) fn recorders(view: &View, json: bool) -> Result<Vec<Box<dyn Recorder>>, Failure> {
+pub(super) fn recorders(view: &View, json: bool, interrupt: &Arc<AtomicBool>) -> Result<Vec<Box<dyn Recorder>>, Failure> {
     let mut recorders: Vec<Box<dyn Recorder>> = Vec::new();
     if view.tui {
-        recorders.push(dashboard()?);
+        recorders.push(dashboard(interrupt)?);
     } else if !json {
         recorders.push(Box::new(Console::new()));
     }
@@ -60,7 +60,14 @@ pub(super) fn recorders(view: &View, json: bool) -> Result<Vec<Box<dyn Recorder>
     Ok(recorders)
 }
 
-fn dashboard() -> Result<Box<dyn Recorder>, Failure> {
+#[cfg(feature = "tui")]
+#[expect(clippy::unnecessary_wraps, reason = "fails where the dashboard is not built in")]
+fn dashboard(interrupt: &Arc<AtomicBool>) -> Result<Box<dyn Recorder>, Failure> {
+    Ok(Box::new(crate::dashboard::Dashboard::new(interrupt)))
+}
+
+#[cfg(not(feature = "tui"))]
+fn dashboard(_interrupt: &Arc<AtomicBool>) -> Result<Box<dyn Recorder>, Failure> {
     Err(Failure::usage(
         "the dashboard is not built into this program",
         "build with `cargo build --release --features tui`, or leave out `--tui`",

@@ -82,7 +82,7 @@ fn program() -> Result<std::path::PathBuf, Failure> {
 }
 
 fn spawn(mut command: Command) -> Result<Child, Failure> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().map_err(|error| failed(format!("cannot start a child: {error}")))
 }
 
@@ -111,13 +111,18 @@ fn train(args: &VerifyResume, run: &Path, pause_at: Option<u64>) -> Result<Child
 /// Waits for a child; a missed goal (3) is no failure here.
 fn finish(child: Child) -> Result<(), Failure> {
     let output = child.wait_with_output().map_err(|error| failed(format!("cannot wait for the child: {error}")))?;
-    match output.status.code() {
-        Some(0 | 3) => Ok(()),
-        _ => Err(failed(format!(
-            "a training of the proof failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim().replace("error: ", "")
-        ))),
+    if matches!(output.status.code(), Some(0 | 3)) {
+        return Ok(());
     }
+    // With `--json` a child tells its failure as JSON.
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let message = told["error"].as_str().unwrap_or(said.trim());
+    Err(Failure {
+        message: format!("a training of the proof failed: {message}"),
+        hint: told["hint"].as_str().map(str::to_owned),
+        usage: output.status.code() == Some(2),
+    })
 }
 
 /// Waits until the run has recorded `step`.

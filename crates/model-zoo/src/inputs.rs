@@ -2,7 +2,7 @@
 //!
 //! Bytes are turned into normalised pixels here, on the device: what crosses to it is four times smaller.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use data_loader::batch::{ArrayData, Batch, InputArray};
 use data_loader::signature::{InputKind, InputSpec, Signature};
 
@@ -158,5 +158,10 @@ fn normalized(pixels: &[u8], shape: &[usize], mean: &[f32], std: &[f32], device:
     let shift: Vec<f32> = mean.iter().zip(std).map(|(m, s)| -m / s).collect();
     let bytes = TensorData::new(pixels.to_vec(), [shape[0], shape[1], shape[2], shape[3]]);
     let constant = |values: Vec<f32>| Tensor::<4>::from_data(TensorData::new(values, [1, channels, 1, 1]), device);
-    Tensor::<4, Int>::from_data(bytes, device).float() * constant(scale) + constant(shift)
+    // Bytes cross to the device as bytes wherever it can hold them.
+    let pixels = match device.supports_dtype(DType::U8) {
+        true => Tensor::<4, Int>::from_data(bytes, (device, DType::U8)),
+        false => Tensor::<4, Int>::from_data(bytes, device),
+    };
+    pixels.float() * constant(scale) + constant(shift)
 }

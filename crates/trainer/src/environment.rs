@@ -21,13 +21,15 @@ pub struct Environment {
     pub system: String,
     /// The command line.
     pub command: Vec<String>,
+    /// The folder from which relative paths of the config started.
+    pub data_root: std::path::PathBuf,
     /// When it began, in UTC.
     pub started_at: String,
 }
 
 impl Environment {
     /// The environment of this process.
-    pub fn here(device: &model_zoo::device::Found) -> Self {
+    pub fn here(device: &model_zoo::device::Found, data_root: &std::path::Path) -> Self {
         Self {
             firebox: env!("CARGO_PKG_VERSION").to_owned(),
             burn: "0.22.1".to_owned(),
@@ -37,6 +39,7 @@ impl Environment {
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             command: std::env::args().collect(),
+            data_root: data_root.to_owned(),
             started_at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         }
     }

@@ -179,7 +179,13 @@ impl Experiment {
     /// # Errors
     /// With the file, the line and the closest known key.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => data_loader::Error::NotFound { what: "config", path: path.to_owned() }.into(),
+            std::io::ErrorKind::InvalidData => {
+                Error::Config { path: path.to_owned(), key: "the file".into(), reason: "is not UTF-8 text".into() }
+            }
+            _ => Error::io("read", path)(error),
+        })?;
         Self::parse(&text, path, settings)
     }
 
@@ -210,8 +216,8 @@ impl Experiment {
 }
 
 /// The folder that relative paths of a config start from: the nearest one, from the working directory upwards and then from
-/// the config upwards, under which the data card lies; the working directory if there is none.
-pub fn root_of(config: &Path, card: &Path) -> PathBuf {
+/// the config upwards, under which the data card lies.
+pub fn root_of(config: &Path, card: &Path) -> Option<PathBuf> {
     let from_here = std::env::current_dir().ok();
     let from_config = config.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     [from_here, from_config]
@@ -219,7 +225,7 @@ pub fn root_of(config: &Path, card: &Path) -> PathBuf {
         .flatten()
         .flat_map(|start| start.ancestors())
         .find(|folder| folder.join(card).exists())
-        .map_or_else(PathBuf::new, Path::to_owned)
+        .map(Path::to_owned)
 }
 
 /// The tables of which only one inner table may stand: naming another one replaces it.

@@ -50,7 +50,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Config`] with the dotted address of a value that cannot be used.
-    pub fn new(experiment: Experiment, config: &Path, dataset: &Dataset) -> Result<Self, Error> {
+    pub fn new(mut experiment: Experiment, config: &Path, dataset: &Dataset) -> Result<Self, Error> {
         let error = |key: &str, reason: String| Error::Config { path: config.to_owned(), key: key.to_owned(), reason };
         let train = &experiment.train;
         let signature = dataset.signature().clone();
@@ -116,6 +116,13 @@ impl Plan {
             0 => 0,
             _ => train.evaluate_every.unwrap_or(steps_per_epoch),
         };
+        let evaluation_batch_size = train.evaluation_batch_size.unwrap_or(train.batch_size.max(256)).max(1);
+        let save_every = experiment.checkpoints.every_steps.unwrap_or(steps_per_epoch);
+        // What was left out is filled in, so that the config saved with the run says all of it.
+        experiment.task = Some(task);
+        experiment.data = dataset.config().clone();
+        experiment.loss = Some(loss.clone());
+        experiment.train.watch = Some(watch.clone());
         Ok(Self {
             config: config.to_owned(),
             task,
@@ -125,10 +132,10 @@ impl Plan {
             steps_per_epoch,
             total_steps,
             evaluate_every,
-            save_every: experiment.checkpoints.every_steps.unwrap_or(steps_per_epoch),
+            save_every,
             watch,
             direction: watched,
-            evaluation_batch_size: train.evaluation_batch_size.unwrap_or(train.batch_size.max(256)).max(1),
+            evaluation_batch_size,
             signature,
             experiment,
         })

@@ -4,7 +4,7 @@
 //! the bundle and the report.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -190,7 +190,7 @@ pub fn judge(
 
 /// Opens the data. A resumed run uses the transforms as they were fitted when it began.
 fn open_data(experiment: &Experiment, config: &Path, run: &RunDir, resumed: bool) -> Result<Dataset, Error> {
-    let root = root_of(config, &experiment.data.card);
+    let root = data_root(experiment, config, run);
     if !resumed {
         return Ok(Dataset::open(&experiment.data, &root, experiment.task, experiment.seed)?);
     }
@@ -201,6 +201,15 @@ fn open_data(experiment: &Experiment, config: &Path, run: &RunDir, resumed: bool
         reason: error.to_string(),
     })?;
     Ok(Dataset::open_with(&experiment.data, &root, pipeline, experiment.seed)?)
+}
+
+/// The folder from which the paths of the config start. A run that was moved, or is resumed from elsewhere, remembers it.
+fn data_root(experiment: &Experiment, config: &Path, run: &RunDir) -> PathBuf {
+    root_of(config, &experiment.data.card).unwrap_or_else(|| {
+        let remembered = std::fs::read(run.environment()).ok();
+        let environment = remembered.and_then(|text| serde_json::from_slice::<Environment>(&text).ok());
+        environment.map_or_else(PathBuf::new, |environment| environment.data_root)
+    })
 }
 
 /// What must be the same for a checkpoint to be of use: the data and its order, the transforms, the network, the optimizer.
@@ -229,7 +238,9 @@ fn prepare_run(request: &Request<'_>, plan: &Plan, dataset: &Dataset, resumed: b
     } else {
         run.write_json(&run.pipeline(), dataset.pipeline())?;
         run.write_json(&run.lineage(), dataset.lineage())?;
-        run.write_json(&run.environment(), &Environment::here(request.device))?;
+        let root = data_root(&plan.experiment, request.config, run);
+        let root = root.canonicalize().unwrap_or(root);
+        run.write_json(&run.environment(), &Environment::here(request.device, &root))?;
     }
     // Last, since a folder with a config is a run.
     Ok(atomic::write_file(&run.config(), plan.experiment.to_toml().as_bytes())?)

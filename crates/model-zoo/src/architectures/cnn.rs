@@ -6,7 +6,7 @@
 //! Shapes: B batch, C channels, H height, W width, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +57,10 @@ impl NetworkConfig for CnnConfig {
                     .into(),
             ));
         }
-        let image = signature.input("image").filter(|spec| matches!(spec.kind, InputKind::Image { .. }));
-        let Some([Some(channels), Some(height), Some(width)]) = image.map(|spec| spec.shape.as_slice()) else {
+        let [InputSpec { kind: InputKind::Image { .. }, shape, .. }] = signature.inputs.as_slice() else {
+            return Err(unfit("it reads images and nothing else".into()));
+        };
+        let [Some(channels), Some(height), Some(width)] = shape.as_slice() else {
             return Err(unfit("it needs images of one fixed size".into()));
         };
         let halvings = self.channels.len() as u32;
@@ -115,7 +117,7 @@ impl Network for Cnn {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use data_loader::signature::{Dtype, InputSpec};
+    use data_loader::signature::Dtype;
     use data_loader::task::Task;
 
     use super::*;

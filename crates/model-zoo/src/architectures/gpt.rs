@@ -8,7 +8,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use data_loader::signature::{InputKind, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,8 +71,8 @@ impl NetworkConfig for GptConfig {
         if self.features % self.heads != 0 {
             return Err(unfit(format!("{} features cannot be shared by {} heads", self.features, self.heads)));
         }
-        let Some(InputKind::Tokens { vocabulary, max_length }) = signature.input("tokens").map(|spec| &spec.kind) else {
-            return Err(unfit("it needs a text feature".into()));
+        let [InputSpec { kind: InputKind::Tokens { vocabulary, max_length }, .. }] = signature.inputs.as_slice() else {
+            return Err(unfit("it reads one text feature and nothing else".into()));
         };
         if *max_length > self.context {
             return Err(unfit(format!("texts of {max_length} tokens do not fit into a `context` of {}", self.context)));
@@ -178,7 +178,7 @@ fn linear(inputs: usize, outputs: usize, std: f64, init: &mut Init) -> Linear {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Int, TensorData};
-    use data_loader::signature::{Dtype, InputSpec};
+    use data_loader::signature::Dtype;
     use data_loader::task::Task;
 
     use super::*;

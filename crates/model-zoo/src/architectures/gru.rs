@@ -6,7 +6,7 @@
 //! Shapes: B batch, L length, E embedding, H hidden, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,8 +55,8 @@ impl NetworkConfig for GruConfig {
         if self.embedding == 0 || self.hidden == 0 || !(0.0..1.0).contains(&self.dropout) {
             return Err(unfit("`embedding` and `hidden` must be at least 1 and `dropout` from 0 to below 1".into()));
         }
-        let Some(InputKind::Tokens { vocabulary, .. }) = signature.input("tokens").map(|spec| &spec.kind) else {
-            return Err(unfit("it needs a text feature".into()));
+        let [InputSpec { kind: InputKind::Tokens { vocabulary, .. }, .. }] = signature.inputs.as_slice() else {
+            return Err(unfit("it reads one text feature and nothing else".into()));
         };
         let (outputs, classify) = match &signature.output {
             OutputSpec::Classes { labels } => (labels.len(), true),

@@ -6,7 +6,7 @@
 //! Shapes: B batch, C channels, H height, W width, K classes.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +51,10 @@ impl NetworkConfig for LenetConfig {
 
     fn init(&self, signature: &Signature, init: &mut Init) -> Result<Lenet, Error> {
         let unfit = |reason: String| Error::Unfit { architecture: "lenet", reason };
-        let image = signature.input("image").filter(|spec| matches!(spec.kind, InputKind::Image { .. }));
-        let Some([Some(channels), Some(height), Some(width)]) = image.map(|spec| spec.shape.as_slice()) else {
+        let [InputSpec { kind: InputKind::Image { .. }, shape, .. }] = signature.inputs.as_slice() else {
+            return Err(unfit("it reads images and nothing else".into()));
+        };
+        let [Some(channels), Some(height), Some(width)] = shape.as_slice() else {
             return Err(unfit("it needs images of one fixed size".into()));
         };
         let OutputSpec::Classes { labels } = &signature.output else {

@@ -9,7 +9,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use data_loader::signature::{InputKind, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,10 +56,12 @@ impl NetworkConfig for ResnetConfig {
         if self.depth < 8 || self.depth % 6 != 2 || self.width == 0 {
             return Err(unfit("`depth` must be 6n + 2, such as 20, 32, 44 or 56, and `width` at least 1".into()));
         }
+        let [InputSpec { kind: InputKind::Image { .. }, shape, .. }] = signature.inputs.as_slice() else {
+            return Err(unfit("it reads images and nothing else".into()));
+        };
         // Of any size: the head takes means over the image.
-        let image = signature.input("image").filter(|spec| matches!(spec.kind, InputKind::Image { .. }));
-        let Some([Some(channels), ..]) = image.map(|spec| spec.shape.as_slice()) else {
-            return Err(unfit("it needs images".into()));
+        let [Some(channels), ..] = shape.as_slice() else {
+            return Err(unfit("it needs images whose channels are known".into()));
         };
         let (outputs, classify) = match &signature.output {
             OutputSpec::Classes { labels } => (labels.len(), true),
@@ -148,7 +150,7 @@ fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize, init
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use data_loader::signature::{Dtype, InputSpec};
+    use data_loader::signature::Dtype;
     use data_loader::task::Task;
 
     use super::*;

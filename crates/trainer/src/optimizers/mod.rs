@@ -211,7 +211,7 @@ impl<M: Module> Update<M> for Stepper {
                     doing: "reading the optimizer's state",
                     reason: format!("{error:?}"),
                 })?;
-                weights.insert(format!("{path}.{}", outer_name(&slot.rule, &name)), HostTensor { shape, values });
+                weights.insert(format!("{path}.{}", outer_name(&slot.rule, &name)?), HostTensor { shape, values });
             }
             for (name, scalar) in sink.scalars {
                 let value = match scalar {
@@ -221,7 +221,7 @@ impl<M: Module> Update<M> for Stepper {
                     Scalar::Bool(v) => f32::from(u8::from(v)),
                 };
                 weights.insert(
-                    format!("{path}.{}", outer_name(&slot.rule, &name)),
+                    format!("{path}.{}", outer_name(&slot.rule, &name)?),
                     HostTensor { shape: Vec::new(), values: vec![value] },
                 );
             }
@@ -249,9 +249,11 @@ impl<M: Module> Update<M> for Stepper {
     }
 }
 
-fn outer_name(rule: &Rule, burn: &str) -> &'static str {
-    // Every field of every rule is listed in its file; the contract test over all optimizers meets each.
-    rule.fields.iter().find(|(inner, _)| *inner == burn).map_or("unlisted", |(_, outer)| outer)
+/// The name under which something remembered is saved.
+fn outer_name(rule: &Rule, burn: &str) -> Result<&'static str, Error> {
+    rule.fields.iter().find(|(inner, _)| *inner == burn).map(|(_, outer)| *outer).ok_or_else(|| {
+        Error::NotEqual(format!("the optimizer remembers `{burn}`, which its file under optimizers/ does not list"))
+    })
 }
 
 fn read_slot(rule: &Rule, shape: &[usize], fields: &[(&str, &HostTensor)], device: &Device) -> Result<DynState, String> {

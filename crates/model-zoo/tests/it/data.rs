@@ -1,0 +1,186 @@
+//! On what are networks tested? Every kind of data there is, and small settings of every architecture.
+
+use data_loader::random::Random;
+use data_loader::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
+use data_loader::{Array, ArrayData, Batch, ExampleId, InputArray, Target, Task};
+use model_zoo::Architecture;
+use serde_json::{Value, json};
+
+/// Small settings, and the kinds of data that they must work with. On every other kind they must be refused.
+pub(crate) const CASES: &[(&str, fn() -> Value, &[&str])] = &[
+    ("cnn", || json!({ "channels": [[4, 6], [5]], "hidden": 12 }), IMAGES),
+    ("gpt", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9 }), &["texts to tokens"]),
+    ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
+    ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),
+    ("lenet", || json!({ "channels": [3, 4], "hidden": [16, 12] }), &["images to classes"]),
+    ("mlp", || json!({ "hidden": [16, 12], "batch_norm": true, "activation": "gelu" }), TABLES),
+    ("mlp", || json!({ "hidden": [] }), TABLES),
+    ("mlp", || json!({ "hidden": [16], "activation": "tanh" }), TABLES),
+    ("resnet", || json!({ "depth": 8, "width": 4 }), &["images to classes", "images to values", "images of any size"]),
+];
+
+const IMAGES: &[&str] = &["images to classes", "images to values"];
+const TEXTS: &[&str] = &["texts to classes", "texts to values"];
+const TABLES: &[&str] = &[
+    "categories to classes",
+    "everything to classes",
+    "images to classes",
+    "images to values",
+    "numbers to classes",
+    "table to classes",
+    "table to values",
+];
+
+/// Every kind of data, alphabetically.
+pub(crate) const KINDS: &[(&str, fn() -> Signature)] = &[
+    ("categories to classes", || classify(vec![categories()])),
+    ("everything to classes", || classify(vec![image(Some(14)), numbers(), categories()])),
+    ("image and text to classes", || classify(vec![image(Some(14)), tokens()])),
+    ("images of any size", || classify(vec![image(None)])),
+    ("images to classes", || classify(vec![image(Some(14))])),
+    ("images to mask", || to(Task::Segment, vec![image(Some(14))], OutputSpec::Mask { labels: labels() })),
+    ("images to values", || regress(vec![image(Some(14))])),
+    ("nothing to classes", || classify(Vec::new())),
+    ("numbers to classes", || classify(vec![numbers()])),
+    ("numbers to themselves", || to(Task::Reconstruct, vec![numbers()], OutputSpec::Inputs)),
+    ("series to classes", || classify(vec![series()])),
+    ("table to classes", || classify(vec![numbers(), categories()])),
+    ("table to values", || regress(vec![numbers(), categories()])),
+    ("text and numbers to classes", || classify(vec![numbers(), tokens()])),
+    ("texts to classes", || classify(vec![tokens()])),
+    ("texts to tokens", || to(Task::Generate, vec![tokens()], OutputSpec::Tokens { vocabulary: VOCABULARY })),
+    ("texts to values", || regress(vec![tokens()])),
+];
+
+const VOCABULARY: usize = 11;
+const LENGTH: usize = 9;
+
+/// The architecture called `name` with `settings`.
+pub(crate) fn architecture(name: &str, settings: Value) -> Architecture {
+    serde_json::from_value(json!({ name: settings })).unwrap()
+}
+
+/// The signature of a kind of data.
+pub(crate) fn signature(kind: &str) -> Signature {
+    let (_, make) = KINDS.iter().find(|(name, _)| *name == kind).unwrap();
+    make()
+}
+
+fn to(task: Task, inputs: Vec<InputSpec>, output: OutputSpec) -> Signature {
+    Signature { task, inputs, output }
+}
+
+fn classify(inputs: Vec<InputSpec>) -> Signature {
+    to(Task::Classify, inputs, OutputSpec::Classes { labels: labels() })
+}
+
+fn regress(inputs: Vec<InputSpec>) -> Signature {
+    let names = vec!["a".into(), "b".into()];
+    to(Task::Regress, inputs, OutputSpec::Values { names, mean: vec![0.0; 2], std: vec![1.0; 2] })
+}
+
+fn labels() -> Vec<String> {
+    ["x", "y", "z"].map(str::to_owned).to_vec()
+}
+
+/// Higher than wide, so that an exchange of the two shows.
+fn image(width: Option<usize>) -> InputSpec {
+    let kind = InputKind::Image { mean: vec![0.5, 0.4, 0.3], std: vec![0.3, 0.2, 0.1] };
+    InputSpec { name: "image".into(), dtype: Dtype::U8, shape: vec![Some(3), width.map(|w| w + 2), width], kind }
+}
+
+fn numbers() -> InputSpec {
+    let names: Vec<String> = ["n", "m"].map(str::to_owned).to_vec();
+    InputSpec { name: "numbers".into(), dtype: Dtype::F32, shape: vec![Some(2)], kind: InputKind::Numbers { names } }
+}
+
+fn categories() -> InputSpec {
+    let kind = InputKind::Categories { names: vec!["c".into(), "d".into(), "e".into()], sizes: vec![2, 5, 9] };
+    InputSpec { name: "categories".into(), dtype: Dtype::I64, shape: vec![Some(3)], kind }
+}
+
+fn tokens() -> InputSpec {
+    let kind = InputKind::Tokens { vocabulary: VOCABULARY, max_length: LENGTH };
+    InputSpec { name: "tokens".into(), dtype: Dtype::I64, shape: vec![None], kind }
+}
+
+fn series() -> InputSpec {
+    let kind = InputKind::Series { names: vec!["s".into()] };
+    InputSpec { name: "series".into(), dtype: Dtype::F32, shape: vec![Some(6), Some(1)], kind }
+}
+
+/// Random examples that suit `signature`. Texts are of different lengths, the first one as long as can be.
+pub(crate) fn batch(signature: &Signature, examples: usize, seed: u64) -> Batch {
+    let mut random = Random::derive(&[seed]);
+    let lengths: Vec<usize> = (0..examples).map(|k| if k == 0 { LENGTH } else { 1 + k * 3 % LENGTH }).collect();
+    let inputs = signature.inputs.iter().map(|spec| input(spec, &lengths, &mut random)).collect();
+    let target = match &signature.output {
+        OutputSpec::Classes { labels } => {
+            Target::Classes((0..examples).map(|_| random.below(labels.len() as u64) as i64).collect())
+        }
+        OutputSpec::Values { names, .. } => {
+            let values = (0..examples * names.len()).map(|_| random.unit() as f32 * 2.0 - 1.0).collect();
+            Target::Values { shape: vec![examples, names.len()], values }
+        }
+        OutputSpec::Tokens { vocabulary } => {
+            let ids = lengths
+                .iter()
+                .flat_map(|&length| (0..LENGTH).map(move |place| place < length))
+                .map(|content| if content { random.below(*vocabulary as u64) as i64 } else { -1 })
+                .collect();
+            Target::Tokens { shape: [examples, LENGTH], ids }
+        }
+        OutputSpec::Mask { .. } | OutputSpec::Inputs => Target::None,
+    };
+    let ids = (0..examples).map(|k| ExampleId { key: format!("made-up#{k}"), content: [0; 16] }).collect();
+    Batch { inputs, target, ids, weights: None, epoch: 0, index: 0, skipped: 0 }
+}
+
+fn input(spec: &InputSpec, lengths: &[usize], random: &mut Random) -> InputArray {
+    let examples = lengths.len();
+    let varying = if matches!(spec.kind, InputKind::Tokens { .. }) { LENGTH } else { 13 };
+    let shape: Vec<usize> = [examples].into_iter().chain(spec.shape.iter().map(|size| size.unwrap_or(varying))).collect();
+    let count: usize = shape.iter().product();
+    let (mut mask, mut true_lengths) = (None, None);
+    let data = match &spec.kind {
+        InputKind::Image { .. } => ArrayData::U8((0..count).map(|_| random.below(256) as u8).collect()),
+        InputKind::Numbers { .. } | InputKind::Series { .. } => {
+            ArrayData::F32((0..count).map(|_| random.unit() as f32 * 4.0 - 2.0).collect())
+        }
+        InputKind::Categories { sizes, .. } => {
+            ArrayData::I64((0..count).map(|k| random.below(sizes[k % sizes.len()] as u64) as i64).collect())
+        }
+        InputKind::Tokens { vocabulary, .. } => {
+            let content: Vec<u8> =
+                lengths.iter().flat_map(|&length| (0..LENGTH).map(move |place| u8::from(place < length))).collect();
+            let id = |content: &u8| i64::from(*content) * (2 + random.below(*vocabulary as u64 - 2) as i64);
+            let ids = content.iter().map(id).collect();
+            (mask, true_lengths) = (Some(content), Some(lengths.to_vec()));
+            ArrayData::I64(ids)
+        }
+    };
+    InputArray { name: spec.name.clone(), array: Array { shape, data }, mask, lengths: true_lengths }
+}
+
+/// The example at `place` of `batch` by itself, a text cut to its own length.
+pub(crate) fn alone(batch: &Batch, place: usize) -> Batch {
+    let inputs = batch.inputs.iter().map(|input| {
+        let mut shape = input.array.shape.clone();
+        let examples = std::mem::replace(&mut shape[0], 1);
+        let each = input.array.data.len() / examples;
+        let length = input.lengths.as_ref().map_or(each, |lengths| lengths[place]);
+        if input.lengths.is_some() {
+            shape[1] = length;
+        }
+        let range = place * each..place * each + length;
+        let data = match &input.array.data {
+            ArrayData::U8(v) => ArrayData::U8(v[range.clone()].to_vec()),
+            ArrayData::F32(v) => ArrayData::F32(v[range.clone()].to_vec()),
+            ArrayData::I64(v) => ArrayData::I64(v[range.clone()].to_vec()),
+        };
+        let mask = input.mask.as_ref().map(|mask| mask[range.clone()].to_vec());
+        let lengths = input.lengths.as_ref().map(|_| vec![length]);
+        InputArray { name: input.name.clone(), array: Array { shape, data }, mask, lengths }
+    });
+    Batch { inputs: inputs.collect(), target: Target::None, ids: vec![batch.ids[place].clone()], ..batch.clone() }
+}

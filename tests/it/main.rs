@@ -1,0 +1,24 @@
+//! Does the program as a whole keep its promises? Every test here runs the real binary, each training in a process of its own.
+//!
+//! - `bad_checkpoints`: broken, foreign and newer checkpoints and bundles, and bytes flipped at random
+//! - `bad_input`: mistakes in configs, data, images, runs and devices
+//! - `cli`: what is printed, the frozen set of flags, JSON
+//! - `crowded`: a full disk, two processes in one run folder
+//! - `door_to_door`: from a data file to answers on new data, and the same answers by every door
+//! - `exits`: exit codes, Ctrl-C
+//! - `golden_losses`: the first losses of every shipped config, as they were
+//! - `killed`: SIGKILL at random moments, again and again
+//! - `resume`: a run that was interrupted ends as one that never was
+//! - `sandbox`: a folder to make a mess in, and the program run there; no tests
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod bad_checkpoints;
+mod bad_input;
+mod cli;
+mod crowded;
+mod door_to_door;
+mod exits;
+mod golden_losses;
+mod killed;
+mod resume;
+mod sandbox;
