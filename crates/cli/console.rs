@@ -4,19 +4,23 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use data_loader::Part;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trainer::recorders::{Event, Recorder, Scores};
 
 use crate::report;
 
-/// How often a line is printed where there is no terminal.
+/// How often a line of progress is printed where there is no terminal.
 const QUIET: Duration = Duration::from_secs(10);
+/// How often scores are printed; small data is evaluated hundreds of times a second.
+const SCORES: Duration = Duration::from_secs(2);
 
 /// Shows progress on stderr.
 pub struct Console {
     bar: ProgressBar,
     terminal: bool,
     last_line: Option<Instant>,
+    last_scores: Option<Instant>,
     total_steps: u64,
     latest_scores: String,
 }
@@ -26,7 +30,7 @@ impl Console {
     pub fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        Self { bar, terminal, last_line: None, total_steps: 0, latest_scores: String::new() }
+        Self { bar, terminal, last_line: None, last_scores: None, total_steps: 0, latest_scores: String::new() }
     }
 
     fn say(&self, text: &str) {
@@ -88,7 +92,11 @@ impl Recorder for Console {
             }
             Event::Scores(scores) => {
                 let text = format!("{} {}", scores.part, short(scores));
-                self.say(&format!("step {}/{}, {text}", scores.step, self.total_steps));
+                let due = self.last_scores.is_none_or(|last| last.elapsed() >= SCORES);
+                if scores.part == Part::Validation && (due || scores.step >= self.total_steps) {
+                    self.last_scores = Some(Instant::now());
+                    self.say(&format!("step {}/{}, {text}", scores.step, self.total_steps));
+                }
                 self.latest_scores = text;
             }
             Event::Saved { .. } => {}

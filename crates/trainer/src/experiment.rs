@@ -130,7 +130,7 @@ pub struct Stopping {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Checkpoints {
-    /// Steps between checkpoints; once an epoch if left out.
+    /// Steps between checkpoints; if left out once an epoch, but not more often than every 5 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every_steps: Option<u64>,
     /// Minutes between checkpoints, in addition.

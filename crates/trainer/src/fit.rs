@@ -81,8 +81,7 @@ pub fn fit<M: Network>(mut state: State<M>, plan: &Plan, around: &mut Surroundin
         }
 
         let interrupted = around.interrupt.load(Ordering::Relaxed);
-        let minutes = last_save.elapsed().as_secs_f64() / 60.0;
-        if improved || interrupted || plan.saves(done, minutes) || state.memory.best.is_due(patience) {
+        if improved || interrupted || plan.saves(done, last_save.elapsed()) || state.memory.best.is_due(patience) {
             read_back(&mut state)?;
             let keep = plan.experiment.checkpoints.keep_last;
             let path = checkpoint::save(&state, around.run, around.belongs_to, keep)?;

@@ -4,6 +4,7 @@
 //! the loss, the metric that decides. The loop only asks questions of the plan.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use data_loader::{Dataset, OutputSpec, Part, Signature, Task};
 
@@ -11,6 +12,9 @@ use crate::Error;
 use crate::experiment::Experiment;
 use crate::losses::Loss;
 use crate::metrics::{self, Direction};
+
+/// An epoch of small data takes milliseconds, and flushing a checkpoint to the disk takes longer than that.
+pub const SAVE_PAUSE: Duration = Duration::from_secs(5);
 
 /// An experiment, meant.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ pub struct Plan {
     pub total_steps: u64,
     /// Steps between evaluations; 0 if there is no validation split.
     pub evaluate_every: u64,
-    /// Steps between checkpoints.
+    /// Steps between checkpoints; where the config names none, once an epoch but not more often than [`SAVE_PAUSE`].
     pub save_every: u64,
     /// The metric by which checkpoints are compared.
     pub watch: String,
@@ -151,11 +155,13 @@ impl Plan {
         self.evaluate_every > 0 && (step.is_multiple_of(self.evaluate_every) || self.ends(step))
     }
 
-    /// Whether a checkpoint is due after `step` steps, `minutes` after the last one.
-    pub fn saves(&self, step: u64, minutes: f64) -> bool {
-        step.is_multiple_of(self.save_every)
+    /// Whether a checkpoint is due after `step` steps, `since` the last one.
+    pub fn saves(&self, step: u64, since: Duration) -> bool {
+        let checkpoints = &self.experiment.checkpoints;
+        let rested = checkpoints.every_steps.is_some() || since >= SAVE_PAUSE;
+        (step.is_multiple_of(self.save_every) && rested)
             || self.ends(step)
-            || self.experiment.checkpoints.every_minutes.is_some_and(|every| minutes >= every)
+            || checkpoints.every_minutes.is_some_and(|every| since.as_secs_f64() / 60.0 >= every)
     }
 
     fn ends(&self, step: u64) -> bool {
