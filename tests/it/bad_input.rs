@@ -60,7 +60,7 @@ fn a_misspelt_key_names_the_one_that_was_meant() {
     }
     for (from, to, words) in [
         ("[format.csv]", "[format.cvs]", ["card.toml, line 8", "Did you mean `csv`?"]),
-        ("target =", "taget =", ["card.toml, line 13, in [schema]", "Did you mean `target`?"]),
+        ("target =", "taget =", ["card.toml, line 14, in [schema]", "Did you mean `target`?"]),
         ("\"category\"", "\"categry\"", ["card.toml", "Did you mean `category`?"]),
     ] {
         refuses_to_train(&Sandbox::with(&CARD.replace(from, to), &tiny_rows(), CONFIG), &words);
@@ -81,7 +81,7 @@ fn a_value_of_another_type_or_out_of_range_names_its_key() {
         ("ema_decay = 0.9", "ema_decay = 1.0", ["`train.ema_decay`", "below 1"]),
         ("record_every = 1", "watch = \"accurcy\"", ["`train.watch`", "`accurcy`"]),
         ("[data]", "task = \"regress\"\n[data]", ["regress", "class"]),
-        ("warmup = 0.1", "warmup = 0.1\nwarmup = 0.2", ["config.toml, line 25", "duplicate key"]),
+        ("warmup = 0.1", "warmup = 0.1\nwarmup = 0.2", ["config.toml, line 24", "duplicate key"]),
     ] {
         refuses_to_train(&Sandbox::with(CARD, &tiny_rows(), &config(from, to)), &words);
     }
@@ -91,10 +91,10 @@ fn a_value_of_another_type_or_out_of_range_names_its_key() {
 fn a_file_that_is_not_there_is_named() {
     let sandbox = Sandbox::new();
     for (line, words) in [
-        ("train nowhere.toml", ["nowhere.toml", "No such file"]),
+        ("train nowhere.toml", ["no config at nowhere.toml", "Check the path"]),
         ("train tiny", ["tiny", "cannot read"]),
-        ("config show nowhere.toml", ["nowhere.toml", "No such file"]),
-        ("verify resume nowhere.toml", ["nowhere.toml", "No such file"]),
+        ("config show nowhere.toml", ["no config at nowhere.toml", "Check the path"]),
+        ("verify resume nowhere.toml", ["no config at nowhere.toml", "Check the path"]),
         ("train config.toml --set data.card=nothing", ["no card at nothing", "card.toml"]),
         ("resume nowhere", ["nowhere is not a run", "firebox runs"]),
         ("evaluate nowhere", ["nowhere is not a run", "firebox runs"]),
@@ -132,7 +132,8 @@ fn data_that_teaches_nothing_is_refused() {
     refuses_to_train(&Sandbox::with(CARD, &tiny_rows(), &large), &["batch size 500", "54 training examples"]);
     let mut rows = tiny_rows();
     rows.push("1,2,red,zebra".into());
-    let card = CARD.replace("\n[schema]", "part = \"train\"\n\n[[files]]\npath = \"more.csv\"\npart = \"test\"\n\n[schema]");
+    let card =
+        CARD.replace("\n[schema]", "part = \"train\"\n\n[[files]]\npath = \"more.csv\"\npart = \"test\"\n\n[schema]");
     let card = card.split("\n[split").next().unwrap();
     let sandbox = Sandbox::with(card, &rows[..90], CONFIG);
     sandbox.write("tiny/more.csv", "a,b,c,y\n1,2,red,x\n1,2,red,zebra\n");
@@ -294,7 +295,7 @@ fn a_run_that_exists_is_not_touched() {
     sandbox.run("train config.toml --run r").refused(2, &["run folder r exists", "firebox resume r"]);
     sandbox.run("train config.toml --run tiny").refused(2, &["run folder tiny exists", "--run"]);
     sandbox.run("train config.toml --run config.toml").refused(2, &["config.toml"]);
-    sandbox.run("train config.toml --run config.toml/r").refused(2, &["config.toml/r"]);
+    sandbox.run("train config.toml --run config.toml/r").refused(2, &["config.toml", "check the path"]);
     assert_eq!(sandbox.contents("r"), before);
     sandbox.run("resume tiny").refused(2, &["tiny is not a run"]);
 }
@@ -302,13 +303,15 @@ fn a_run_that_exists_is_not_touched() {
 #[test]
 fn a_device_that_is_not_there_is_refused() {
     let sandbox = Sandbox::new();
-    for (device, word) in [("wgpu:99", "`wgpu:99`"), ("gpu", "`gpu` is not a device"), ("cpu:1", "`cpu:1`"), ("", "``")] {
+    for (device, word) in [("wgpu:99", "`wgpu:99`"), ("gpu", "`gpu` is not a device"), ("cpu:1", "`cpu:1`"), ("", "``")]
+    {
         let line = format!("--set device={device}");
         refuses_to_train_with(&sandbox, &line, &[word, "firebox devices"]);
     }
     refuses_to_train_with(&sandbox, "--device ndarray", &["`ndarray`", "--features ndarray"]);
     let devices = run(["devices", "--json"]).expect(0).json();
-    let real = |found: &serde_json::Value| found["name"].as_str().unwrap().starts_with("wgpu") && found["software"] == false;
+    let real =
+        |found: &serde_json::Value| found["name"].as_str().unwrap().starts_with("wgpu") && found["software"] == false;
     if devices.as_array().unwrap().iter().any(real) {
         eprintln!("skipped: there is a graphics card here, so `--device wgpu` is no mistake");
     } else {

@@ -15,7 +15,11 @@ fn done_is_0() {
     }
     let sandbox = Sandbox::new();
     let ended = sandbox.run("train config.toml --run r").expect(0);
-    assert!(ended.stdout.contains("The run lies at r") && ended.stdout.contains("firebox predict r"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("The run lies at r") && ended.stdout.contains("firebox predict r"),
+        "{}",
+        ended.stdout
+    );
     for line in ["evaluate r", "predict r tiny/tiny.csv", "runs .", "resume r", "config show config.toml"] {
         sandbox.run(line).expect(0);
     }
@@ -23,7 +27,9 @@ fn done_is_0() {
 
 #[test]
 fn wrong_usage_is_2() {
-    for line in ["", "fly", "train", "train --flag", "list nothing", "evaluate r --part tset", "predict r x --batch-size 0"] {
+    for line in
+        ["", "fly", "train", "train --flag", "list nothing", "evaluate r --part tset", "predict r x --batch-size 0"]
+    {
         run(line.split_whitespace()).expect(2);
     }
 }
@@ -33,7 +39,11 @@ fn a_missed_goal_is_3_and_everything_is_written() {
     let config = format!("{CONFIG}\n[goal]\nmetric = \"accuracy\"\nminimum = 1.1\nwhy = \"no model can\"\n");
     let sandbox = Sandbox::with(CARD, &tiny_rows(), &config);
     let ended = sandbox.run("train config.toml --run r").expect(3);
-    assert!(ended.stdout.contains("Goal missed: accuracy") && ended.stdout.contains("no model can"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("Goal missed: accuracy") && ended.stdout.contains("no model can"),
+        "{}",
+        ended.stdout
+    );
     for file in ["result.json", "report.html", "bundle/manifest.json"] {
         assert!(sandbox.path("r").join(file).is_file(), "{file}");
     }
@@ -74,6 +84,35 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
         assert_eq!(history.started.last().unwrap().step, *step);
         assert_eq!(history.progress.last().unwrap().step, end);
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_at_any_moment() {
+    let sandbox = Sandbox::with(CARD, &tiny_rows(), &CONFIG.replace("epochs = 8", "epochs = 40"));
+    let mut saved = 0;
+    for round in 0..16 {
+        let run = format!("r{round}");
+        let mut training = sandbox.start(&format!("train config.toml --run {run}"));
+        std::thread::sleep(std::time::Duration::from_millis(5 + 8 * round));
+        if training.is_alive() {
+            training.signal("INT");
+        }
+        let begun = sandbox.path(&run).join("config.toml");
+        match training.end().code {
+            0 => sandbox.run(&format!("predict {run} tiny/tiny.csv")).expect(0),
+            130 => {
+                saved += 1;
+                sandbox.run(&format!("resume {run}")).expect(0)
+            }
+            // Before the program listens there is nothing to save.
+            code => {
+                assert!(code == -1 && !begun.exists(), "{code}");
+                continue;
+            }
+        };
+    }
+    assert!(saved > 0);
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! - `cli`: what is printed, the frozen set of flags, JSON
 //! - `crowded`: a full disk, two processes in one run folder
 //! - `door_to_door`: from a data file to answers on new data, and the same answers by every door
+//! - `examples`: every example runs and reaches what it promises
 //! - `exits`: exit codes, Ctrl-C
 //! - `golden_losses`: the first losses of every shipped config, as they were
+//! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
 //! - `resume`: a run that was interrupted ends as one that never was
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
@@ -17,8 +19,10 @@ mod bad_input;
 mod cli;
 mod crowded;
 mod door_to_door;
+mod examples;
 mod exits;
 mod golden_losses;
+mod house;
 mod killed;
 mod resume;
 mod sandbox;

@@ -59,13 +59,13 @@ pub struct Ended {
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let ended = Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        };
+        let ended =
+            Self { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) };
         for text in [&ended.stdout, &ended.stderr] {
-            assert!(!text.contains("panicked") && !text.contains("RUST_BACKTRACE"), "a panic reached the user:\n{text}");
+            assert!(
+                !text.contains("panicked") && !text.contains("RUST_BACKTRACE"),
+                "a panic reached the user:\n{text}"
+            );
         }
         ended
     }
@@ -137,7 +137,7 @@ test = 0.2
 pub fn tiny_rows() -> Vec<String> {
     let row = |k: usize| {
         let class = k % 3;
-        let noise = (k * 7919 % 101) as f64 / 50.0;
+        let noise = (k * 7919 % 101) as f64 / 200.0;
         let gap = if k % 17 == 5 { String::new() } else { format!("{:.3}", class as f64 + noise) };
         format!("{gap},{:.3},{},{}", k as f64 % 5.0 - noise, ["red", "green"][k / 2 % 2], ["x", "y", "z"][class])
     };

@@ -48,7 +48,8 @@ fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Fai
     let (run, chosen) = address.open()?;
     let experiment = Experiment::read(&run.config(), &[])?;
     let pipeline = read_pipeline(&run.pipeline())?;
-    Ok(Predictor::from_parts(&experiment.model, pipeline, &address.weights()?, &chosen.path, device)?)
+    let architecture = experiment.architecture(&run.config())?;
+    Ok(Predictor::from_parts(architecture, pipeline, &address.weights()?, &chosen.path, device)?)
 }
 
 fn read_pipeline(path: &Path) -> Result<Pipeline, Failure> {

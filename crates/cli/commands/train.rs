@@ -32,7 +32,12 @@ pub(super) fn run(args: &Train, json: bool) -> Ended {
     };
     let request =
         Request { config: &args.config, run: run.clone(), device: &device, recorders, interrupt: &interrupt };
-    let outcome = trainer::train::train(experiment, request).inspect_err(|_| run.remove_if_empty())?;
+    let outcome = trainer::train::train(experiment, request).inspect_err(|error| {
+        // A folder that another process came to first is not ours to remove.
+        if !matches!(error, trainer::Error::RunLocked(_)) {
+            run.remove_if_unbegun();
+        }
+    })?;
     Ok(show(&run, &outcome, &device.name, json))
 }
 

@@ -150,12 +150,12 @@ mod tests {
         check(
             "[inner]\nthreads = \"two\"",
             "c.toml, line 2, in [inner]: invalid type: string \"two\", expected usize.",
-            None,
+            Some("Texts stand in quotes, numbers do not, and lists stand in brackets."),
         );
         check(
             "[inner]\nthreads = -1",
             "c.toml, line 2, in [inner]: invalid value: integer `-1`, expected usize.",
-            None,
+            Some("Texts stand in quotes, numbers do not, and lists stand in brackets."),
         );
     }
 

@@ -219,6 +219,7 @@ impl Error {
             }
             Self::NotFound { .. } => "Check the path; paths in a card are relative to the card's folder.".into(),
             Self::Config { closest: Some(closest), .. } => format!("Did you mean `{closest}`?"),
+            Self::Config { message, .. } => config_hint(message).into(),
             Self::Setting { hint, .. } | Self::Field { hint, .. } | Self::Mismatch { hint, .. } => hint.clone(),
             Self::Checksum { .. } => {
                 "Fetch the file again from the card's source; if the change is meant, write the new SHA-256 in the card.".into()
@@ -239,7 +240,7 @@ impl Error {
             Self::OneClass { .. } => "Check the target column, or use a stratified split.".into(),
             Self::BatchTooLarge { examples, .. } => format!("Use a batch size of at most {examples}."),
             Self::Shape { .. } => "For images, set `size = [height, width]` in the card's [format.image_folder].".into(),
-            Self::Io { .. } | Self::Config { .. } | Self::WorkerFailed { .. } | Self::Stopped { .. } => return None,
+            Self::Io { .. } | Self::WorkerFailed { .. } | Self::Stopped { .. } => return None,
         })
     }
 
@@ -261,6 +262,19 @@ impl Error {
                 | Self::UnknownClass { .. }
                 | Self::TargetMissing { .. }
         )
+    }
+}
+
+/// What to do about a file whose mistake is not a misspelling.
+fn config_hint(message: &str) -> &'static str {
+    if message.starts_with("invalid type") || message.starts_with("invalid value") {
+        "Texts stand in quotes, numbers do not, and lists stand in brackets."
+    } else if message.starts_with("missing field") {
+        "Add the key; it has no default."
+    } else if message.starts_with("unknown") {
+        "Only the words that are named there are known."
+    } else {
+        "The file must be TOML: lines of `key = value` under headers such as `[train]`."
     }
 }
 

@@ -104,9 +104,11 @@ impl Error {
             Self::DeviceFailed { .. } => {
                 "a device that failed once stays unusable until the program restarts; `firebox resume RUN` goes on from the last checkpoint".into()
             }
+            Self::Unfit { .. } | Self::MissingInput { .. } => "`firebox list architectures` says what each is for".into(),
             Self::NewerVersion { .. } => "update Firebox, or write the file again with this version".into(),
             Self::WrongWeights { .. } => "the architecture and its settings must be those the weights were trained with".into(),
             Self::Damaged { .. } => "restore the file, or choose an earlier checkpoint with RUN@step-N".into(),
+            Self::Io { source, .. } if is_wrong_path(source) => "check the path, or restore the file".into(),
             Self::Data(error) => return error.hint(),
             _ => return None,
         })
@@ -115,9 +117,16 @@ impl Error {
     /// Whether the user's words or files are the cause, rather than the machine.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::DeviceFailed { .. } | Self::Io { .. } => false,
+            Self::Io { source, .. } => is_wrong_path(source),
+            Self::DeviceFailed { .. } => false,
             Self::Data(error) => error.is_usage(),
             _ => true,
         }
     }
+}
+
+/// Whether a path leads to nothing, or to something of another kind: the user's mistake, not the machine's.
+pub fn is_wrong_path(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AlreadyExists, InvalidData, IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), AlreadyExists | InvalidData | IsADirectory | NotADirectory | NotFound)
 }

@@ -37,6 +37,16 @@ pub struct Manifest {
     pub belongs_to: String,
     /// SHA-256 of every other file of the folder.
     pub files: BTreeMap<String, String>,
+    /// SHA-256 of all of the above: a digit that flipped must not become another step or another best score.
+    pub seal: String,
+}
+
+impl Manifest {
+    /// What the seal must be: the hash of the manifest without it.
+    fn expected_seal(&self) -> String {
+        let open = Self { seal: String::new(), ..self.clone() };
+        hash(&serde_json::to_vec(&open).expect("our own types have text keys"))
+    }
 }
 
 /// A checkpoint that was chosen.
@@ -73,12 +83,14 @@ pub fn save<M: Network>(state: &State<M>, run: &RunDir, belongs_to: &str, keep_l
             hashes.insert((*file).to_owned(), hash(&bytes));
             writing.write(file, &bytes)?;
         }
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             format_version: FORMAT_VERSION,
             memory: state.memory.clone(),
             belongs_to: belongs_to.to_owned(),
             files: hashes,
+            seal: String::new(),
         };
+        manifest.seal = manifest.expected_seal();
         writing.write(MANIFEST, &serde_json::to_vec_pretty(&manifest).expect("our own types have text keys"))?;
         writing.commit()?;
     }
@@ -177,7 +189,11 @@ pub fn read_manifest(path: &Path) -> Result<Manifest, Error> {
             known: FORMAT_VERSION,
         });
     }
-    serde_json::from_slice(&bytes).map_err(|error| bad(format!("{MANIFEST}: {error}")))
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| bad(format!("{MANIFEST}: {error}")))?;
+    match manifest.seal == manifest.expected_seal() {
+        true => Ok(manifest),
+        false => Err(bad(format!("{MANIFEST} is not the file that was written: it is changed"))),
+    }
 }
 
 fn read_weights(path: &Path, manifest: &Manifest, file: &str) -> Result<Weights, Error> {
@@ -260,13 +276,12 @@ pub fn rewind(run: &RunDir, memory: &Memory) -> Result<(), Error> {
     }
 }
 
-/// Removes what an interrupted save left behind; only for whoever holds the run's lock.
+/// Removes what interrupted saves of checkpoints, the bundle or the result left behind; only for whoever holds the run's lock.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn remove_leftovers(run: &RunDir) -> Result<(), Error> {
-    let folder = run.checkpoints();
-    let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+    let entries = [run.path(), &run.checkpoints()].map(fs::read_dir).into_iter().flatten().flatten();
     for entry in entries.filter_map(Result::ok) {
         if atomic::is_leftover(&entry.file_name().to_string_lossy()) {
             let path = entry.path();

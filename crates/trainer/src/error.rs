@@ -108,6 +108,7 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Config { .. } => "`firebox config schema` describes every key, `firebox list` every word".into(),
             Self::Setting { .. } => "write it as in `--set train.epochs=3` or `--set optimizer.adamw.learning_rate=1e-3`".into(),
             Self::RunExists(path) => {
                 format!("`firebox resume {}` goes on with it; `--run` takes another folder", path.display())
@@ -121,9 +122,12 @@ impl Error {
                 "lower the learning rate, set `train.clip_norm = 1.0`, or look at those examples; `firebox resume` goes on from the checkpoint".into()
             }
             Self::WrongLoss { .. } => "`firebox list losses` says what each loss is for".into(),
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            Self::Io { source, .. } | Self::Model(model_zoo::Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::StorageFull =>
+            {
                 "free some space, then `firebox resume RUN`: the earlier checkpoints are intact".into()
             }
+            Self::Io { source, .. } if model_zoo::error::is_wrong_path(source) => "check the path".into(),
             Self::Data(error) => return error.hint(),
             Self::Model(error) => return error.hint(),
             _ => return None,
@@ -133,7 +137,8 @@ impl Error {
     /// Whether the user's words or files are the cause, rather than the machine or the training.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::NotFinite { .. } | Self::NotEqual(_) => false,
+            Self::Io { source, .. } => model_zoo::error::is_wrong_path(source),
+            Self::NotFinite { .. } | Self::NotEqual(_) => false,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),
             _ => true,

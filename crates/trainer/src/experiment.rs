@@ -29,8 +29,9 @@ pub struct Experiment {
     pub device: String,
     /// From what to learn.
     pub data: DataConfig,
-    /// What learns.
-    pub model: Architecture,
+    /// What learns; left out only by code that brings a network of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<Architecture>,
     /// How long and in what portions to learn.
     #[serde(default)]
     pub train: Train,
@@ -204,6 +205,19 @@ impl Experiment {
         Ok(data_loader::config::from_table(table, path)?)
     }
 
+    /// The architecture that the config names; `config` is where it was written.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it names none.
+    pub fn architecture(&self, config: &Path) -> Result<&Architecture, Error> {
+        let reason = "is missing; name an architecture, as in `[model.mlp]`: `firebox list architectures` shows them";
+        self.model.as_ref().ok_or_else(|| Error::Config {
+            path: config.to_owned(),
+            key: "model".into(),
+            reason: reason.into(),
+        })
+    }
+
     /// The config with every default filled in, as TOML. Reading it again gives the same experiment.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("an experiment holds nothing that TOML cannot say")
@@ -291,7 +305,7 @@ mod tests {
         assert_eq!(experiment.device, "cpu");
         assert_eq!(experiment.optimizer.name(), "sgd");
         assert_eq!(experiment.schedule.name(), "cosine");
-        assert_eq!(experiment.model.name(), "mlp");
+        assert_eq!(experiment.architecture(Path::new("c.toml")).unwrap().name(), "mlp");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod average;
+pub mod bench;
 pub mod checkpoint;
 pub mod environment;
 pub mod error;

@@ -16,12 +16,15 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use data_loader::random::Random;
 use model_zoo::atomic;
 
 use crate::Error;
+
+/// How often the lock is tried, 10 ms apart.
+const LOCK_TRIES: u32 = 10;
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
@@ -77,13 +80,16 @@ impl RunDir {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Removes the folder if nothing but the lock is in it: a run that failed before it began should leave no trace.
-    pub fn remove_if_empty(&self) {
-        let entries = fs::read_dir(&self.path).map(|entries| entries.filter_map(Result::ok).collect::<Vec<_>>());
-        if entries.is_ok_and(|entries| entries.iter().all(|entry| entry.file_name() == "lock")) {
-            let _ = fs::remove_file(self.path.join("lock"));
-            let _ = fs::remove_dir(&self.path);
+    /// Removes what a run that failed before it began has written: without a config it is no run, and should leave no trace.
+    /// Only for whoever made the folder and had its lock.
+    pub fn remove_if_unbegun(&self) {
+        if self.config().exists() {
+            return;
         }
+        for path in [self.pipeline(), self.lineage(), self.environment(), self.path.join("lock")] {
+            let _ = fs::remove_file(path);
+        }
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// Opens the folder of an existing run.
@@ -124,16 +130,21 @@ impl RunDir {
     pub fn lock(&self) -> Result<Lock, Error> {
         let path = self.path.join("lock");
         let file = File::create(&path).map_err(Error::io("create", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::RunLocked(self.path.clone())),
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+        // Whoever only looks whether a run is active holds the lock for an instant; a training holds it for longer than that.
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
+            }
         }
+        Err(Error::RunLocked(self.path.clone()))
     }
 
     /// Whether a process is training into it now.
     pub fn is_active(&self) -> bool {
-        matches!(self.lock(), Err(Error::RunLocked(_)))
+        let held = File::open(self.path.join("lock")).map(|file| file.try_lock_shared());
+        matches!(held, Ok(Err(TryLockError::WouldBlock)))
     }
 
     /// The folder itself.

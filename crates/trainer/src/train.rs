@@ -46,6 +46,14 @@ pub struct Request<'a> {
     pub interrupt: &'a AtomicBool,
 }
 
+impl<'a> Request<'a> {
+    /// Training that is told to nobody but the files of the run, and that nothing interrupts.
+    pub fn new(config: &'a Path, run: RunDir, device: &'a Found) -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self { config, run, device, recorders: Vec::new(), interrupt: &NEVER }
+    }
+}
+
 /// What training led to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -62,9 +70,7 @@ pub struct Outcome {
 /// # Errors
 /// With everything that may be wrong with config, data, device or disk.
 pub fn train(experiment: Experiment, request: Request<'_>) -> Result<Outcome, Error> {
-    let model = experiment.model.clone();
-    let architecture = serde_json::to_value(&model).expect("our own types have text keys");
-    model.with(Job { experiment, architecture, request, from: None })
+    train_any(experiment, request, None)
 }
 
 /// Goes on with a run from one of its checkpoints.
@@ -72,13 +78,17 @@ pub fn train(experiment: Experiment, request: Request<'_>) -> Result<Outcome, Er
 /// # Errors
 /// As [`train`], and [`Error::NoCheckpoint`], [`Error::BadCheckpoint`].
 pub fn resume(experiment: Experiment, request: Request<'_>, from: Chosen) -> Result<Outcome, Error> {
-    let model = experiment.model.clone();
-    let architecture = serde_json::to_value(&model).expect("our own types have text keys");
-    model.with(Job { experiment, architecture, request, from: Some(from) })
+    train_any(experiment, request, Some(from))
 }
 
-/// Trains a new run of a network that is not in the zoo; `experiment.model` is not looked at. The bundle names the network
-/// by `name`, and whoever opens it must bring the network.
+fn train_any(experiment: Experiment, request: Request<'_>, from: Option<Chosen>) -> Result<Outcome, Error> {
+    let model = experiment.architecture(request.config)?.clone();
+    let architecture = serde_json::to_value(&model).expect("our own types have text keys");
+    model.with(Job { experiment, architecture, request, from })
+}
+
+/// Trains a new run of a network that is not in the zoo; the experiment names no model. The bundle names the network by
+/// `name`, and whoever opens it must bring the network: see [`Bundle::network_of`](bundle::Bundle::network_of).
 ///
 /// # Errors
 /// As [`train`].
@@ -88,6 +98,7 @@ pub fn train_network<C: NetworkConfig>(
     experiment: Experiment,
     request: Request<'_>,
 ) -> Result<Outcome, Error> {
+    let experiment = Experiment { model: None, ..experiment };
     let architecture = serde_json::json!({ name: {} });
     Job { experiment, architecture, request, from: None }.run(config)
 }
@@ -105,6 +116,10 @@ impl WithNetwork for Job<'_> {
     fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
         let Job { experiment, architecture, mut request, from } = self;
         let lock = request.run.lock()?;
+        if from.is_none() && request.run.config().exists() {
+            // Another process came first, and is done already.
+            return Err(Error::RunExists(request.run.path().to_owned()));
+        }
         let dataset = Arc::new(open_data(&experiment, request.config, &request.run, from.is_some())?);
         let plan = Plan::new(experiment, request.config, &dataset)?;
         let belongs_to = identity(&plan, &dataset);
@@ -184,7 +199,7 @@ pub fn judge(
         return Ok(Evaluation { values: Vec::new(), confusion: None, examples: 0 });
     }
     let plan = Plan::new(experiment, &config, &dataset)?;
-    let model = plan.experiment.model.clone();
+    let model = plan.experiment.architecture(&config)?.clone();
     model.with(Judge { plan: &plan, weights, part, dataset, device, run })
 }
 

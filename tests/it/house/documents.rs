@@ -36,9 +36,9 @@ fn configs(house: &House) -> Vec<String> {
             Err(error) => complaints.push(format!("{path} is no config: {error}")),
             Ok(experiment) => {
                 let data = experiment.data.card.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let name = format!("configs/{data}_{}.toml", experiment.model.name());
+                let name = format!("configs/{data}_{}.toml", experiment.model.as_ref().map_or("", |model| model.name()));
                 if name != path {
-                    complaints.push(format!("{path} is about {data} and {}: it belongs in {name}", experiment.model.name()));
+                    complaints.push(format!("{path} is about {data} and {}: it belongs in {name}", experiment.model.as_ref().map_or("", |model| model.name())));
                 }
             }
         }

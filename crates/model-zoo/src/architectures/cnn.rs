@@ -15,7 +15,8 @@ use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
-pub const SUMMARY: &str = "runs of 3 x 3 convolutions and poolings for small images (after Simonyan and Zisserman 2015)";
+pub const SUMMARY: &str =
+    "runs of 3 x 3 convolutions and poolings for small images (after Simonyan and Zisserman 2015)";
 
 /// Settings of [`Cnn`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

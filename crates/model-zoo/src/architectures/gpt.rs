@@ -217,7 +217,7 @@ mod tests {
         let network = config.build(&texts(9, 6), 3, &Device::flex()).unwrap();
         let answer = |ids: &[i64]| {
             let Output::Tokens(scores) = network.forward(&tokens(ids)).unwrap() else { panic!("gpt gives tokens") };
-            scores.into_data().to_vec::<f32>().unwrap()
+            scores.try_into_vec_as::<f32>().unwrap()
         };
         let (a, b) = (answer(&[2, 3, 4, 5, 6]), answer(&[2, 3, 4, 8, 7]));
         let agrees = |x: &[f32], y: &[f32]| x.iter().zip(y).all(|(x, y)| (x - y).abs() < 1e-6);

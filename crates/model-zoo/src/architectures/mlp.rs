@@ -79,6 +79,9 @@ impl NetworkConfig for MlpConfig {
                 _ => return Err(unfit(format!("the input `{}` is a sequence; use `[model.gru]`", spec.name))),
             }
         }
+        if width == 0 {
+            return Err(unfit("there is no input".into()));
+        }
         let (outputs, classify) = match &signature.output {
             OutputSpec::Classes { labels } => (labels.len(), true),
             OutputSpec::Values { names, .. } => (names.len(), false),

@@ -158,7 +158,8 @@ mod tests {
 
     fn cifar() -> Signature {
         let kind = InputKind::Image { mean: vec![0.5; 3], std: vec![0.25; 3] };
-        let image = InputSpec { name: "image".into(), dtype: Dtype::U8, shape: vec![Some(3), Some(32), Some(32)], kind };
+        let image =
+            InputSpec { name: "image".into(), dtype: Dtype::U8, shape: vec![Some(3), Some(32), Some(32)], kind };
         let labels = (0..10).map(|k| k.to_string()).collect();
         Signature { task: Task::Classify, inputs: vec![image], output: OutputSpec::Classes { labels } }
     }

@@ -199,6 +199,15 @@ impl Bundle {
         load(&architecture, &self.manifest.signature, &self.weights, &file, device)
     }
 
+    /// The same for a network that is not in the zoo, built from its own settings.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`], [`Error::WrongWeights`].
+    pub fn network_of<C: NetworkConfig>(&self, config: &C, device: &Device) -> Result<C::Network, Error> {
+        let network = config.build(&self.manifest.signature, 0, device)?;
+        weights::apply(network.no_grad(), &self.weights, &self.path.join(WEIGHTS))
+    }
+
     /// Answers every golden sample and compares; gives how many there are.
     ///
     /// # Errors

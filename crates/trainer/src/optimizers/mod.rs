@@ -56,6 +56,9 @@ impl Default for Optimizer {
     }
 }
 
+/// The only thing remembered of a parameter that is one number: how many steps it was changed in.
+const COUNTER: &str = "step";
+
 /// Which rule a parameter falls under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
@@ -265,13 +268,13 @@ fn read_slot(rule: &Rule, shape: &[usize], fields: &[(&str, &HostTensor)], devic
             .iter()
             .find(|(_, name)| name == outer)
             .ok_or_else(|| format!("this optimizer keeps no `{outer}`"))?;
-        if tensor.shape.is_empty() {
+        if *outer == COUNTER && tensor.shape.is_empty() {
             // Counters are whole and below 2^24, so f32 holds them exactly.
             scalars.insert((*inner).to_owned(), Scalar::UInt(tensor.values[0] as u64));
-        } else if tensor.shape == shape {
+        } else if *outer != COUNTER && tensor.shape == shape {
             tensors.push(((*inner).to_owned(), TensorData::new(tensor.values.clone(), tensor.shape.clone())));
         } else {
-            return Err(format!("`{outer}` has shape {:?} instead of {shape:?}", tensor.shape));
+            return Err(format!("`{outer}` has shape {:?}, which does not suit {shape:?}", tensor.shape));
         }
     }
     let mut source = StateSource::new(scalars);

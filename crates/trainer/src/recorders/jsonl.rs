@@ -4,7 +4,7 @@
 //! `kind` (started, progress, scores, saved, notice, finished), the `step` it belongs to and the `time` in seconds since
 //! 1970. JSON knows neither infinity nor "not a number": both are `null`, and are read back as "not a number".
 //!
-//! A resumed run forgets what came after the step it goes on from: those lines will be written again.
+//! A resumed run forgets what came after the step it goes on from, and the verdict: those lines will be written again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
@@ -121,12 +121,18 @@ fn each_line(
     Ok(())
 }
 
-/// Rewrites the file without what came after `step` and without what is not whole.
+/// Rewrites the file without what came after `step`, without the verdict, and without what is not whole.
 fn forget_after(path: &Path, step: u64) -> Result<(), Error> {
-    let keeps = |line: Option<&Map<String, Value>>| {
-        line.is_some_and(|line| line.get("step").and_then(Value::as_u64).is_none_or(|of| of <= step))
+    let keeper = || {
+        let mut over = false; // Scores after the end of the loop are the verdict on the chosen weights, of whatever step.
+        move |line: Option<&Map<String, Value>>| {
+            let kind = line.and_then(|line| line.get("kind")?.as_str());
+            over = kind == Some("finished") || (over && kind != Some("started"));
+            let later = |line: &Map<String, Value>| line.get("step").and_then(Value::as_u64).is_some_and(|of| of > step);
+            line.is_some_and(|line| !later(line) && !(over && kind == Some("scores")))
+        }
     };
-    let mut clean = true;
+    let (mut clean, mut keeps) = (true, keeper());
     each_line(path, |_, line| {
         clean &= keeps(line.as_ref());
         Ok(())
@@ -136,7 +142,7 @@ fn forget_after(path: &Path, step: u64) -> Result<(), Error> {
     }
     let part = path.with_extension("jsonl.part");
     let file = File::create(&part).map_err(Error::io("create", &part))?;
-    let mut writer = BufWriter::new(file);
+    let (mut writer, mut keeps) = (BufWriter::new(file), keeper());
     each_line(path, |bytes, line| {
         if !keeps(line.as_ref()) {
             return Ok(());

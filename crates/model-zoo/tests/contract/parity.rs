@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use data_loader::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use data_loader::Task;
+use data_loader::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use model_zoo::architectures::WithNetwork;
 use model_zoo::blocks::Activation;
 use model_zoo::inputs::Input;
@@ -29,7 +29,8 @@ const GRADIENTS: f32 = 1e-3;
 const SMALLEST: f32 = 1e-3;
 
 fn fixture(name: &str) -> (PathBuf, Weights) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/parity").join(format!("{name}.safetensors"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/parity").join(format!("{name}.safetensors"));
     let tensors = weights::load(&path).unwrap();
     (path, tensors)
 }
@@ -53,7 +54,7 @@ fn compare(what: &str, found: &HostTensor, expected: &HostTensor, tolerance: f32
 }
 
 fn host<const D: usize>(tensor: Tensor<D>) -> HostTensor {
-    HostTensor { shape: tensor.dims().to_vec(), values: tensor.into_data().to_vec().unwrap() }
+    HostTensor { shape: tensor.dims().to_vec(), values: tensor.try_into_vec_as().unwrap() }
 }
 
 fn tensor<const D: usize>(from: &HostTensor, device: &Device) -> Tensor<D> {
@@ -178,11 +179,8 @@ fn cnn() {
 
 #[test]
 fn gpt() {
-    let signature = Signature {
-        task: Task::Generate,
-        inputs: vec![tokens(9, 7)],
-        output: OutputSpec::Tokens { vocabulary: 9 },
-    };
+    let signature =
+        Signature { task: Task::Generate, inputs: vec![tokens(9, 7)], output: OutputSpec::Tokens { vocabulary: 9 } };
     let settings = json!({ "layers": 2, "features": 12, "heads": 3, "context": 10 });
     data::architecture("gpt", settings).with(Compare { fixture: "gpt", signature });
 }

@@ -2,22 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::module::Module;
+use burn::tensor::Device;
+use data_loader::Batch;
 use data_loader::signature::{OutputSpec, Signature};
-use data_loader::{Batch, Target};
 use model_zoo::architectures::{ARCHITECTURES, WithNetwork};
 use model_zoo::network::NetworkConfig;
-use model_zoo::{Architecture, Error, Inputs, Network, Output, ops, summary, weights};
+use model_zoo::{Architecture, Error, Inputs, Network, Output, weights};
 use serde_json::Value;
 
 use crate::data::{self, CASES, KINDS};
 
 /// Something that must hold of every architecture on every kind of data it is for.
-trait Promise {
+pub(crate) trait Promise {
     fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str);
 }
 
@@ -36,7 +34,7 @@ impl<P: Promise> WithNetwork for Case<'_, P> {
 }
 
 /// Checks a promise on every case, with settings changed by `change`.
-fn all_with(promise: &impl Promise, change: impl Fn(&str, Value) -> Option<Value>) {
+pub(crate) fn all_with(promise: &impl Promise, change: impl Fn(&str, Value) -> Option<Value>) {
     let mut kept = 0;
     for (name, settings, kinds) in CASES {
         let Some(settings) = change(name, settings()) else { continue };
@@ -49,22 +47,22 @@ fn all_with(promise: &impl Promise, change: impl Fn(&str, Value) -> Option<Value
     assert!(kept > 0);
 }
 
-fn all(promise: &impl Promise) {
+pub(crate) fn all(promise: &impl Promise) {
     all_with(promise, |_, settings| Some(settings));
 }
 
-fn plain() -> Device {
+pub(crate) fn plain() -> Device {
     Device::flex()
 }
 
-fn training() -> Device {
+pub(crate) fn training() -> Device {
     Device::flex().autodiff()
 }
 
 /// The answer on the host.
-fn answer<M: Network>(network: &M, batch: &Batch, signature: &Signature, device: &Device) -> Vec<f32> {
+pub(crate) fn answer<M: Network>(network: &M, batch: &Batch, signature: &Signature, device: &Device) -> Vec<f32> {
     let inputs = Inputs::from_batch(batch, signature, device).unwrap();
-    network.forward(&inputs).unwrap().rows().into_data().to_vec().unwrap()
+    network.forward(&inputs).unwrap().rows().try_into_vec_as().unwrap()
 }
 
 /// Every entry stands for the file of its name, and for the settings that configs write under that name.
@@ -150,7 +148,7 @@ fn settings_that_make_no_network_are_an_error() {
     }
 }
 
-fn has_dropout(name: &str) -> bool {
+pub(crate) fn has_dropout(name: &str) -> bool {
     let entry = ARCHITECTURES.iter().find(|entry| entry.name == name).unwrap();
     !serde_json::to_value((entry.default)()).unwrap()[name]["dropout"].is_null()
 }
@@ -167,8 +165,12 @@ fn answers_have_the_shape_of_the_task() {
                     let output = network.forward(&inputs).unwrap();
                     assert_eq!(output.task(), signature.task, "{case}");
                     let (found, expected) = match (output, &signature.output) {
-                        (Output::Classes(t), OutputSpec::Classes { labels }) => (t.dims().to_vec(), vec![examples, labels.len()]),
-                        (Output::Values(t), OutputSpec::Values { names, .. }) => (t.dims().to_vec(), vec![examples, names.len()]),
+                        (Output::Classes(t), OutputSpec::Classes { labels }) => {
+                            (t.dims().to_vec(), vec![examples, labels.len()])
+                        }
+                        (Output::Values(t), OutputSpec::Values { names, .. }) => {
+                            (t.dims().to_vec(), vec![examples, names.len()])
+                        }
                         (Output::Tokens(t), OutputSpec::Tokens { vocabulary }) => {
                             let [_, length] = inputs.tokens().unwrap().0.dims();
                             (t.dims().to_vec(), vec![examples, length, *vocabulary])
@@ -194,50 +196,6 @@ fn an_input_that_is_not_there_is_an_error() {
         }
     }
     all(&Missing);
-}
-
-/// Paths of the parameters that a gradient does not reach.
-struct Unreached<'a> {
-    gradients: &'a GradientsParams,
-    path: Vec<String>,
-    found: Vec<String>,
-    reached: usize,
-}
-
-impl ModuleVisitor for Unreached<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = self.gradients.get::<D>(param.id).map(|g| g.into_data().to_vec::<f32>().unwrap());
-        match gradient {
-            Some(g) if g.iter().all(|v| v.is_finite()) && g.iter().any(|v| *v != 0.0) => self.reached += 1,
-            _ if summary::is_buffer(self.path.last().unwrap()) => {}
-            _ => self.found.push(self.path.join(".")),
-        }
-    }
-}
-
-#[test]
-fn a_gradient_reaches_every_parameter() {
-    struct Reaches;
-    impl Promise for Reaches {
-        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
-            let network = config.build(signature, 0, &training()).unwrap();
-            let batch = data::batch(signature, 6, 2);
-            let output = network.forward(&Inputs::from_batch(&batch, signature, &training()).unwrap()).unwrap();
-            let loss = loss(output, &batch.target);
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            let mut visitor = Unreached { gradients: &gradients, path: Vec::new(), found: Vec::new(), reached: 0 };
-            network.visit(&mut visitor);
-            assert!(visitor.found.is_empty(), "{case}: no gradient reaches {:?}", visitor.found);
-            assert!(visitor.reached > 0, "{case}");
-        }
-    }
-    all(&Reaches);
 }
 
 #[test]
@@ -304,105 +262,4 @@ fn the_same_seed_gives_the_same_weights() {
         }
     }
     all(&Seeded);
-}
-
-/// flex has one random generator a process, so that only one test at a time may draw from it.
-static NOISE: Mutex<()> = Mutex::new(());
-
-#[test]
-fn dropout_is_noise_while_training_and_nothing_otherwise() {
-    struct Noisy;
-    impl Promise for Noisy {
-        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
-            let network = config.build(signature, 9, &training()).unwrap();
-            let batch = data::batch(signature, 4, 3);
-            let noisy = |seed| {
-                training().seed(seed);
-                answer(&network, &batch, signature, &training())
-            };
-            let first = noisy(1);
-            assert_eq!(noisy(1), first, "{case}: the same seed, another noise");
-            assert_ne!(noisy(2), first, "{case}: another seed, the same noise");
-            let quiet = network.valid();
-            let expected = answer(&quiet, &batch, signature, &plain());
-            training().seed(5);
-            assert_eq!(answer(&quiet, &batch, signature, &plain()), expected, "{case}");
-        }
-    }
-    let _alone = NOISE.lock().unwrap_or_else(PoisonError::into_inner);
-    all_with(&Noisy, |name, mut settings| {
-        if !has_dropout(name) || settings["hidden"].as_array().is_some_and(Vec::is_empty) {
-            return None;
-        }
-        settings["dropout"] = 0.5.into();
-        Some(settings)
-    });
-}
-
-#[test]
-fn running_statistics_move_while_training_and_only_then() {
-    struct Statistics;
-    impl Promise for Statistics {
-        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
-            let network = config.build(signature, 9, &training()).unwrap();
-            let buffers = |network: &C::Network| {
-                let mut weights = weights::collect(network).unwrap();
-                weights.retain(|name, _| summary::is_buffer(name));
-                weights
-            };
-            let batch = data::batch(signature, 6, 3);
-            let before = buffers(&network);
-            let copy = network.clone();
-            answer(&network, &batch, signature, &training());
-            let after = buffers(&network);
-            for (name, tensor) in &after {
-                assert_ne!(*tensor, before[name], "{case}: {name} stayed");
-            }
-            assert_eq!(buffers(&copy), before, "{case}: a copy shares its statistics");
-            let valid = network.valid();
-            answer(&valid, &batch, signature, &plain());
-            assert_eq!(buffers(&valid), after, "{case}: a plain answer moved them");
-        }
-    }
-    all(&Statistics);
-}
-
-/// The mean loss over what is expected: cross-entropy for classes and tokens, squares for values.
-fn loss(output: Output, target: &Target) -> Tensor<1> {
-    let rows = output.rows();
-    let [count, width] = rows.dims();
-    let device = rows.device();
-    let matrix = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [count, width]), &device);
-    match target {
-        Target::Values { values, .. } => (rows - matrix(values.clone())).square().mean(),
-        Target::Classes(classes) | Target::Tokens { ids: classes, .. } => {
-            let hot = classes.iter().flat_map(|&class| (0..width).map(move |k| f32::from(u8::from(class == k as i64))));
-            let counted = classes.iter().filter(|class| **class >= 0).count();
-            (ops::log_softmax(rows, 1) * matrix(hot.collect())).sum().neg() / counted as f64
-        }
-        other => panic!("no loss for {other:?}"),
-    }
-}
-
-#[test]
-fn one_small_batch_can_be_learnt_by_heart() {
-    struct Learns;
-    impl Promise for Learns {
-        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
-            let mut network = config.build(signature, 3, &training()).unwrap();
-            let batch = data::batch(signature, 4, 8);
-            let inputs = Inputs::from_batch(&batch, signature, &training()).unwrap();
-            let mut optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
-            let mut losses = Vec::new();
-            for _ in 0..150 {
-                let loss = loss(network.forward(&inputs).unwrap(), &batch.target);
-                losses.push(loss.clone().into_scalar::<f32>());
-                let gradients = GradientsParams::from_grads(loss.backward(), &network);
-                network = optimizer.step(1e-2, network, gradients);
-            }
-            let (first, last) = (losses[0], losses[losses.len() - 1]);
-            assert!(last < 0.1 * first && last < 0.05, "{case}: from {first} to {last}");
-        }
-    }
-    all(&Learns);
 }

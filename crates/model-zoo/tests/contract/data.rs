@@ -139,7 +139,8 @@ pub(crate) fn batch(signature: &Signature, examples: usize, seed: u64) -> Batch 
 fn input(spec: &InputSpec, lengths: &[usize], random: &mut Random) -> InputArray {
     let examples = lengths.len();
     let varying = if matches!(spec.kind, InputKind::Tokens { .. }) { LENGTH } else { 13 };
-    let shape: Vec<usize> = [examples].into_iter().chain(spec.shape.iter().map(|size| size.unwrap_or(varying))).collect();
+    let shape: Vec<usize> =
+        [examples].into_iter().chain(spec.shape.iter().map(|size| size.unwrap_or(varying))).collect();
     let count: usize = shape.iter().product();
     let (mut mask, mut true_lengths) = (None, None);
     let data = match &spec.kind {
@@ -153,8 +154,13 @@ fn input(spec: &InputSpec, lengths: &[usize], random: &mut Random) -> InputArray
         InputKind::Tokens { vocabulary, .. } => {
             let content: Vec<u8> =
                 lengths.iter().flat_map(|&length| (0..LENGTH).map(move |place| u8::from(place < length))).collect();
-            let id = |content: &u8| i64::from(*content) * (2 + random.below(*vocabulary as u64 - 2) as i64);
-            let ids = content.iter().map(id).collect();
+            let mut id = |place: usize| match content[place] {
+                0 => 0,
+                // Texts begin differently, so that what follows can be told from what was.
+                _ if place % LENGTH == 0 => 2 + (place / LENGTH % (vocabulary - 2)) as i64,
+                _ => 2 + random.below(*vocabulary as u64 - 2) as i64,
+            };
+            let ids = (0..content.len()).map(&mut id).collect();
             (mask, true_lengths) = (Some(content), Some(lengths.to_vec()));
             ArrayData::I64(ids)
         }

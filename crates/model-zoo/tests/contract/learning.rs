@@ -1,0 +1,165 @@
+//! What must hold of every architecture while it learns?
+
+use std::sync::{Mutex, PoisonError};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Tensor, TensorData};
+use data_loader::Target;
+use data_loader::signature::Signature;
+use model_zoo::network::NetworkConfig;
+use model_zoo::{Inputs, Network, Output, ops, summary, weights};
+use serde_json::Value;
+
+use crate::data;
+use crate::promises::{Promise, all, all_with, answer, has_dropout, plain, training};
+
+/// Paths of the parameters that a gradient does not reach.
+struct Unreached<'a> {
+    gradients: &'a GradientsParams,
+    path: Vec<String>,
+    found: Vec<String>,
+    reached: usize,
+}
+
+impl ModuleVisitor for Unreached<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = self.gradients.get::<D>(param.id).map(|g| g.try_into_vec_as::<f32>().unwrap());
+        match gradient {
+            Some(g) if g.iter().all(|v| v.is_finite()) && g.iter().any(|v| *v != 0.0) => self.reached += 1,
+            _ if summary::is_buffer(self.path.last().unwrap()) => {}
+            _ => self.found.push(self.path.join(".")),
+        }
+    }
+}
+
+#[test]
+fn a_gradient_reaches_every_parameter() {
+    struct Reaches;
+    impl Promise for Reaches {
+        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
+            let network = config.build(signature, 0, &training()).unwrap();
+            let batch = data::batch(signature, 6, 2);
+            let output = network.forward(&Inputs::from_batch(&batch, signature, &training()).unwrap()).unwrap();
+            let loss = loss(output, &batch.target);
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let mut visitor = Unreached { gradients: &gradients, path: Vec::new(), found: Vec::new(), reached: 0 };
+            network.visit(&mut visitor);
+            assert!(visitor.found.is_empty(), "{case}: no gradient reaches {:?}", visitor.found);
+            assert!(visitor.reached > 0, "{case}");
+        }
+    }
+    all(&Reaches);
+}
+
+/// flex has one random generator a process, so that only one test at a time may draw from it.
+static NOISE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn dropout_is_noise_while_training_and_nothing_otherwise() {
+    struct Noisy;
+    impl Promise for Noisy {
+        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
+            let network = config.build(signature, 9, &training()).unwrap();
+            let batch = data::batch(signature, 4, 3);
+            let noisy = |seed| {
+                training().seed(seed);
+                answer(&network, &batch, signature, &training())
+            };
+            let first = noisy(1);
+            assert_eq!(noisy(1), first, "{case}: the same seed, another noise");
+            assert_ne!(noisy(2), first, "{case}: another seed, the same noise");
+            let quiet = network.valid();
+            let expected = answer(&quiet, &batch, signature, &plain());
+            training().seed(5);
+            assert_eq!(answer(&quiet, &batch, signature, &plain()), expected, "{case}");
+        }
+    }
+    let _alone = NOISE.lock().unwrap_or_else(PoisonError::into_inner);
+    all_with(&Noisy, |name, mut settings| {
+        if !has_dropout(name) || is_linear(&settings) {
+            return None;
+        }
+        settings["dropout"] = 0.5.into();
+        Some(settings)
+    });
+}
+
+#[test]
+fn running_statistics_move_while_training_and_only_then() {
+    struct Statistics;
+    impl Promise for Statistics {
+        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
+            let network = config.build(signature, 9, &training()).unwrap();
+            let buffers = |network: &C::Network| {
+                let mut weights = weights::collect(network).unwrap();
+                weights.retain(|name, _| summary::is_buffer(name));
+                weights
+            };
+            let batch = data::batch(signature, 6, 3);
+            let before = buffers(&network);
+            let copy = network.clone();
+            answer(&network, &batch, signature, &training());
+            let after = buffers(&network);
+            for (name, tensor) in &after {
+                assert_ne!(*tensor, before[name], "{case}: {name} stayed");
+            }
+            assert_eq!(buffers(&copy), before, "{case}: a copy shares its statistics");
+            let valid = network.valid();
+            answer(&valid, &batch, signature, &plain());
+            assert_eq!(buffers(&valid), after, "{case}: a plain answer moved them");
+        }
+    }
+    all(&Statistics);
+}
+
+/// The mean loss over what is expected: cross-entropy for classes and tokens, squares for values.
+fn loss(output: Output, target: &Target) -> Tensor<1> {
+    let rows = output.rows();
+    let [count, width] = rows.dims();
+    let device = rows.device();
+    let matrix = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [count, width]), &device);
+    match target {
+        Target::Values { values, .. } => (rows - matrix(values.clone())).square().mean(),
+        Target::Classes(classes) | Target::Tokens { ids: classes, .. } => {
+            let hot = classes.iter().flat_map(|&class| (0..width).map(move |k| f32::from(u8::from(class == k as i64))));
+            let counted = classes.iter().filter(|class| **class >= 0).count();
+            (ops::log_softmax(rows, 1) * matrix(hot.collect())).sum().neg() / counted as f64
+        }
+        other => panic!("no loss for {other:?}"),
+    }
+}
+
+#[test]
+fn one_small_batch_can_be_learnt_by_heart() {
+    struct Learns;
+    impl Promise for Learns {
+        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
+            let mut network = config.build(signature, 3, &training()).unwrap();
+            let batch = data::batch(signature, 4, 8);
+            let inputs = Inputs::from_batch(&batch, signature, &training()).unwrap();
+            let mut optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
+            let mut losses = Vec::new();
+            for _ in 0..150 {
+                let loss = loss(network.forward(&inputs).unwrap(), &batch.target);
+                losses.push(loss.clone().into_scalar::<f32>());
+                let gradients = GradientsParams::from_grads(loss.backward(), &network);
+                network = optimizer.step(1e-2, network, gradients);
+            }
+            let (first, last) = (losses[0], losses[losses.len() - 1]);
+            assert!(last < 0.1 * first && last < 0.05, "{case}: from {first} to {last}");
+        }
+    }
+    // A linear network cannot tell any classes of any points apart.
+    all_with(&Learns, |_, settings| (!is_linear(&settings)).then_some(settings));
+}
+
+fn is_linear(settings: &Value) -> bool {
+    settings["hidden"].as_array().is_some_and(Vec::is_empty)
+}

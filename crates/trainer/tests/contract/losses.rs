@@ -1,0 +1,159 @@
+//! Are values and gradients of every loss PyTorch's?
+
+use burn::tensor::{Device, Tensor};
+use data_loader::{Batch, ExampleId, Target};
+use model_zoo::Output;
+use model_zoo::weights::Weights;
+use serde_json::{Value, json};
+use trainer::Error;
+use trainer::losses::{Loss, MEMBERS};
+
+use crate::fixture::{compare, host, largest, load, tensor};
+
+const WEIGHTS: [f32; 5] = [0.25, 1.0, 2.5, 0.75, 1.25];
+
+fn loss(name: &str, settings: Value) -> Loss {
+    let loss: Loss = serde_json::from_value(json!({ name: settings })).unwrap();
+    loss.check(Some(WEIGHTS.len())).unwrap();
+    loss
+}
+
+fn classes(fixture: &Weights, name: &str) -> Vec<i64> {
+    fixture[name].values.iter().map(|&class| class as i64).collect()
+}
+
+fn batch(examples: usize, target: Target, weights: Option<Vec<f32>>) -> Batch {
+    let ids = (0..examples).map(|k| ExampleId { key: format!("row {k}"), content: [0; 16] }).collect();
+    Batch { inputs: Vec::new(), target, ids, weights, epoch: 0, index: 0, skipped: 0 }
+}
+
+/// A case of the fixture: the answer is `scores`, one row an example, or `images`.
+fn check(case: &str, loss: &Loss, target: Target, weights: Option<Vec<f32>>) {
+    let fixture = load("losses");
+    let device = Device::flex().autodiff();
+    let expected = &fixture[&format!("{case}/gradient")];
+    let (output, gradient): (Output, Box<dyn Fn(&burn::tensor::Gradients) -> _>) = if expected.shape.len() == 4 {
+        let images: Tensor<4> = tensor(&fixture["images"], &device).require_grad();
+        (Output::Mask(images.clone()), Box::new(move |gradients| host(images.grad(gradients).unwrap())))
+    } else {
+        let scores: Tensor<2> = tensor(&fixture["scores"], &device).require_grad();
+        (Output::Classes(scores.clone()), Box::new(move |gradients| host(scores.grad(gradients).unwrap())))
+    };
+    let value = loss.rows(output, &batch(expected.shape[0], target, weights)).unwrap().mean();
+    let wanted = &fixture[&format!("{case}/loss")];
+    compare(case, &host(value.clone()), wanted, 1e-6, wanted.values[0]);
+    let found = gradient(&value.backward());
+    compare(case, &found, expected, 1e-6, largest(expected.values.iter().copied()));
+}
+
+#[test]
+fn cross_entropy() {
+    let fixture = load("losses");
+    let hard = || Target::Classes(classes(&fixture, "hard"));
+    let ignored = || Target::Classes(classes(&fixture, "ignored"));
+    let soft = || Target::SoftLabels { classes: 5, values: fixture["soft"].values.clone() };
+    let mask = Target::Mask { shape: [2, 2, 3], classes: classes(&fixture, "mask") };
+    let plain = loss("cross_entropy", json!({}));
+    let smooth = loss("cross_entropy", json!({ "label_smoothing": 0.1 }));
+    let weighted = loss("cross_entropy", json!({ "class_weights": WEIGHTS }));
+    let both = loss("cross_entropy", json!({ "label_smoothing": 0.1, "class_weights": WEIGHTS }));
+    assert_eq!(fixture["weights"].values, WEIGHTS);
+
+    check("cross_entropy_hard", &plain, hard(), None);
+    check("cross_entropy_ignored", &plain, ignored(), None);
+    check("cross_entropy_mask", &plain, mask, None);
+    check("cross_entropy_smooth", &smooth, hard(), None);
+    check("cross_entropy_soft", &plain, soft(), None);
+    check("cross_entropy_soft_smooth", &smooth, soft(), None);
+    check("cross_entropy_soft_weights", &weighted, soft(), None);
+    check("cross_entropy_weights", &weighted, hard(), None);
+    check("cross_entropy_weights_smooth_ignored", &both, ignored(), None);
+    check("cross_entropy_counts", &plain, hard(), Some(fixture["counts"].values.clone()));
+}
+
+#[test]
+fn binary_cross_entropy() {
+    let fixture = load("losses");
+    let bce = loss("bce", json!({}));
+    check("bce_hard", &bce, Target::Classes(classes(&fixture, "hard")), None);
+    check("bce_soft", &bce, Target::SoftLabels { classes: 5, values: fixture["soft"].values.clone() }, None);
+}
+
+#[test]
+fn distances() {
+    let fixture = load("losses");
+    let values = || Target::Values { shape: vec![7, 5], values: fixture["values"].values.clone() };
+    check("huber", &loss("huber", json!({})), values(), None);
+    check("huber_delta", &loss("huber", json!({ "delta": 0.7 })), values(), None);
+    check("mse", &loss("mse", json!({})), values(), None);
+    check("mse_counts", &loss("mse", json!({})), values(), Some(fixture["counts"].values.clone()));
+}
+
+#[test]
+fn scores_too_large_for_exp_keep_loss_and_gradient_finite() {
+    let device = Device::flex().autodiff();
+    for (name, target) in [("cross_entropy", Target::Classes(vec![1])), ("bce", Target::Classes(vec![1]))] {
+        let scores = Tensor::<2>::from_floats([[3e4, -3e4, 0.0]], &device).require_grad();
+        let rows = loss(name, json!({})).rows(Output::Classes(scores.clone()), &batch(1, target, None)).unwrap();
+        let mean = rows.mean();
+        assert!(mean.clone().into_scalar::<f32>() > 1e4, "{name}");
+        let gradient = host(scores.grad(&mean.backward()).unwrap());
+        assert!(gradient.values.iter().all(|g| g.is_finite() && g.abs() <= 1.0), "{name}: {gradient:?}");
+    }
+}
+
+#[test]
+fn a_batch_in_which_nothing_counts_has_loss_0_and_no_gradient() {
+    let device = Device::flex().autodiff();
+    let scores = Tensor::<2>::ones([2, 5], &device).require_grad();
+    let ignored = batch(2, Target::Classes(vec![-1, -1]), None);
+    let mean = loss("cross_entropy", json!({})).rows(Output::Classes(scores.clone()), &ignored).unwrap().mean();
+    assert_eq!(mean.clone().into_scalar::<f32>(), 0.0);
+    assert_eq!(host(scores.grad(&mean.backward()).unwrap()).values, [0.0; 10]);
+}
+
+#[test]
+fn answers_and_targets_that_do_not_go_together_are_an_error() {
+    let device = Device::flex();
+    let distribution = |classes| Target::SoftLabels { classes, values: vec![0.5; 2 * classes] };
+    let numbers = |width| Target::Values { shape: vec![2, width], values: vec![0.5; 2 * width] };
+    for (name, target) in [
+        ("cross_entropy", numbers(3)),
+        ("cross_entropy", Target::Classes(vec![0, 3])),
+        ("cross_entropy", Target::Classes(vec![0])),
+        ("cross_entropy", distribution(2)),
+        ("cross_entropy", Target::None),
+        ("bce", Target::Classes(vec![0, 1, 2])),
+        ("huber", Target::Classes(vec![0, 1])),
+        ("mse", Target::Classes(vec![0, 1])),
+        ("mse", numbers(2)),
+        ("mse", numbers(4)),
+    ] {
+        let answer = Output::Classes(Tensor::zeros([2, 3], &device));
+        let judged = loss(name, json!({})).rows(answer, &batch(2, target.clone(), None));
+        assert!(matches!(judged, Err(Error::WrongLoss { .. })), "{name} on {target:?}");
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    for (name, settings) in [
+        ("cross_entropy", json!({ "label_smoothing": 1.0 })),
+        ("cross_entropy", json!({ "label_smoothing": -0.1 })),
+        ("cross_entropy", json!({ "class_weights": [1.0] })),
+        ("cross_entropy", json!({ "class_weights": [1.0, 1.0, -1.0, 1.0, 1.0] })),
+        ("cross_entropy", json!({ "class_weights": [0.0, 0.0, 0.0, 0.0, 0.0] })),
+        ("huber", json!({ "delta": 0.0 })),
+    ] {
+        let loss: Loss = serde_json::from_value(json!({ name: settings })).unwrap();
+        assert!(loss.check(Some(5)).is_err(), "{name} {settings}");
+    }
+}
+
+#[test]
+fn the_list_is_alphabetical_and_names_the_tables() {
+    assert!(MEMBERS.is_sorted_by(|a, b| a.name < b.name));
+    for entry in MEMBERS {
+        assert_eq!(loss(entry.name, json!({})).name(), entry.name);
+    }
+}
