@@ -174,7 +174,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
             bytes.splice(places[1]..places[1], stretch);
         }
         kind => {
-            for &place in &places[..1 + kind as usize % 3] {
+            for &place in places.iter().take(1 + kind as usize % 3) {
                 bytes[place] ^= 1 << (random.next_u64() % 8);
             }
         }
@@ -276,13 +276,13 @@ fn damaged_data_files_never_panic() {
     idx.extend((0..400).map(|k| k as u8));
     sandbox.write("plain", &idx);
     let gzip = std::process::Command::new("gzip").arg("-c").arg(sandbox.path("plain")).output().unwrap().stdout;
-    let csv: String = (0..30).map(|k| format!("{k}.5,\"re,d\",x\n")).collect();
-    let jsonl: String = (0..30).map(|k| format!("{{\"a\": {k}, \"c\": \"red\", \"y\": \"x\"}}\n")).collect();
+    let csv: Vec<String> = (0..30).map(|k| format!("{k}.5,\"re,d\",x")).collect();
+    let jsonl: Vec<String> = (0..30).map(|k| format!("{{\"a\": {k}, \"c\": \"red\", \"y\": \"x\"}}")).collect();
     for (name, schema, whole) in [
         ("a.idx", &pixels, idx),
         ("b-ubyte.gz", &pixels, gzip),
-        ("c.csv", &table, format!("a,c,y\n{csv}").into_bytes()),
-        ("d.jsonl", &table, jsonl.into_bytes()),
+        ("c.csv", &table, format!("a,c,y\n{}\n", csv.join("\n")).into_bytes()),
+        ("d.jsonl", &table, jsonl.join("\n").into_bytes()),
     ] {
         let path = sandbox.path(name);
         for _ in 0..600 {

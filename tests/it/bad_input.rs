@@ -143,7 +143,7 @@ fn data_that_teaches_nothing_is_refused() {
 /// An IDX file of bytes: the size of each axis, and the values.
 fn idx(axes: &[u32], values: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, axes.len() as u8];
-    axes.iter().for_each(|axis| bytes.extend(axis.to_be_bytes()));
+    bytes.extend(axes.iter().flat_map(|axis| axis.to_be_bytes()));
     bytes.extend(values);
     bytes
 }

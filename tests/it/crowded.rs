@@ -120,7 +120,9 @@ fn of_several_that_begin_at_once_one_trains() {
         let ended: Vec<_> = all.into_iter().map(crate::sandbox::Running::end).collect();
         let (done, refused): (Vec<_>, Vec<_>) = ended.into_iter().partition(|ended| ended.code == 0);
         assert_eq!(done.len(), 1, "{done:?} {refused:?}");
-        refused.into_iter().for_each(|ended| drop(ended.refused(2, &[&run])));
+        for ended in refused {
+            ended.refused(2, &[&run]);
+        }
         sandbox.run(&format!("predict {run} tiny/tiny.csv")).expect(0);
     }
 }
@@ -132,6 +134,8 @@ fn looking_at_runs_does_not_disturb_them() {
     for _ in 0..20 {
         let looking: Vec<_> = (0..6).map(|_| sandbox.start("runs all")).collect();
         sandbox.run("resume all/r@step-5").succeeded();
-        looking.into_iter().for_each(|one| drop(one.end().expect(0)));
+        for one in looking {
+            one.end().expect(0);
+        }
     }
 }

@@ -20,7 +20,7 @@ fn train(name: &str, settings: &[&str]) -> Trained {
     let sandbox = Sandbox::empty();
     let (config, place) = (shipped(name), sandbox.path("r"));
     let mut words = vec!["train", config.to_str().unwrap(), "--run", place.to_str().unwrap(), "--device", "cpu"];
-    settings.iter().for_each(|setting| words.extend(["--set", setting]));
+    words.extend(settings.iter().flat_map(|setting| ["--set", setting]));
     run(words).succeeded();
     let experiment = Experiment::read(&place.join("config.toml"), &[]).unwrap();
     let pipeline: Pipeline = serde_json::from_slice(&std::fs::read(place.join("pipeline.json")).unwrap()).unwrap();
@@ -145,7 +145,7 @@ fn mnist() {
     // The pixels of the test split as an IDX file of their own.
     let mut bytes = vec![0, 0, 8, 3];
     let rows = trained.dataset.part(Part::Test);
-    [rows.len() as u32, 28, 28].iter().for_each(|axis| bytes.extend(axis.to_be_bytes()));
+    bytes.extend([rows.len() as u32, 28, 28].iter().flat_map(|axis| axis.to_be_bytes()));
     for &row in rows {
         let Some(Field::Image(image)) = trained.dataset.record(row).unwrap().field("image").cloned() else {
             panic!("row {row} has no image")

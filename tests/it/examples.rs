@@ -32,7 +32,8 @@ fn training_from_code_leaves_a_whole_run() {
     let folder = tempfile::tempdir().unwrap();
     let said = run("01_train_from_code", folder.path());
     assert!(number(&said, "test accuracy ") > 0.95, "{said}");
-    let runs: Vec<PathBuf> = std::fs::read_dir(folder.path().join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
+    let runs: Vec<PathBuf> =
+        std::fs::read_dir(folder.path().join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
     assert_eq!(runs.len(), 1);
     for file in ["config.toml", "report.html", "bundle/manifest.json"] {
         assert!(runs[0].join(file).is_file(), "{file}");

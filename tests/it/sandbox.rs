@@ -10,7 +10,7 @@ use serde_json::Value;
 use trainer::recorders::jsonl::{self, History};
 
 /// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The root of the repository.
 pub fn repository() -> &'static Path {

@@ -1,8 +1,6 @@
 //! `firebox predict`: answer new data with a trained model.
 
-use std::path::Path;
-
-use data_loader::{Pipeline, Record, formats};
+use data_loader::{Record, formats};
 use model_zoo::bundle::Bundle;
 use serde_json::json;
 use serving::{Prediction, Predictor};
@@ -47,15 +45,9 @@ fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Fai
     }
     let (run, chosen) = address.open()?;
     let experiment = Experiment::read(&run.config(), &[])?;
-    let pipeline = read_pipeline(&run.pipeline())?;
+    let pipeline = trainer::train::fitted_pipeline(&run)?;
     let architecture = experiment.architecture(&run.config())?;
     Ok(Predictor::from_parts(architecture, pipeline, &address.weights()?, &chosen.path, device)?)
-}
-
-fn read_pipeline(path: &Path) -> Result<Pipeline, Failure> {
-    let failed = |message: String| Failure { message, hint: None, usage: true };
-    let text = std::fs::read(path).map_err(|error| failed(format!("cannot read {}: {error}", path.display())))?;
-    serde_json::from_slice(&text).map_err(|error| failed(format!("{} is damaged: {error}", path.display())))
 }
 
 fn show(prediction: &Prediction) {

@@ -69,6 +69,37 @@ pub struct InputSpec {
     pub kind: InputKind,
 }
 
+impl InputSpec {
+    fn check(&self) -> Result<(), String> {
+        let name = &self.name;
+        let fits = match (&self.kind, self.shape.as_slice(), self.dtype) {
+            (InputKind::Image { mean, std }, [Some(channels), _, _], Dtype::U8) => {
+                same_length(&format!("the input `{name}`"), *channels, mean, std)?;
+                self.shape.iter().flatten().try_fold(1_usize, |product, &size| product.checked_mul(size)).is_some()
+            }
+            (InputKind::Numbers { names }, [Some(features)], Dtype::F32) => names.len() == *features,
+            (InputKind::Categories { names, sizes }, [Some(features)], Dtype::I64) => {
+                names.len() == *features && sizes.len() == *features && !sizes.contains(&0)
+            }
+            (InputKind::Tokens { vocabulary, .. }, [None], Dtype::I64) => *vocabulary > 0,
+            (InputKind::Series { names }, [_, Some(channels)], Dtype::F32) => names.len() == *channels,
+            _ => false,
+        };
+        let empty = self.shape.contains(&Some(0));
+        if fits && !empty { Ok(()) } else { Err(format!("shape, type and kind of the input `{name}` contradict each other")) }
+    }
+}
+
+/// Whether there are `count` means and as many positive standard deviations.
+fn same_length(what: &str, count: usize, mean: &[f32], std: &[f32]) -> Result<(), String> {
+    let sound = mean.iter().all(|m| m.is_finite()) && std.iter().all(|s| s.is_finite() && *s > 0.0);
+    if count > 0 && mean.len() == count && std.len() == count && sound {
+        Ok(())
+    } else {
+        Err(format!("{what} has {count} numbers, {} means and {} standard deviations", mean.len(), std.len()))
+    }
+}
+
 /// What a network must answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -113,8 +144,58 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// Whether it agrees with itself. One that was fitted always does; one that was read from a file may have been tampered with.
+    ///
+    /// # Errors
+    /// A sentence that says what contradicts what.
+    pub fn check(&self) -> Result<(), String> {
+        self.inputs.iter().try_for_each(InputSpec::check)?;
+        match &self.output {
+            OutputSpec::Classes { labels } | OutputSpec::Mask { labels } if labels.is_empty() => {
+                Err("the output has no classes".to_owned())
+            }
+            OutputSpec::Values { names, mean, std } => same_length("the output", names.len(), mean, std),
+            OutputSpec::Tokens { vocabulary: 0 } => Err("the output has no tokens".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     /// The input called `name`.
     pub fn input(&self, name: &str) -> Option<&InputSpec> {
         self.inputs.iter().find(|input| input.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(shape: [usize; 3], mean: Vec<f32>, std: Vec<f32>) -> Signature {
+        let shape = shape.map(Some).to_vec();
+        let spec = InputSpec { name: "image".into(), dtype: Dtype::U8, shape, kind: InputKind::Image { mean, std } };
+        Signature {
+            task: Task::Classify,
+            inputs: vec![spec],
+            output: OutputSpec::Classes { labels: vec!["a".into(), "b".into()] },
+        }
+    }
+
+    #[test]
+    fn a_signature_that_contradicts_itself_is_found_out() {
+        assert_eq!(image([1, 2, 2], vec![0.5], vec![0.5]).check(), Ok(()));
+        for wrong in [
+            image([3, 2, 2], vec![0.5], vec![0.5]),
+            image([1, 2, 2], vec![0.5], vec![0.0]),
+            image([1, 2, 2], vec![f32::NAN], vec![1.0]),
+            image([1, 0, 2], vec![0.5], vec![0.5]),
+            image([1, usize::MAX, 2], vec![0.5], vec![0.5]),
+            Signature { output: OutputSpec::Classes { labels: vec![] }, ..image([1, 2, 2], vec![0.5], vec![0.5]) },
+            Signature {
+                output: OutputSpec::Values { names: vec!["y".into()], mean: vec![], std: vec![] },
+                ..image([1, 2, 2], vec![0.5], vec![0.5])
+            },
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
     }
 }

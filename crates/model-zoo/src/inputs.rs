@@ -133,12 +133,19 @@ fn to_device(field: &InputArray, spec: &InputSpec, device: &Device) -> Result<In
             let ArrayData::F32(values) = &field.array.data else { return Err(wrong_type()) };
             Input::Series(Tensor::from_data(TensorData::new(values.clone(), [shape[0], shape[1], shape[2]]), device))
         }
-        InputKind::Categories { .. } => {
+        InputKind::Categories { sizes, .. } => {
             let ArrayData::I64(codes) = &field.array.data else { return Err(wrong_type()) };
+            let outside = codes.iter().zip(sizes.iter().cycle()).find(|(code, size)| !(0..**size as i64).contains(*code));
+            if let Some((code, size)) = outside {
+                return Err(misfit(format!("a code of `{}` is {code}; there are {size}", spec.name)));
+            }
             Input::Categories(Tensor::from_data(TensorData::new(codes.clone(), [shape[0], shape[1]]), device))
         }
-        InputKind::Tokens { .. } => {
+        InputKind::Tokens { vocabulary, .. } => {
             let ArrayData::I64(ids) = &field.array.data else { return Err(wrong_type()) };
+            if let Some(id) = ids.iter().find(|id| !(0..*vocabulary as i64).contains(*id)) {
+                return Err(misfit(format!("a token of `{}` is {id}; there are {vocabulary}", spec.name)));
+            }
             let mask = match &field.mask {
                 Some(mask) => mask.iter().map(|&m| f32::from(m)).collect(),
                 None => vec![1.0; ids.len()],

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::losses::Loss;
+use crate::losses::cross_entropy::CrossEntropy;
 use crate::optimizers::{Optimizer, Stepper, Update, adamw};
 
 /// Steps before the clock starts: kernels are compiled and buffers allocated in them.
@@ -140,22 +141,19 @@ impl Workload {
         let mut whole = |count: usize, below: usize| -> Vec<i64> {
             (0..count).map(|_| random.below(below as u64) as i64).collect()
         };
-        let (input, target) = match self.image() {
-            Some([channels, height, width]) => {
-                let target = Target::Classes(whole(examples, CLASSES));
-                let shape = [examples, channels, height, width];
-                // Uniform with mean 0 and variance 1.
-                let values = (0..shape.iter().product()).map(|_| (random.unit() as f32 * 2.0 - 1.0) * 3.0_f32.sqrt());
-                let pixels = TensorData::new(values.collect::<Vec<f32>>(), shape);
-                (("image".to_owned(), Input::Image(Tensor::from_data(pixels, device))), target)
-            }
-            None => {
-                let shape = [examples, CONTEXT];
-                let ids = TensorData::new(whole(examples * CONTEXT, VOCABULARY), shape);
-                let target = Target::Tokens { shape, ids: whole(examples * CONTEXT, VOCABULARY) };
-                let ids = Tensor::<2, Int>::from_data(ids, device);
-                (("tokens".to_owned(), Input::Tokens { ids, mask: Tensor::ones(shape, device) }), target)
-            }
+        let (input, target) = if let Some([channels, height, width]) = self.image() {
+            let target = Target::Classes(whole(examples, CLASSES));
+            let shape = [examples, channels, height, width];
+            // Uniform with mean 0 and variance 1.
+            let values = (0..shape.iter().product()).map(|_| (random.unit() as f32 * 2.0 - 1.0) * 3.0_f32.sqrt());
+            let pixels = TensorData::new(values.collect::<Vec<f32>>(), shape);
+            (("image".to_owned(), Input::Image(Tensor::from_data(pixels, device))), target)
+        } else {
+            let shape = [examples, CONTEXT];
+            let ids = TensorData::new(whole(examples * CONTEXT, VOCABULARY), shape);
+            let target = Target::Tokens { shape, ids: whole(examples * CONTEXT, VOCABULARY) };
+            let ids = Tensor::<2, Int>::from_data(ids, device);
+            (("tokens".to_owned(), Input::Tokens { ids, mask: Tensor::ones(shape, device) }), target)
         };
         let ids = (0..examples).map(|k| ExampleId { key: format!("random#{k}"), content: [0; 16] }).collect();
         let batch = Batch { inputs: Vec::new(), target, ids, weights: None, epoch: 0, index: 0, skipped: 0 };
@@ -200,8 +198,8 @@ impl WithNetwork for Job<'_> {
             if steps % STEPS_BETWEEN_WAITS == 0 {
                 wait(&found.device)?;
             }
-            // A time that is no number ends the loop too.
-            if !(begun.elapsed().as_secs_f64() < seconds) {
+            let taken = begun.elapsed().as_secs_f64();
+            if taken >= seconds || seconds.is_nan() {
                 break;
             }
         }
@@ -223,7 +221,7 @@ impl WithNetwork for Job<'_> {
 
 fn step<M: Network>(network: M, optimizer: &mut Stepper, inputs: &Inputs, batch: &Batch) -> Result<M, Error> {
     let output = network.forward(inputs)?;
-    let loss = Loss::CrossEntropy(Default::default()).rows(output, batch)?.mean();
+    let loss = Loss::CrossEntropy(CrossEntropy::default()).rows(output, batch)?.mean();
     let gradients = GradientsParams::from_grads(loss.backward(), &network);
     Ok(optimizer.step(LEARNING_RATE, network, gradients))
 }

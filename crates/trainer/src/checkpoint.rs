@@ -190,10 +190,10 @@ pub fn read_manifest(path: &Path) -> Result<Manifest, Error> {
         });
     }
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| bad(format!("{MANIFEST}: {error}")))?;
-    match manifest.seal == manifest.expected_seal() {
-        true => Ok(manifest),
-        false => Err(bad(format!("{MANIFEST} is not the file that was written: it is changed"))),
+    if manifest.seal != manifest.expected_seal() {
+        return Err(bad(format!("{MANIFEST} is not the file that was written: it is changed")));
     }
+    Ok(manifest)
 }
 
 fn read_weights(path: &Path, manifest: &Manifest, file: &str) -> Result<Weights, Error> {

@@ -113,7 +113,7 @@ impl Plan {
 
         let examples = dataset.part(Part::Train).len();
         let batches_per_epoch = batches_per_epoch(examples, train.batch_size, dataset)?;
-        let by_epochs = (train.epochs * batches_per_epoch).div_ceil(accumulate);
+        let by_epochs = train.epochs.saturating_mul(batches_per_epoch).div_ceil(accumulate);
         let total_steps = train.steps.map_or(by_epochs, |steps| steps);
         let steps_per_epoch = (batches_per_epoch / accumulate).max(1);
         let evaluate_every = match dataset.part(Part::Validation).len() {
@@ -176,7 +176,7 @@ impl Plan {
 
     /// Passes over the training split after `step` steps.
     pub fn epoch(&self, step: u64) -> f64 {
-        (step * self.experiment.train.accumulate as u64) as f64 / self.batches_per_epoch as f64
+        step.saturating_mul(self.experiment.train.accumulate as u64) as f64 / self.batches_per_epoch as f64
     }
 
     /// The names of the classes; empty where there are none.

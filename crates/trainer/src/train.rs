@@ -209,13 +209,21 @@ fn open_data(experiment: &Experiment, config: &Path, run: &RunDir, resumed: bool
     if !resumed {
         return Ok(Dataset::open(&experiment.data, &root, experiment.task, experiment.seed)?);
     }
+    let pipeline = fitted_pipeline(run)?;
+    Ok(Dataset::open_with(&experiment.data, &root, pipeline, experiment.seed)?)
+}
+
+/// The transforms of a run, as they were fitted when it began.
+///
+/// # Errors
+/// If the file is missing, damaged or contradicts itself.
+pub fn fitted_pipeline(run: &RunDir) -> Result<Pipeline, Error> {
     let path = run.pipeline();
     let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let pipeline: Pipeline = serde_json::from_slice(&text).map_err(|error| model_zoo::Error::Damaged {
-        path: path.clone(),
-        reason: error.to_string(),
-    })?;
-    Ok(Dataset::open_with(&experiment.data, &root, pipeline, experiment.seed)?)
+    let damaged = |reason: String| model_zoo::Error::Damaged { path: path.clone(), reason };
+    let pipeline: Pipeline = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    pipeline.signature().check().map_err(damaged)?;
+    Ok(pipeline)
 }
 
 /// The folder from which the paths of the config start. A run that was moved, or is resumed from elsewhere, remembers it.

@@ -15,7 +15,9 @@ fn header_is_complete(text: &str) -> Result<(), &'static str> {
         return Err("does not open with a comment that says what it is");
     }
     let header = header.join(" ");
-    let Some((_, measured)) = header.split_once("Measured: ") else { return Err("says in no line `# Measured:` what it reaches") };
+    let Some((_, measured)) = header.split_once("Measured: ") else {
+        return Err("says in no line `# Measured:` what it reaches");
+    };
     let words: Vec<&str> = measured.split(' ').collect();
     let place = |word: &str| words.iter().position(|found| *found == word);
     let number = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -36,9 +38,13 @@ fn configs(house: &House) -> Vec<String> {
             Err(error) => complaints.push(format!("{path} is no config: {error}")),
             Ok(experiment) => {
                 let data = experiment.data.card.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let name = format!("configs/{data}_{}.toml", experiment.model.as_ref().map_or("", |model| model.name()));
+                let name =
+                    format!("configs/{data}_{}.toml", experiment.model.as_ref().map_or("", |model| model.name()));
                 if name != path {
-                    complaints.push(format!("{path} is about {data} and {}: it belongs in {name}", experiment.model.as_ref().map_or("", |model| model.name())));
+                    complaints.push(format!(
+                        "{path} is about {data} and {}: it belongs in {name}",
+                        experiment.model.as_ref().map_or("", |model| model.name())
+                    ));
                 }
             }
         }
@@ -92,8 +98,11 @@ fn cards(house: &House) -> Vec<String> {
             }
             listed.insert(text("path"));
         }
-        let found: BTreeSet<String> =
-            house.entries(&format!("datasets/{folder}/")).iter().map(|name| name.trim_end_matches('/').to_owned()).collect();
+        let found: BTreeSet<String> = house
+            .entries(&format!("datasets/{folder}/"))
+            .iter()
+            .map(|name| name.trim_end_matches('/').to_owned())
+            .collect();
         if found != listed {
             let apart: Vec<&String> = found.symmetric_difference(&listed).collect();
             complaints.push(format!("{path} and its folder differ in {apart:?}"));
@@ -155,17 +164,22 @@ fn tree(house: &House) -> Vec<String> {
         wanted.retain(|path| *path != format!("crates/{room}"));
         wanted.push(format!("crates/{room}src/"));
         let modules = house.entries(&format!("crates/{room}src/"));
-        wanted.extend(modules.iter().filter(|name| !name.ends_with("tests.rs")).map(|name| format!("crates/{room}src/{name}")));
+        wanted.extend(
+            modules.iter().filter(|name| !name.ends_with("tests.rs")).map(|name| format!("crates/{room}src/{name}")),
+        );
     }
     let mut complaints = Vec::new();
     for path in &wanted {
         match drawn.iter().find(|(found, _)| found == path) {
             None => complaints.push(format!("README.md does not draw {path} in its tree")),
-            Some((_, comment)) if comment.len() < 5 => complaints.push(format!("README.md draws {path} and does not say what it is")),
+            Some((_, comment)) if comment.len() < 5 => {
+                complaints.push(format!("README.md draws {path} and does not say what it is"))
+            }
             Some(_) => {}
         }
     }
-    let exists = |path: &str| house.files.keys().any(|file| file == path || path.ends_with('/') && file.starts_with(path));
+    let exists =
+        |path: &str| house.files.keys().any(|file| file == path || path.ends_with('/') && file.starts_with(path));
     let gone = drawn.iter().filter(|(path, _)| !exists(path));
     complaints.extend(gone.map(|(path, _)| format!("README.md draws {path}, which is not there")));
     complaints
@@ -216,7 +230,8 @@ fn tests(house: &House) -> BTreeSet<&str> {
     for (_, text) in house.below("", ".rs") {
         for part in text.split("#[test]").skip(1) {
             let name = part.split_once("fn ").and_then(|(between, rest)| {
-                let only_attributes = between.lines().all(|line| line.trim().is_empty() || line.trim().starts_with(['#', '/']));
+                let only_attributes =
+                    between.lines().all(|line| line.trim().is_empty() || line.trim().starts_with(['#', '/']));
                 only_attributes.then(|| rest.split('(').next().unwrap_or_default())
             });
             names.extend(name);
@@ -235,10 +250,12 @@ fn guards(house: &House) -> Vec<String> {
         let guards = paragraph.split_once("Guarded by ").map_or("", |(_, guards)| guards);
         let names: Vec<&str> = guards.split('`').skip(1).step_by(2).collect();
         if names.is_empty() {
-            complaints.push(format!("ARCHITECTURE.md names no guard of:{}", paragraph.split('.').next().unwrap_or_default()));
+            complaints
+                .push(format!("ARCHITECTURE.md names no guard of:{}", paragraph.split('.').next().unwrap_or_default()));
         }
         let unknown = names.iter().filter(|name| !tests.contains(*name));
-        complaints.extend(unknown.map(|name| format!("ARCHITECTURE.md names the guard `{name}`, and no test is called so")));
+        complaints
+            .extend(unknown.map(|name| format!("ARCHITECTURE.md names the guard `{name}`, and no test is called so")));
     }
     if invariants == 0 {
         complaints.push("ARCHITECTURE.md states no invariant".to_owned());
@@ -282,7 +299,10 @@ fn paths(house: &House) -> Vec<String> {
 fn documents_speak_of_files_that_exist() {
     check(paths, |house| {
         vec![
-            (house.with("LOG.md", "Run `firebox train configs/nothing_mlp.toml`."), "LOG.md speaks of configs/nothing_mlp.toml"),
+            (
+                house.with("LOG.md", "Run `firebox train configs/nothing_mlp.toml`."),
+                "LOG.md speaks of configs/nothing_mlp.toml",
+            ),
             (house.with("LOG.md", "See crates/trainer/src/fits.rs."), "LOG.md speaks of crates/trainer/src/fits.rs"),
         ]
     });

@@ -37,7 +37,8 @@ fn rust_files(house: &House) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn headers(house: &House) -> Vec<String> {
-    let silent = rust_files(house).filter(|(_, text)| !text.starts_with("//! ") || text.lines().next().is_none_or(|l| l.len() < 20));
+    let silent = rust_files(house)
+        .filter(|(_, text)| !text.starts_with("//! ") || text.lines().next().is_none_or(|l| l.len() < 20));
     silent.map(|(path, _)| format!("{path} does not open with `//!` and what it is for")).collect()
 }
 
@@ -61,7 +62,8 @@ fn budgets(house: &House) -> Vec<String> {
             continue;
         }
         let own = BUDGETS.iter().find(|(file, ..)| file == path);
-        let (budget, reason) = own.map_or((BUDGET, "it has more than one subject"), |(_, budget, reason)| (*budget, reason));
+        let (budget, reason) =
+            own.map_or((BUDGET, "it has more than one subject"), |(_, budget, reason)| (*budget, reason));
         let lines = text.lines().count();
         if lines > budget {
             complaints.push(format!("{path} has {lines} lines and may have {budget}: {reason}"));
@@ -86,7 +88,8 @@ fn files_keep_their_budgets() {
 
 fn names(house: &House) -> Vec<String> {
     let empty = |path: &str| {
-        path.split('/').any(|part| EMPTY_NAMES.contains(&part.split('.').next().unwrap_or(part).to_lowercase().as_str()))
+        path.split('/')
+            .any(|part| EMPTY_NAMES.contains(&part.split('.').next().unwrap_or(part).to_lowercase().as_str()))
     };
     house.files.keys().filter(|path| empty(path)).map(|path| format!("{path} is named for nothing it holds")).collect()
 }
@@ -126,7 +129,8 @@ fn members(house: &House) -> Vec<String> {
         let Some((folder, "mod.rs" | "lib.rs")) = path.rsplit_once('/') else { continue };
         let files = house.entries(&format!("{folder}/"));
         let stem = |name: &String| name.trim_end_matches('/').trim_end_matches(".rs").to_owned();
-        let mut found: Vec<String> = files.iter().filter(|n| n.ends_with(".rs") || n.ends_with('/')).map(stem).collect();
+        let mut found: Vec<String> =
+            files.iter().filter(|n| n.ends_with(".rs") || n.ends_with('/')).map(stem).collect();
         found.retain(|name| !["mod", "lib"].contains(&name.as_str()) && !name.ends_with("tests"));
         found.sort();
         found.dedup();
@@ -159,7 +163,10 @@ fn every_member_is_in_its_list() {
             (house.edited(losses, "name: \"huber\"", "name: \"hubert\""), "losses/mod.rs lists"),
             (house.edited(losses, "&[Entry]", "&[&str]"), "losses/mod.rs holds no list"),
             (house.edited(formats, "csv::ENTRY, idx::ENTRY", "idx::ENTRY, csv::ENTRY"), "formats/mod.rs lists"),
-            (house.edited(commands, "mod bench;\nmod completions;", "mod completions;\nmod bench;"), "commands/mod.rs declares"),
+            (
+                house.edited(commands, "mod bench;\nmod completions;", "mod completions;\nmod bench;"),
+                "commands/mod.rs declares",
+            ),
             (house.with("crates/trainer/src/lost.rs", ""), "trainer/src/lib.rs declares"),
             (house.with("crates/serving/src/x/mod.rs", "const M: &[Entry] = &[];"), "does not know"),
         ]

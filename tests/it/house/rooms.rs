@@ -27,7 +27,9 @@ fn dependencies(table: &Table) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for (key, value) in table {
         match value {
-            Value::Table(inner) if key.ends_with("dependencies") => found.push((key.clone(), inner.keys().cloned().collect())),
+            Value::Table(inner) if key.ends_with("dependencies") => {
+                found.push((key.clone(), inner.keys().cloned().collect()))
+            }
             Value::Table(inner) if key == "target" => {
                 found.extend(inner.values().filter_map(Value::as_table).flat_map(dependencies));
             }
@@ -39,7 +41,8 @@ fn dependencies(table: &Table) -> Vec<(String, Vec<String>)> {
 
 fn edges(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
-    let rooms: Vec<String> = house.entries("crates/").iter().map(|name| name.trim_end_matches('/').to_owned()).collect();
+    let rooms: Vec<String> =
+        house.entries("crates/").iter().map(|name| name.trim_end_matches('/').to_owned()).collect();
     for room in rooms.iter().filter(|room| *room != "cli") {
         if !EDGES.iter().any(|(folder, _)| *folder == format!("crates/{room}")) {
             complaints.push(format!("crates/{room} is not a room of the house"));
@@ -57,9 +60,11 @@ fn edges(house: &House) -> Vec<String> {
         for (table, names) in dependencies(&manifest(house, folder)) {
             let mut used: Vec<&str> = names.iter().map(String::as_str).filter(|name| own.contains(name)).collect();
             used.sort_unstable();
-            let right = if table == "dependencies" { used == *allowed } else { used.iter().all(|name| allowed.contains(name)) };
+            let right =
+                if table == "dependencies" { used == *allowed } else { used.iter().all(|name| allowed.contains(name)) };
             if !right {
-                complaints.push(format!("{folder}/Cargo.toml, [{table}] uses {used:?} of the house; allowed is {allowed:?}"));
+                complaints
+                    .push(format!("{folder}/Cargo.toml, [{table}] uses {used:?} of the house; allowed is {allowed:?}"));
             }
         }
     }
@@ -69,17 +74,31 @@ fn edges(house: &House) -> Vec<String> {
 #[test]
 fn edges_between_crates() {
     check(edges, |house| {
-        let dependency = |folder: &str, line: &str| house.edited(&format!("{folder}/Cargo.toml"), "[dependencies]\n", line);
+        let dependency =
+            |folder: &str, line: &str| house.edited(&format!("{folder}/Cargo.toml"), "[dependencies]\n", line);
         vec![
             (dependency("crates/serving", "[dependencies]\ntrainer.workspace = true\n"), "crates/serving/Cargo.toml"),
-            (dependency("crates/data-loader", "[dependencies]\nmodel-zoo.workspace = true\n"), "crates/data-loader/Cargo.toml"),
             (
-                house.edited("crates/model-zoo/Cargo.toml", "[dev-dependencies]\n", "[dev-dependencies]\ntrainer.workspace = true\n"),
+                dependency("crates/data-loader", "[dependencies]\nmodel-zoo.workspace = true\n"),
+                "crates/data-loader/Cargo.toml",
+            ),
+            (
+                house.edited(
+                    "crates/model-zoo/Cargo.toml",
+                    "[dev-dependencies]\n",
+                    "[dev-dependencies]\ntrainer.workspace = true\n",
+                ),
                 "[dev-dependencies] uses [\"trainer\"]",
             ),
-            (house.edited("crates/trainer/Cargo.toml", "model-zoo.workspace = true\n", ""), "crates/trainer/Cargo.toml"),
+            (
+                house.edited("crates/trainer/Cargo.toml", "model-zoo.workspace = true\n", ""),
+                "crates/trainer/Cargo.toml",
+            ),
             (house.with("crates/extra/src/lib.rs", ""), "crates/extra is not a room"),
-            (house.edited("Cargo.toml", "\".\", \"crates/data-loader\",", "\".\","), "`default-members` in Cargo.toml lacks crates/data-loader"),
+            (
+                house.edited("Cargo.toml", "\".\", \"crates/data-loader\",", "\".\","),
+                "`default-members` in Cargo.toml lacks crates/data-loader",
+            ),
         ]
     });
 }
@@ -91,7 +110,9 @@ fn burn(house: &House) -> Vec<String> {
         for (table, names) in dependencies(&manifest(house, folder)) {
             // The examples and tests at the root stand for programs of other people.
             let outside = folder.is_empty() && table == "dev-dependencies";
-            let strange = |name: &&String| (name.starts_with("burn") || name.starts_with("cubecl")) && !allowed.contains(&name.as_str());
+            let strange = |name: &&String| {
+                (name.starts_with("burn") || name.starts_with("cubecl")) && !allowed.contains(&name.as_str())
+            };
             let strange = names.iter().filter(|name| strange(name) && !outside);
             complaints.extend(strange.map(|name| format!("{folder}/Cargo.toml, [{table}] names {name}")));
         }
@@ -126,19 +147,49 @@ const FOREIGN: &[(&str, &[&str], &[&str], &str)] = &[
         &["Path", "PathBuf", "File", "Batch", "epoch*", "learning_rate", "backward", "Device::*"],
         "an architecture has parameters, layers and `forward`",
     ),
-    ("crates/model-zoo/src/", &["device.rs"], &["wgpu*", "vulkan*", "ndarray*", "flex*"], "backends are named in device.rs"),
-    ("crates/trainer/src/", &[], &["wgpu*", "vulkan*", "ndarray*"], "backends are named in crates/model-zoo/src/device.rs"),
-    ("crates/serving/", &[], &["burn*", "gradient*", "backward", "autodiff", "optimizer*", "epoch*"], "learning is over when a bundle is served"),
-    ("crates/cli/", &[], &["burn", "Tensor*", "gradient*", "backward", "autodiff"], "arithmetic belongs to the libraries"),
+    (
+        "crates/model-zoo/src/",
+        &["device.rs"],
+        &["wgpu*", "vulkan*", "ndarray*", "flex*"],
+        "backends are named in device.rs",
+    ),
+    (
+        "crates/trainer/src/",
+        &[],
+        &["wgpu*", "vulkan*", "ndarray*"],
+        "backends are named in crates/model-zoo/src/device.rs",
+    ),
+    (
+        "crates/serving/",
+        &[],
+        &["burn*", "gradient*", "backward", "autodiff", "optimizer*", "epoch*"],
+        "learning is over when a bundle is served",
+    ),
+    (
+        "crates/cli/",
+        &[],
+        &["burn", "Tensor*", "gradient*", "backward", "autodiff"],
+        "arithmetic belongs to the libraries",
+    ),
     ("crates/", &["crates/serving/"], &["TcpListener"], "only crates/serving listens on a port"),
-    ("crates/", &["crates/cli/"], &["process::exit", "process::abort", "set_var"], "libraries return errors; the command line ends the process"),
+    (
+        "crates/",
+        &["crates/cli/"],
+        &["process::exit", "process::abort", "set_var"],
+        "libraries return errors; the command line ends the process",
+    ),
     (
         "crates/",
         &["crates/cli/report.rs"],
         &["println!", "print!", "eprintln!", "eprint!", "dbg!", "stdout()"],
         "only crates/cli/report.rs prints",
     ),
-    ("crates/", &["crates/cli/report.rs", "crates/cli/console.rs"], &["stderr()"], "only the report and the console write to stderr"),
+    (
+        "crates/",
+        &["crates/cli/report.rs", "crates/cli/console.rs"],
+        &["stderr()"],
+        "only the report and the console write to stderr",
+    ),
 ];
 
 fn words(house: &House) -> Vec<String> {
@@ -153,7 +204,8 @@ fn words(house: &House) -> Vec<String> {
             let code = code(text);
             for word in *words {
                 let found = lines_with(&code, word);
-                complaints.extend(found.iter().map(|line| format!("{path}:{line}: `{word}` is foreign here: {reason}")));
+                complaints
+                    .extend(found.iter().map(|line| format!("{path}:{line}: `{word}` is foreign here: {reason}")));
             }
         }
     }

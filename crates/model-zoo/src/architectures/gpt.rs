@@ -68,7 +68,7 @@ impl NetworkConfig for GptConfig {
                 "`layers`, `features`, `heads` and `context` must be at least 1 and `dropout` from 0 to below 1".into(),
             ));
         }
-        if self.features % self.heads != 0 {
+        if !self.features.is_multiple_of(self.heads) {
             return Err(unfit(format!("{} features cannot be shared by {} heads", self.features, self.heads)));
         }
         let [InputSpec { kind: InputKind::Tokens { vocabulary, max_length }, .. }] = signature.inputs.as_slice() else {

@@ -45,12 +45,12 @@ pub struct Entry {
 
 /// Every architecture, alphabetically.
 pub const ARCHITECTURES: &[Entry] = &[
-    Entry { name: "cnn", summary: cnn::SUMMARY, default: || Architecture::Cnn(Default::default()) },
-    Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(Default::default()) },
-    Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(Default::default()) },
-    Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(Default::default()) },
-    Entry { name: "mlp", summary: mlp::SUMMARY, default: || Architecture::Mlp(Default::default()) },
-    Entry { name: "resnet", summary: resnet::SUMMARY, default: || Architecture::Resnet(Default::default()) },
+    Entry { name: "cnn", summary: cnn::SUMMARY, default: || Architecture::Cnn(cnn::CnnConfig::default()) },
+    Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(gpt::GptConfig::default()) },
+    Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(gru::GruConfig::default()) },
+    Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(lenet::LenetConfig::default()) },
+    Entry { name: "mlp", summary: mlp::SUMMARY, default: || Architecture::Mlp(mlp::MlpConfig::default()) },
+    Entry { name: "resnet", summary: resnet::SUMMARY, default: || Architecture::Resnet(resnet::ResnetConfig::default()) },
 ];
 
 /// Something to be done with a network whose type is not known before the config is read.

@@ -170,8 +170,14 @@ impl Bundle {
                 false => Err(damaged(&file, "its SHA-256 is not the one in manifest.json".into())),
             }
         };
-        let pipeline = serde_json::from_slice(&checked(PIPELINE)?)
+        let pipeline: Pipeline = serde_json::from_slice(&checked(PIPELINE)?)
             .map_err(|error| damaged(&path.join(PIPELINE), error.to_string()))?;
+        for (signature, file) in [(&manifest.signature, MANIFEST), (pipeline.signature(), PIPELINE)] {
+            signature.check().map_err(|reason| damaged(&path.join(file), reason))?;
+        }
+        if manifest.signature != *pipeline.signature() {
+            return Err(damaged(&path.join(MANIFEST), format!("its signature is not the one in {PIPELINE}")));
+        }
         let golden = match manifest.files.contains_key(GOLDEN) {
             true => Some(
                 serde_json::from_slice(&checked(GOLDEN)?).map_err(|error| damaged(&path.join(GOLDEN), error.to_string()))?,

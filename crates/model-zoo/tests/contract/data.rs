@@ -6,8 +6,11 @@ use data_loader::{Array, ArrayData, Batch, ExampleId, InputArray, Target, Task};
 use model_zoo::Architecture;
 use serde_json::{Value, json};
 
-/// Small settings, and the kinds of data that they must work with. On every other kind they must be refused.
-pub(crate) const CASES: &[(&str, fn() -> Value, &[&str])] = &[
+/// The name of an architecture, small settings of it, and the kinds of data that they must work with.
+type Suits = (&'static str, fn() -> Value, &'static [&'static str]);
+
+/// What each architecture is for. On every other kind of data it must be refused.
+pub(crate) const CASES: &[Suits] = &[
     ("cnn", || json!({ "channels": [[4, 6], [5]], "hidden": 12 }), IMAGES),
     ("gpt", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9 }), &["texts to tokens"]),
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
@@ -31,8 +34,11 @@ const TABLES: &[&str] = &[
     "table to values",
 ];
 
+/// The name of a kind of data, and how it is made.
+type Kind = (&'static str, fn() -> Signature);
+
 /// Every kind of data, alphabetically.
-pub(crate) const KINDS: &[(&str, fn() -> Signature)] = &[
+pub(crate) const KINDS: &[Kind] = &[
     ("categories to classes", || classify(vec![categories()])),
     ("everything to classes", || classify(vec![image(Some(14)), numbers(), categories()])),
     ("image and text to classes", || classify(vec![image(Some(14)), tokens()])),
@@ -157,7 +163,7 @@ fn input(spec: &InputSpec, lengths: &[usize], random: &mut Random) -> InputArray
             let mut id = |place: usize| match content[place] {
                 0 => 0,
                 // Texts begin differently, so that what follows can be told from what was.
-                _ if place % LENGTH == 0 => 2 + (place / LENGTH % (vocabulary - 2)) as i64,
+                _ if place.is_multiple_of(LENGTH) => 2 + (place / LENGTH % (vocabulary - 2)) as i64,
                 _ => 2 + random.below(*vocabulary as u64 - 2) as i64,
             };
             let ids = (0..content.len()).map(&mut id).collect();

@@ -82,7 +82,7 @@ fn inputs(tensors: &Weights, device: &Device) -> Inputs {
 }
 
 struct Gradients<'a> {
-    gradients: &'a GradientsParams,
+    all: &'a GradientsParams,
     path: Vec<String>,
     found: BTreeMap<String, HostTensor>,
 }
@@ -95,14 +95,14 @@ impl ModuleVisitor for Gradients<'_> {
         self.path.pop();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+        if let Some(gradient) = self.all.get::<D>(param.id) {
             self.found.insert(self.path.join("."), host(gradient));
         }
     }
 }
 
 struct Compare<'a> {
-    fixture: &'a str,
+    file: &'a str,
     signature: Signature,
 }
 
@@ -110,7 +110,7 @@ impl WithNetwork for Compare<'_> {
     type Out = ();
 
     fn run<C: NetworkConfig>(self, config: &C) {
-        let name = self.fixture;
+        let name = self.file;
         let (path, tensors) = fixture(name);
         let (plain, training) = (Device::flex(), Device::flex().autodiff());
         let first = part(&tensors, "input");
@@ -126,7 +126,7 @@ impl WithNetwork for Compare<'_> {
 
         let cotangent = tensor::<2>(&as_rows(&tensors["cotangent"]), &training);
         let gradients = GradientsParams::from_grads((output * cotangent).sum().backward(), &network);
-        let mut visitor = Gradients { gradients: &gradients, path: Vec::new(), found: BTreeMap::new() };
+        let mut visitor = Gradients { all: &gradients, path: Vec::new(), found: BTreeMap::new() };
         network.visit(&mut visitor);
         let expected = part(&tensors, "gradient");
         assert!(visitor.found.keys().eq(expected.keys()), "{name}");
@@ -158,7 +158,7 @@ fn as_rows(tensor: &HostTensor) -> HostTensor {
 fn check(name: &str, settings: serde_json::Value, inputs: Vec<InputSpec>, classes: usize) {
     let labels = (0..classes).map(|class| class.to_string()).collect();
     let signature = Signature { task: Task::Classify, inputs, output: OutputSpec::Classes { labels } };
-    data::architecture(name, settings).with(Compare { fixture: name, signature });
+    data::architecture(name, settings).with(Compare { file: name, signature });
 }
 
 fn image(channels: usize, height: usize, width: usize) -> InputSpec {
@@ -182,7 +182,7 @@ fn gpt() {
     let signature =
         Signature { task: Task::Generate, inputs: vec![tokens(9, 7)], output: OutputSpec::Tokens { vocabulary: 9 } };
     let settings = json!({ "layers": 2, "features": 12, "heads": 3, "context": 10 });
-    data::architecture("gpt", settings).with(Compare { fixture: "gpt", signature });
+    data::architecture("gpt", settings).with(Compare { file: "gpt", signature });
 }
 
 #[test]

@@ -22,13 +22,13 @@ impl Bce {
     /// - `scores`: `[rows, classes]`
     /// - result: `[rows]`
     #[expect(clippy::unused_self, reason = "every loss is called alike")]
-    pub(super) fn rows(&self, scores: Tensor<2>, expected: &Expected) -> Option<Tensor<1>> {
+    pub(super) fn rows(&self, scores: Tensor<2>, expected: &Expected) -> Tensor<1> {
         let [rows, classes] = scores.dims();
         let target = match expected {
             Expected::Classes { indices, .. } => indices.clone().one_hot::<2>(classes).float(),
             Expected::SoftLabels(q) | Expected::Values(q) => q.clone(),
         };
         let tail = (-scores.clone().abs()).exp().log1p();
-        Some((ops::relu(scores.clone()) - scores * target + tail).mean_dim(1).reshape([rows]))
+        (ops::relu(scores.clone()) - scores * target + tail).mean_dim(1).reshape([rows])
     }
 }

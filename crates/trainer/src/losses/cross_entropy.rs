@@ -54,9 +54,7 @@ impl CrossEntropy {
         }
         let uniform = (self.label_smoothing > 0.0).then(|| log_p.clone().sum_dim(1).reshape([rows]) / classes as f64);
         let hit = match expected {
-            Expected::Classes { indices, .. } => {
-                log_p.gather(1, indices.clone().reshape([rows, 1])).reshape([rows])
-            }
+            Expected::Classes { indices, .. } => log_p.gather(1, indices.clone().reshape([rows, 1])).reshape([rows]),
             Expected::SoftLabels(q) => (log_p * q.clone()).sum_dim(1).reshape([rows]),
             Expected::Values(_) => return None,
         };

@@ -57,9 +57,9 @@ impl Loss {
     /// The loss that suits a task.
     pub fn for_task(task: Task) -> Self {
         match task {
-            Task::Classify | Task::Segment | Task::Generate => Self::CrossEntropy(Default::default()),
-            Task::Regress | Task::Reconstruct => Self::Mse(Default::default()),
-            Task::Forecast => Self::Huber(Default::default()),
+            Task::Classify | Task::Segment | Task::Generate => Self::CrossEntropy(cross_entropy::CrossEntropy::default()),
+            Task::Regress | Task::Reconstruct => Self::Mse(mse::Mse::default()),
+            Task::Forecast => Self::Huber(huber::Huber::default()),
         }
     }
 
@@ -95,7 +95,7 @@ impl Loss {
         let device = scores.device();
         let expected = expected(&batch.target, rows, scores.dims()[1], self.name(), &device)?;
         let losses = match self {
-            Self::Bce(loss) => loss.rows(scores, &expected),
+            Self::Bce(loss) => Some(loss.rows(scores, &expected)),
             Self::CrossEntropy(loss) => loss.rows(scores, &expected),
             Self::Huber(loss) => loss.rows(scores, &expected),
             Self::Mse(loss) => loss.rows(scores, &expected),
@@ -180,9 +180,9 @@ fn expected(
         Ok(Tensor::from_data(TensorData::new(values.to_vec(), [rows, width]), device))
     };
     match target {
-        Target::Classes(indices) => classes(indices),
-        Target::Mask { classes: indices, .. } => classes(indices),
-        Target::Tokens { ids, .. } => classes(ids),
+        Target::Classes(indices) | Target::Mask { classes: indices, .. } | Target::Tokens { ids: indices, .. } => {
+            classes(indices)
+        }
         Target::SoftLabels { classes, values } => Ok(Expected::SoftLabels(matrix(values, *classes)?)),
         Target::Values { values, .. } => Ok(Expected::Values(matrix(values, width)?)),
         Target::None => Err(wrong("the data has no target".into())),

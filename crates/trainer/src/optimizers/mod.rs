@@ -126,6 +126,9 @@ impl Optimizer {
             Self::Adamw(o) => fractions(&[("beta1", o.beta1), ("beta2", o.beta2)], &[("weight_decay", o.weight_decay), ("epsilon", o.epsilon)]),
             Self::Lion(o) => fractions(&[("beta1", o.beta1), ("beta2", o.beta2)], &[("weight_decay", o.weight_decay)]),
             Self::Muon(o) => fractions(&[("momentum", o.momentum)], &[("weight_decay", o.weight_decay), ("adamw_learning_rate", o.adamw_learning_rate)]),
+            Self::Sgd(o) if o.nesterov && o.momentum == 0.0 => {
+                Err("nesterov looks ahead along the momentum, which is 0".into())
+            }
             Self::Sgd(o) => fractions(&[("momentum", o.momentum)], &[("weight_decay", o.weight_decay)]),
         }
     }

@@ -129,7 +129,7 @@ fn forget_after(path: &Path, step: u64) -> Result<(), Error> {
             let kind = line.and_then(|line| line.get("kind")?.as_str());
             over = kind == Some("finished") || (over && kind != Some("started"));
             let later = |line: &Map<String, Value>| line.get("step").and_then(Value::as_u64).is_some_and(|of| of > step);
-            line.is_some_and(|line| !later(line) && !(over && kind == Some("scores")))
+            line.is_some_and(|line| !(later(line) || over && kind == Some("scores")))
         }
     };
     let (mut clean, mut keeps) = (true, keeper());

@@ -23,7 +23,7 @@ pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
     let path = run.path().display();
     let ended = history.finished.last().map(|(_, _, seconds)| {
         let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs_f64(seconds.max(0.0));
-        humantime::format_rfc3339_seconds(time).to_string()
+        readable(&humantime::format_rfc3339_seconds(time).to_string())
     });
     let reason = history.finished.last().map_or_else(String::new, |(_, reason, _)| format!(": {reason}"));
     let mut facts = RunFacts {
@@ -42,7 +42,7 @@ pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
             met: verdict.met,
             why: verdict.goal.why.clone(),
         }),
-        started: environment.started_at.clone(),
+        started: readable(&environment.started_at),
         ended,
         config: std::fs::read_to_string(&config).map_err(Error::io("read", &config))?,
         environment: rows(&environment, &result, &lineage),
@@ -64,6 +64,11 @@ pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
     };
     facts.examples.retain(|(_, count)| *count > 0);
     Ok(facts)
+}
+
+/// A moment such as `2026-11-23T16:53:01Z` with a space for a line to break at.
+fn readable(moment: &str) -> String {
+    moment.replace('T', " ").replace('Z', " UTC")
 }
 
 fn rows(environment: &Environment, result: &RunResult, lineage: &Lineage) -> Vec<(String, String)> {
