@@ -57,7 +57,7 @@ card = "datasets/penguins"
 [model.mlp]
 
 [train]
-epochs = 5
+epochs = 10
 batch_size = 32
 "#;
 

@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 device=${1:-wgpu:0}
-firebox=${FIREBOX:-target/release/firebox}
+firebox=${FIREBOX:-${CARGO_TARGET_DIR:-target}/release/firebox}
 steps=20
 runs=$(mktemp -d)
 trap 'rm -rf "$runs"' EXIT

@@ -82,6 +82,11 @@ fn a_value_of_another_type_or_out_of_range_names_its_key() {
         ("record_every = 1", "watch = \"accurcy\"", ["`train.watch`", "`accurcy`"]),
         ("[data]", "task = \"regress\"\n[data]", ["regress", "class"]),
         ("warmup = 0.1", "warmup = 0.1\nwarmup = 0.2", ["config.toml, line 24", "duplicate key"]),
+        ("patience = 1000", "patience = 0", ["`stopping.patience`", "at least 1"]),
+        ("[schedule.cosine]", "[loss.mse]\n[schedule.cosine]", ["`loss.mse`", "cannot judge the task `classify`"]),
+        ("hidden = [8, 8]", "hidden = [100000000000]", ["more than 4 billion weights", "smaller"]),
+        ("hidden = [8, 8]", "hidden = [9000000000000000000, 3]", ["more than 4 billion weights", "smaller"]),
+        ("hidden = [8, 8]", "hidden = [0]", ["`mlp`", "at least 1"]),
     ] {
         refuses_to_train(&Sandbox::with(CARD, &tiny_rows(), &config(from, to)), &words);
     }

@@ -14,7 +14,9 @@ fn built() -> PathBuf {
 fn run(name: &str, folder: &Path) -> String {
     let program = built().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let output = Command::new(&program).current_dir(folder).output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let output = output.unwrap_or_else(|error| {
+        panic!("{}: {error}; a plain `cargo test --release` builds the examples", program.display())
+    });
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} ended with {}: {said}", output.status);
     String::from_utf8(output.stdout).unwrap()

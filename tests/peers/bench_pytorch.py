@@ -4,7 +4,7 @@
     /tmp/peer/bin/python tests/peers/bench_pytorch.py                                  # all four, as many threads as cores
     /tmp/peer/bin/python tests/peers/bench_pytorch.py --workload mlp,gpt --threads 1 --seconds 6 --compile --device cuda
 
-Prints a JSON list in the words of `firebox bench --json`. A step is forward, cross-entropy, backward and AdamW on inputs
+Prints JSON in the words of `firebox bench --json`. A step is forward, cross-entropy, backward and AdamW on inputs
 drawn once; three steps go before the clock starts. Measure the two programs in turn, not at the same time.
 """
 
@@ -155,4 +155,4 @@ if __name__ == "__main__":
     chosen = arguments.parse_args()
     torch.set_num_threads(chosen.threads)
     names = chosen.workload.split(",")
-    print(json.dumps([measure(name, chosen.device, chosen.seconds, chosen.compile) for name in names], indent=2))
+    print(json.dumps({name: measure(name, chosen.device, chosen.seconds, chosen.compile) for name in names}, indent=2))

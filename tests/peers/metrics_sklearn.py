@@ -6,6 +6,7 @@ of crates/trainer/src/metrics compares with ours.
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install scikit-learn numpy
     /tmp/venv/bin/python tests/peers/metrics_sklearn.py            # keeps the committed seed
     /tmp/venv/bin/python tests/peers/metrics_sklearn.py 12345      # another seed
+    /tmp/venv/bin/python tests/peers/metrics_sklearn.py 12345 FILE # written elsewhere; FIREBOX_METRICS=FILE makes the test read it
 """
 
 import json
@@ -163,7 +164,8 @@ def main():
     regressions.append(values_case("a truth that never varies, met", constant, constant))
     regressions.append(values_case("one row", constant[:1] + 1, constant[:1]))
 
-    out = pathlib.Path(__file__).resolve().parent.parent / "fixtures" / "metrics.json"
+    committed = pathlib.Path(__file__).resolve().parent.parent / "fixtures" / "metrics.json"
+    out = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else committed
     fixture = {"made_by": f"tests/peers/metrics_sklearn.py {SEED}", "scikit_learn": __import__("sklearn").__version__}
     fixture |= {"classes": cases, "values": regressions}
     lines = json.dumps(fixture).replace('{"name"', '\n{"name"').replace('], "values": [\n', '\n],\n"values": [\n')

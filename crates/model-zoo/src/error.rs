@@ -14,6 +14,9 @@ pub enum Error {
         /// Why, in terms of sizes.
         reason: String,
     },
+    /// The settings ask for more weights than any device holds.
+    #[error("the network would have more than 4 billion weights")]
+    TooLarge,
     /// A network asked for an input that the data does not have.
     #[error("the network needs the input `{wanted}`, but the data has: {found}")]
     MissingInput {
@@ -104,6 +107,7 @@ impl Error {
             Self::DeviceFailed { .. } => {
                 "a device that failed once stays unusable until the program restarts; `firebox resume RUN` goes on from the last checkpoint".into()
             }
+            Self::TooLarge => "make the layers in [model] smaller".into(),
             Self::Unfit { .. } | Self::MissingInput { .. } => "`firebox list architectures` says what each is for".into(),
             Self::NewerVersion { .. } => "update Firebox, or write the file again with this version".into(),
             Self::WrongWeights { .. } => "the architecture and its settings must be those the weights were trained with".into(),

@@ -30,8 +30,13 @@ pub trait NetworkConfig {
     fn init(&self, signature: &Signature, init: &mut Init) -> Result<Self::Network, Error>;
 
     /// Builds the network on `device` with weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// As [`init`](Self::init), and [`Error::TooLarge`].
     fn build(&self, signature: &Signature, seed: u64, device: &Device) -> Result<Self::Network, Error> {
-        self.init(signature, &mut Init::new(seed, device))
+        let mut init = Init::new(seed, device);
+        let network = self.init(signature, &mut init)?;
+        if init.is_too_large() { Err(Error::TooLarge) } else { Ok(network) }
     }
 }
 

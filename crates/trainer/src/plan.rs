@@ -72,6 +72,7 @@ impl Plan {
             ("train.steps", train.steps),
             ("train.evaluate_every", train.evaluate_every),
             ("checkpoints.every_steps", experiment.checkpoints.every_steps),
+            ("stopping.patience", experiment.stopping.as_ref().map(|stopping| stopping.patience)),
         ] {
             value.map_or(Ok(1), |value| positive(key, value))?;
         }
@@ -94,6 +95,9 @@ impl Plan {
         experiment.schedule.check().map_err(|reason| error(&format!("schedule.{}", experiment.schedule.name()), reason))?;
         let loss = experiment.loss.clone().unwrap_or_else(|| Loss::for_task(task));
         let labels = labels(&signature);
+        if !loss.suits(&signature.output) {
+            return Err(error(&format!("loss.{}", loss.name()), format!("cannot judge the task `{task}`")));
+        }
         loss.check((!labels.is_empty()).then_some(labels.len())).map_err(|reason| error(&format!("loss.{}", loss.name()), reason))?;
 
         let known = metric_names(task, &labels);

@@ -74,12 +74,9 @@ fn cards(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
     for folder in house.entries("datasets/").iter().filter_map(|name| name.strip_suffix('/')) {
         let path = format!("datasets/{folder}/card.toml");
-        let card: Table = match house.files.get(&path).map(|text| text.parse()) {
-            Some(Ok(card)) => card,
-            _ => {
-                complaints.push(format!("{path} is missing or no TOML"));
-                continue;
-            }
+        let Some(Ok(card)) = house.files.get(&path).map(|text| text.parse::<Table>()) else {
+            complaints.push(format!("{path} is missing or no TOML"));
+            continue;
         };
         let text = |key: &str| card.get(key).and_then(Value::as_str).unwrap_or_default();
         if text("name") != folder {
@@ -173,7 +170,7 @@ fn tree(house: &House) -> Vec<String> {
         match drawn.iter().find(|(found, _)| found == path) {
             None => complaints.push(format!("README.md does not draw {path} in its tree")),
             Some((_, comment)) if comment.len() < 5 => {
-                complaints.push(format!("README.md draws {path} and does not say what it is"))
+                complaints.push(format!("README.md draws {path} and does not say what it is"));
             }
             Some(_) => {}
         }

@@ -1,5 +1,7 @@
 //! Is every file where it belongs, named for what it holds, opened by a question, short enough, and listed?
 
+use std::collections::BTreeSet;
+
 use super::{House, check};
 
 /// How many lines a file may have; whoever needs more has two subjects.
@@ -104,14 +106,13 @@ fn names_say_what_is_inside() {
     });
 }
 
-/// The modules that a file declares, in its order.
+/// The modules that a file declares, in its order, without those of tests.
 fn declared(text: &str) -> Vec<&str> {
-    let name = |line: &'_ str| {
+    fn module(line: &str) -> Option<&str> {
         let line = line.strip_suffix(';')?;
-        ["mod ", "pub mod ", "pub(crate) mod "].iter().find_map(|start| line.strip_prefix(start)).map(str::len)
-    };
-    let lines = text.lines().filter_map(|line| Some(&line[line.len() - 1 - name(line)?..line.len() - 1]));
-    lines.filter(|name| !name.ends_with("tests")).collect()
+        ["mod ", "pub mod ", "pub(crate) mod "].iter().find_map(|start| line.strip_prefix(start))
+    }
+    text.lines().filter_map(module).filter(|name| !name.ends_with("tests")).collect()
 }
 
 /// The members that the list in a `mod.rs` names, in its order; none if there is no list.
@@ -126,14 +127,13 @@ fn members(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut seen = Vec::new();
     for (path, text) in rust_files(house) {
-        let Some((folder, "mod.rs" | "lib.rs")) = path.rsplit_once('/') else { continue };
-        let files = house.entries(&format!("{folder}/"));
-        let stem = |name: &String| name.trim_end_matches('/').trim_end_matches(".rs").to_owned();
-        let mut found: Vec<String> =
-            files.iter().filter(|n| n.ends_with(".rs") || n.ends_with('/')).map(stem).collect();
-        found.retain(|name| !["mod", "lib"].contains(&name.as_str()) && !name.ends_with("tests"));
-        found.sort();
-        found.dedup();
+        let Some((folder, "lib.rs" | "main.rs" | "mod.rs")) = path.rsplit_once('/') else { continue };
+        let inside = format!("{folder}/");
+        let below =
+            house.below(&inside, ".rs").filter_map(|(path, _)| path.strip_prefix(&inside)?.split(['/', '.']).next());
+        // Of a module with a folder of its own the name comes twice.
+        let mut found: Vec<&str> = below.collect::<BTreeSet<&str>>().into_iter().collect();
+        found.retain(|name| !["lib", "main", "mod"].contains(name) && !name.ends_with("tests"));
         if declared(text) != found {
             complaints.push(format!("{path} declares {:?}, in alphabetical order are there {found:?}", declared(text)));
         }
@@ -168,6 +168,8 @@ fn every_member_is_in_its_list() {
                 "commands/mod.rs declares",
             ),
             (house.with("crates/trainer/src/lost.rs", ""), "trainer/src/lib.rs declares"),
+            (house.with("crates/cli/lost.rs", ""), "crates/cli/main.rs declares"),
+            (house.with("tests/it/lost.rs", ""), "tests/it/main.rs declares"),
             (house.with("crates/serving/src/x/mod.rs", "const M: &[Entry] = &[];"), "does not know"),
         ]
     });

@@ -28,7 +28,7 @@ fn dependencies(table: &Table) -> Vec<(String, Vec<String>)> {
     for (key, value) in table {
         match value {
             Value::Table(inner) if key.ends_with("dependencies") => {
-                found.push((key.clone(), inner.keys().cloned().collect()))
+                found.push((key.clone(), inner.keys().cloned().collect()));
             }
             Value::Table(inner) if key == "target" => {
                 found.extend(inner.values().filter_map(Value::as_table).flat_map(dependencies));

@@ -31,8 +31,8 @@ impl BatchNorm {
         Self {
             weight: init.constant([channels], 1.0),
             bias: init.constant([channels], 0.0),
-            running_mean: Buffer::new(Tensor::zeros([channels], init.device())),
-            running_var: Buffer::new(Tensor::ones([channels], init.device())),
+            running_mean: Buffer::new(init.filled([channels], 0.0)),
+            running_var: Buffer::new(init.filled([channels], 1.0)),
         }
     }
 

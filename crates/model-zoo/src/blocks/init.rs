@@ -7,17 +7,22 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use data_loader::random::Random;
 
+/// More numbers than this are a slip of the pen: 16 GiB of weights, before their gradients.
+const MOST: usize = 1 << 32;
+
 /// Draws fresh weights and lays them on a device.
 #[derive(Debug)]
 pub struct Init {
     random: Random,
     device: Device,
+    /// How many numbers were asked for.
+    numbers: usize,
 }
 
 impl Init {
     /// Weights for `device`, all derived from `seed`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { random: Random::derive(&[seed]), device: device.clone() }
+        Self { random: Random::derive(&[seed]), device: device.clone(), numbers: 0 }
     }
 
     /// The device on which the weights are laid.
@@ -25,8 +30,21 @@ impl Init {
         &self.device
     }
 
+    /// Whether what was asked for is more than any device holds. The weights are then not those asked for.
+    pub fn is_too_large(&self) -> bool {
+        self.numbers > MOST
+    }
+
+    /// Counts the numbers of a parameter; of a network that is too large no more is laid on the device.
+    fn admit<const D: usize>(&mut self, shape: [usize; D]) -> [usize; D] {
+        let size = shape.iter().try_fold(1_usize, |product, &axis| product.checked_mul(axis));
+        self.numbers = self.numbers.saturating_add(size.unwrap_or(usize::MAX));
+        if self.is_too_large() { [1; D] } else { shape }
+    }
+
     /// Uniform between `-bound` and `bound`.
     pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
+        let shape = self.admit(shape);
         let values = (0..shape.iter().product::<usize>())
             .map(|_| ((self.random.unit() * 2.0 - 1.0) * bound) as f32)
             .collect();
@@ -35,6 +53,7 @@ impl Init {
 
     /// Normal with mean 0 (Box and Muller, 1958).
     pub fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
+        let shape = self.admit(shape);
         let values = (0..shape.iter().product::<usize>())
             .map(|_| {
                 let radius = (-2.0 * (1.0 - self.random.unit()).ln()).sqrt();
@@ -56,8 +75,15 @@ impl Init {
     }
 
     /// Every value the same.
-    pub fn constant<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+    pub fn constant<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        let shape = self.admit(shape);
         self.param(shape, vec![value; shape.iter().product()])
+    }
+
+    /// A tensor that is not learnt, every value the same.
+    pub fn filled<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Tensor<D> {
+        let shape = self.admit(shape);
+        Tensor::full(shape, value, &self.device)
     }
 
     fn param<const D: usize>(&self, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {

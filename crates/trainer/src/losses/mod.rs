@@ -4,7 +4,7 @@
 //! row (an example, a pixel or a token); weights are applied and the mean is taken here, once for all.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use data_loader::{Batch, Entry, Task};
+use data_loader::{Batch, Entry, OutputSpec, Task};
 use model_zoo::Output;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,16 @@ impl Loss {
             Self::CrossEntropy(_) => "cross_entropy",
             Self::Huber(_) => "huber",
             Self::Mse(_) => "mse",
+        }
+    }
+
+    /// Whether it can judge what a network of this output answers.
+    pub fn suits(&self, output: &OutputSpec) -> bool {
+        let numbers = matches!(output, OutputSpec::Values { .. } | OutputSpec::Inputs);
+        match self {
+            Self::Bce(_) => true,
+            Self::CrossEntropy(_) => !numbers,
+            Self::Huber(_) | Self::Mse(_) => numbers,
         }
     }
 
