@@ -145,7 +145,7 @@ pub struct VerifyResume {
     /// The config, a TOML file.
     pub config: PathBuf,
     /// Steps before the checkpoint from which is resumed, and again after it.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub steps: u64,
     #[command(flatten)]
     pub settings: Settings,

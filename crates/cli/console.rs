@@ -82,10 +82,15 @@ impl Recorder for Console {
                     progress.epoch, progress.loss, progress.examples_per_second
                 );
                 if self.terminal {
-                    let scores = if self.latest_scores.is_empty() { String::new() } else { format!(" · {}", self.latest_scores) };
+                    let scores = if self.latest_scores.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" · {}", self.latest_scores)
+                    };
                     self.bar.set_message(format!("{text}{scores}"));
                     self.bar.set_position(progress.step);
-                } else if progress.step >= self.total_steps || self.last_line.is_none_or(|last| last.elapsed() >= QUIET) {
+                } else if progress.step >= self.total_steps || self.last_line.is_none_or(|last| last.elapsed() >= QUIET)
+                {
                     self.last_line = Some(Instant::now());
                     self.say(&format!("step {}/{}, {text}", progress.step, self.total_steps));
                 }

@@ -17,7 +17,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    choose_default_device();
+    prepare_environment();
     let cli = args::Cli::parse();
     match commands::run(cli.command, cli.json) {
         Ok(status) => status.into(),
@@ -29,10 +29,17 @@ fn main() -> ExitCode {
 }
 
 /// Library code asks burn for a default device behind our back; without this it would be a graphics card that may not exist.
-fn choose_default_device() {
+/// And on a machine without a desktop, a layer that Mesa puts around every Vulkan driver complains on stderr that there is
+/// none; it is only there to sort the adapters by the desktop's wish.
+fn prepare_environment() {
+    let is_set = |name| std::env::var_os(name).is_some();
+    let without_desktop = !is_set("XDG_RUNTIME_DIR") && !is_set("MESA_VK_DEVICE_SELECT");
     // SAFETY: this is the first statement of `main`; no other thread exists that could read the environment meanwhile.
-    #[expect(unsafe_code, reason = "burn reads BURN_DEVICE and offers no other way to choose")]
+    #[expect(unsafe_code, reason = "burn and Mesa read these variables and offer no other way to choose")]
     unsafe {
         std::env::set_var("BURN_DEVICE", "flex");
+        if without_desktop {
+            std::env::set_var("NODEVICE_SELECT", "1");
+        }
     }
 }

@@ -51,7 +51,10 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) {
     };
     let widths: Vec<usize> = (0..heading.len()).map(width).collect();
     let numeric: Vec<bool> = (0..heading.len())
-        .map(|column| !rows.is_empty() && rows.iter().all(|row| row[column].trim_end_matches('%').replace(',', "").parse::<f64>().is_ok()))
+        .map(|column| {
+            !rows.is_empty()
+                && rows.iter().all(|row| row[column].trim_end_matches('%').replace(',', "").parse::<f64>().is_ok())
+        })
         .collect();
     let print = |cells: &[String]| {
         let cells: Vec<String> = cells
@@ -66,6 +69,13 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) {
     };
     print(&heading.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>());
     rows.iter().for_each(|row| print(row));
+}
+
+/// A path as it can be typed into a shell.
+pub fn typed(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-@+:,".contains(c) || c == std::path::MAIN_SEPARATOR;
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A whole number with commas, as in 60,000.
@@ -105,6 +115,8 @@ mod tests {
         assert_eq!(span(59.4), "59 s");
         assert_eq!(span(192.0), "3 min 12 s");
         assert_eq!(span(7_260.0), "2 h 1 min");
+        assert_eq!(typed(std::path::Path::new("runs/a-1@b")), "runs/a-1@b");
+        assert_eq!(typed(std::path::Path::new("my run's")), r"'my run'\''s'");
         assert_eq!(sentence("use `x`"), "use `x`");
         assert_eq!(sentence("it broke"), "it broke.");
     }

@@ -104,7 +104,7 @@ fn a_checkpoint_of_another_architecture_or_data_set_is_refused() {
     rows.swap(1, 2);
     let other = Sandbox::with(CARD, &rows, CONFIG);
     std::fs::copy(other.path("tiny/tiny.csv"), sandbox.path("tiny/tiny.csv")).unwrap();
-    sandbox.run("resume wide").refused(2, &["the data has changed"]);
+    sandbox.run("resume wide").refused(2, &["have changed since it began"]);
 }
 
 #[test]

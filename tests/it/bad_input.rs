@@ -280,6 +280,9 @@ fn new_data_that_does_not_suit_the_model_is_refused() {
         ("gap.jsonl", "{\"a\": 1, \"c\": \"red\"}\n", ["gap.jsonl#0", "`b`"]),
         ("what.txt", "a,b,c\n1,2,red\n", ["what.txt", "format"]),
         ("photo.png", "x", ["image", "feature"]),
+        ("header.csv", "a,b,c\n", ["no examples", "header.csv"]),
+        ("nothing.csv", "", ["nothing.csv", "header"]),
+        ("nothing.jsonl", "", ["no examples", "nothing.jsonl"]),
     ] {
         sandbox.write(name, text);
         sandbox.run(&format!("predict r {name}")).refused(2, &words);

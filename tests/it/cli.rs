@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::sandbox::{CARD, CONFIG, Sandbox, repository, run, tiny_rows};
+use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
 const COMMANDS: [&str; 14] = [
@@ -161,8 +161,9 @@ fn completions_for_every_shell() {
 
 #[test]
 fn devices_begin_with_the_processor() {
-    let text = run(["devices"]).expect(0).stdout;
-    assert!(text.starts_with("device ") && text.contains("\ncpu "), "{text}");
+    let ended: Ended = firebox(["devices"]).env_remove("XDG_RUNTIME_DIR").output().unwrap().into();
+    assert!(ended.stdout.starts_with("device ") && ended.stdout.contains("\ncpu "), "{}", ended.stdout);
+    assert_eq!(ended.stderr, "", "drivers must not talk to the user");
     let json = run(["devices", "--json"]).expect(0).json();
     let devices = json.as_array().unwrap();
     assert_eq!((devices[0]["name"].as_str(), devices[0]["software"].as_bool()), (Some("cpu"), Some(false)));
@@ -248,6 +249,14 @@ fn json_is_all_that_is_printed() {
 }
 
 #[test]
+fn speed_is_measured_by_workload() {
+    let json = run(["bench", "--workload", "mlp", "--seconds", "0.1", "--json"]).expect(0).json();
+    assert!(json["mlp"]["steps_per_second"].as_f64().unwrap() > 0.0, "{json}");
+    run(["bench", "--workload", "mpl"]).refused(2, &["`mpl`", "mlp"]);
+    run(["bench", "--workload", "mlp", "--seconds", "nan"]).refused(2, &["--seconds"]);
+}
+
+#[test]
 fn a_run_gets_a_folder_of_its_own() {
     let sandbox = Sandbox::new();
     for _ in 0..2 {
@@ -292,7 +301,7 @@ fn a_closed_pipe_is_no_failure() {
     let program = env!("CARGO_BIN_EXE_firebox");
     let script = format!("{program} list | head -1");
     let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(repository()).output().unwrap();
-    let ended = crate::sandbox::Ended::from(output).expect(0);
+    let ended = Ended::from(output).expect(0);
     assert_eq!(ended.stdout.lines().count(), 1);
     assert_eq!(ended.stderr, "");
 }

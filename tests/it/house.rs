@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 mod documents;
 mod files;
@@ -26,8 +27,23 @@ impl House {
     /// The house as it is, without what is built or trained in it.
     fn read() -> Self {
         let mut house = Self { files: BTreeMap::new() };
-        house.walk(Path::new(env!("CARGO_MANIFEST_DIR")), "");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        house.walk(root, "");
+        house.forget_strangers(root);
         house
+    }
+
+    /// What git does not know beside crates and tests is the user's own, such as a config or a table of new data, and keeps
+    /// its own rules. Where there is no git, there are no strangers.
+    fn forget_strangers(&mut self, root: &Path) {
+        let list =
+            Command::new("git").args(["ls-files", "--others", "-z", "--exclude-standard"]).current_dir(root).output();
+        let Some(list) = list.ok().filter(|list| list.status.success()) else { return };
+        for path in String::from_utf8_lossy(&list.stdout).split('\0') {
+            if !["crates/", "tests/"].iter().any(|room| path.starts_with(room)) {
+                self.files.remove(path);
+            }
+        }
     }
 
     fn walk(&mut self, folder: &Path, prefix: &str) {

@@ -167,15 +167,18 @@ fn a_run_can_be_moved_and_resumed_from_elsewhere() {
     let sandbox = Sandbox::new();
     let expected = straight(&sandbox, "r");
     std::fs::create_dir_all(sandbox.path("far/away")).unwrap();
-    std::fs::rename(sandbox.path("r"), sandbox.path("far/away/r@home")).unwrap();
+    std::fs::rename(sandbox.path("r"), sandbox.path("far/away/r@my home")).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
-    let address = sandbox.path("far/away/r@home");
+    let address = sandbox.path("far/away/r@my home");
     for line in [["evaluate", "@best"], ["resume", "@step-6"], ["evaluate", ""]] {
         let mut command = crate::sandbox::firebox([line[0], &format!("{}{}", address.display(), line[1])]);
         let ended: crate::sandbox::Ended = command.current_dir(elsewhere.path()).output().unwrap().into();
-        ended.succeeded();
+        let ended = ended.succeeded();
+        // What it says can be typed next can be typed next.
+        let quoted = format!("firebox evaluate '{}'", address.display());
+        assert!(line[0] != "resume" || ended.stdout.contains(&quoted), "{}", ended.stdout);
     }
-    assert!(weights(&sandbox, "far/away/r@home", 12) == expected);
+    assert!(weights(&sandbox, "far/away/r@my home", 12) == expected);
 }
 
 #[test]

@@ -53,8 +53,9 @@ fn chosen(names: &[String]) -> Result<Vec<Workload>, Failure> {
     names
         .iter()
         .map(|name| {
-            Workload::named(name)
-                .ok_or_else(|| Failure::usage(format!("there is no workload `{name}`"), format!("workloads are {}", known())))
+            Workload::named(name).ok_or_else(|| {
+                Failure::usage(format!("there is no workload `{name}`"), format!("workloads are {}", known()))
+            })
         })
         .collect()
 }

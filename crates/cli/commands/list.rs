@@ -41,7 +41,8 @@ pub(super) fn run(args: &List, json: bool) -> Ended {
     if json {
         let object: Map<String, serde_json::Value> = chosen
             .map(|(kind, _, names)| {
-                let names: Vec<_> = names.iter().map(|(name, summary)| json!({"name": name, "summary": summary})).collect();
+                let names: Vec<_> =
+                    names.iter().map(|(name, summary)| json!({"name": name, "summary": summary})).collect();
                 (kind.to_owned(), json!(names))
             })
             .collect();

@@ -4,8 +4,8 @@ use data_loader::{Record, formats};
 use model_zoo::bundle::Bundle;
 use serde_json::json;
 use serving::{Prediction, Predictor};
-use trainer::Experiment;
 use trainer::address::Address;
+use trainer::{Experiment, RunDir};
 
 use super::Ended;
 use crate::args::Predict;
@@ -16,6 +16,11 @@ pub(super) fn run(args: &Predict, json: bool) -> Ended {
     let device = model_zoo::device::open(&args.device)?;
     let predictor = open(&args.model, &device)?;
     let records = formats::open_for_prediction(&args.input, predictor.pipeline().schema())?;
+    if records.is_empty() {
+        let place = format!("in {}", args.input.display());
+        let hint = "Give a file with at least one record in it.";
+        return Err(data_loader::Error::NoExamples { place, hint }.into());
+    }
     let rows: Vec<usize> = (0..records.len()).collect();
     let mut predictions = Vec::new();
     for chunk in rows.chunks(args.batch_size as usize) {
@@ -37,7 +42,8 @@ pub(super) fn run(args: &Predict, json: bool) -> Ended {
 fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Failure> {
     let address = Address::parse(model);
     if address.checkpoint.is_none() {
-        for folder in [address.run.clone(), address.run.join("bundle")] {
+        let of_run = RunDir::open(&address.run).ok().map(|run| run.bundle());
+        for folder in [Some(address.run.clone()), of_run].into_iter().flatten() {
             if Bundle::is_at(&folder) {
                 return Ok(Predictor::open(Bundle::read(&folder)?, device)?);
             }
@@ -45,7 +51,7 @@ fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Fai
     }
     let (run, chosen) = address.open()?;
     let experiment = Experiment::read(&run.config(), &[])?;
-    let pipeline = trainer::train::fitted_pipeline(&run)?;
+    let pipeline = trainer::origin::fitted_pipeline(&run)?;
     let architecture = experiment.architecture(&run.config())?;
     Ok(Predictor::from_parts(architecture, pipeline, &address.weights()?, &chosen.path, device)?)
 }
@@ -55,7 +61,8 @@ fn show(prediction: &Prediction) {
     let text = match &prediction.label {
         Some(label) => {
             scores.sort_by(|a, b| b.1.total_cmp(&a.1));
-            let shown: Vec<String> = scores.iter().take(3).map(|(name, p)| format!("{name} {:.1}%", p * 100.0)).collect();
+            let shown: Vec<String> =
+                scores.iter().take(3).map(|(name, p)| format!("{name} {:.1}%", p * 100.0)).collect();
             format!("{label}  ({})", shown.join(", "))
         }
         None => scores.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),

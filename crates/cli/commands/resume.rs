@@ -1,16 +1,20 @@
 //! `firebox resume`: go on with a run.
 
-use trainer::Experiment;
 use trainer::address::Address;
 use trainer::train::Request;
+use trainer::{Experiment, RunDir, checkpoint};
 
 use super::{Ended, train};
 use crate::args::Resume;
 
 pub(super) fn run(args: &Resume, json: bool) -> Ended {
-    let mut address = Address::parse(&args.run);
-    address.checkpoint.get_or_insert_with(|| "last".to_owned());
-    let (run, from) = address.open()?;
+    let address = Address::parse(&args.run);
+    let run = RunDir::open(&address.run)?;
+    let from = match &address.checkpoint {
+        // Killed before its first checkpoint: it begins again, with the config and the transforms that it began with.
+        None if checkpoint::steps(&run).is_empty() => None,
+        wanted => Some(checkpoint::choose(&run, Some(wanted.as_deref().unwrap_or("last")))?),
+    };
     let experiment = Experiment::read(&run.config(), &args.settings.all())?;
     let device = model_zoo::device::open(&experiment.device)?;
     let interrupt = train::interrupt_flag()?;

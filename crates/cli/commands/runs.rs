@@ -38,7 +38,9 @@ pub(super) fn run(args: &Runs, json: bool) -> Ended {
         .map(|run| {
             let result = RunResult::read(&run.result()).ok();
             let score = result.as_ref().and_then(|result| {
-                let name = ["accuracy", "rmse", "perplexity", "loss"].into_iter().find(|name| result.scores.contains_key(*name))?;
+                let name = ["accuracy", "rmse", "perplexity", "loss"]
+                    .into_iter()
+                    .find(|name| result.scores.contains_key(*name))?;
                 Some(format!("{} {name} {:.4}", result.judged_on, result.scores[name]))
             });
             let kept: Vec<String> = checkpoint::steps(run).iter().map(|step| format!("step-{step}")).collect();

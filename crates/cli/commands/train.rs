@@ -30,8 +30,7 @@ pub(super) fn run(args: &Train, json: bool) -> Ended {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_under(Path::new(RUNS), &args.config)?,
     };
-    let request =
-        Request { config: &args.config, run: run.clone(), device: &device, recorders, interrupt: &interrupt };
+    let request = Request { config: &args.config, run: run.clone(), device: &device, recorders, interrupt: &interrupt };
     let outcome = trainer::train::train(experiment, request).inspect_err(|error| {
         // A folder that another process came to first is not ours to remove.
         if !matches!(error, trainer::Error::RunLocked(_)) {
@@ -47,12 +46,20 @@ pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(|error| Failure { message: format!("cannot listen for Ctrl-C: {error}"), hint: None, usage: false })?;
+            .map_err(|error| Failure {
+                message: format!("cannot listen for Ctrl-C: {error}"),
+                hint: None,
+                usage: false,
+            })?;
     }
     Ok(flag)
 }
 
-pub(super) fn recorders(view: &View, json: bool, interrupt: &Arc<AtomicBool>) -> Result<Vec<Box<dyn Recorder>>, Failure> {
+pub(super) fn recorders(
+    view: &View,
+    json: bool,
+    interrupt: &Arc<AtomicBool>,
+) -> Result<Vec<Box<dyn Recorder>>, Failure> {
     let mut recorders: Vec<Box<dyn Recorder>> = Vec::new();
     if view.tui {
         recorders.push(dashboard(interrupt)?);
@@ -88,7 +95,7 @@ pub(super) fn show(run: &RunDir, outcome: &Outcome, device: &str, json: bool) ->
         } else {
             report::line(format!("Interrupted after step {}; everything is saved.", report::count(outcome.step)));
             report::line("Go on with:");
-            report::line(format!("  firebox resume {path}"));
+            report::line(format!("  firebox resume {}", report::typed(run.path())));
         }
         return Status::Interrupted;
     };
@@ -150,7 +157,7 @@ fn tell(run: &RunDir, ending: Ending, result: &RunResult, device: &str) {
     }
     report::line(format!("The run lies at {path}"));
     report::line("Next:");
-    report::line(format!("  open {}", run.report().display()));
-    report::line(format!("  firebox evaluate {path}"));
-    report::line(format!("  firebox predict {path} INPUT"));
+    report::line(format!("  open {}", report::typed(&run.report())));
+    report::line(format!("  firebox evaluate {}", report::typed(run.path())));
+    report::line(format!("  firebox predict {} INPUT", report::typed(run.path())));
 }

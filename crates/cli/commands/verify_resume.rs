@@ -67,7 +67,12 @@ fn prove(args: &VerifyResume, folder: &Path, json: bool) -> Result<verify::Equal
     say(format!("2 of 3: the same, killed with SIGKILL after step {pause}"));
     let mut child = train(args, &resumed, Some(pause))?;
     wait_for_step(&mut child, &resumed, pause)?;
-    child.kill().and_then(|()| child.wait()).map_err(|error| failed(format!("cannot kill the child: {error}")))?;
+    let ended = child.kill().and_then(|()| child.wait());
+    let ended = ended.map_err(|error| failed(format!("cannot kill the child: {error}")))?;
+    #[cfg(unix)]
+    if std::os::unix::process::ExitStatusExt::signal(&ended) != Some(9) {
+        return Err(failed(format!("the training that was to be killed ended by itself: {ended}")));
+    }
 
     say(format!("3 of 3: resumed from the checkpoint at step {}", args.steps));
     let mut command = Command::new(program()?);
@@ -97,10 +102,15 @@ fn train(args: &VerifyResume, run: &Path, pause_at: Option<u64>) -> Result<Child
         "train.record_every=1".to_owned(),
         format!("checkpoints.every_steps={}", args.steps),
         "checkpoints.keep_last=1000".to_owned(),
-        "device=\"cpu\"".to_owned(),
+        // A run that stops early has no end to compare; what stopping remembers is compared all the same.
+        format!("stopping.patience={}", u64::MAX / 2),
     ];
-    for setting in fixed.iter().cloned().chain(args.settings.all()) {
+    let device = args.settings.device.is_none() && !args.settings.set.iter().any(|set| set.starts_with("device"));
+    for setting in args.settings.all().into_iter().chain(fixed) {
         command.arg("--set").arg(setting);
+    }
+    if device {
+        command.arg("--device").arg("cpu");
     }
     if let Some(step) = pause_at {
         command.arg("--pause-at").arg(step.to_string());
@@ -128,10 +138,9 @@ fn finish(child: Child) -> Result<(), Failure> {
 /// Waits until the run has recorded `step`.
 fn wait_for_step(child: &mut Child, run: &Path, step: u64) -> Result<(), Failure> {
     let begun = Instant::now();
-    let metrics = run.join("metrics.jsonl");
+    let history = || RunDir::open(run).and_then(|run| jsonl::read(&run.metrics()));
     loop {
-        let reached = jsonl::read(&metrics).is_ok_and(|history| history.progress.iter().any(|p| p.step >= step));
-        if reached {
+        if history().is_ok_and(|history| history.progress.iter().any(|p| p.step >= step)) {
             return Ok(());
         }
         if let Ok(Some(status)) = child.try_wait() {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Target};
 use crate::collate::collate;
 use crate::data_config::BadExamples;
 use crate::dataset::Dataset;
@@ -68,10 +68,17 @@ impl Plan {
             }
         }
         if examples.is_empty() {
-            return Some(Err(Error::NoExamples {
-                place: format!("in batch {position}: none of its {} examples can be used", rows.len()),
-                hint: "Set `bad_examples = \"error\"` in [data.loader] to see what is wrong with them.",
-            }));
+            // Nothing of it can be used; whoever reads on counts it and takes the next one.
+            let empty = Batch {
+                inputs: Vec::new(),
+                target: Target::None,
+                ids: Vec::new(),
+                weights: None,
+                epoch,
+                index,
+                skipped: rows.len(),
+            };
+            return Some(Ok(empty));
         }
         let skipped = rows.len() - examples.len();
         let batch = collate(examples, self.dataset.signature());

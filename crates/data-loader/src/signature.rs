@@ -72,6 +72,16 @@ pub struct InputSpec {
 impl InputSpec {
     fn check(&self) -> Result<(), String> {
         let name = &self.name;
+        let of_kind = match self.kind {
+            InputKind::Image { .. } => "image",
+            InputKind::Numbers { .. } => "numbers",
+            InputKind::Categories { .. } => "categories",
+            InputKind::Tokens { .. } => "tokens",
+            InputKind::Series { .. } => "series",
+        };
+        if name != of_kind {
+            return Err(format!("the input `{name}` is of the kind `{of_kind}`"));
+        }
         let fits = match (&self.kind, self.shape.as_slice(), self.dtype) {
             (InputKind::Image { mean, std }, [Some(channels), _, _], Dtype::U8) => {
                 same_length(&format!("the input `{name}`"), *channels, mean, std)?;
@@ -86,7 +96,11 @@ impl InputSpec {
             _ => false,
         };
         let empty = self.shape.contains(&Some(0));
-        if fits && !empty { Ok(()) } else { Err(format!("shape, type and kind of the input `{name}` contradict each other")) }
+        if fits && !empty {
+            Ok(())
+        } else {
+            Err(format!("shape, type and kind of the input `{name}` contradict each other"))
+        }
     }
 }
 
@@ -150,6 +164,21 @@ impl Signature {
     /// A sentence that says what contradicts what.
     pub fn check(&self) -> Result<(), String> {
         self.inputs.iter().try_for_each(InputSpec::check)?;
+        let once = |name: &str| self.inputs.iter().filter(|input| input.name == name).count() == 1;
+        if self.inputs.is_empty() || !self.inputs.iter().all(|input| once(&input.name)) {
+            return Err("there are no inputs, or two of one name".to_owned());
+        }
+        let suits = matches!(
+            (self.task, &self.output),
+            (Task::Classify, OutputSpec::Classes { .. })
+                | (Task::Regress | Task::Forecast, OutputSpec::Values { .. })
+                | (Task::Segment, OutputSpec::Mask { .. })
+                | (Task::Generate, OutputSpec::Tokens { .. })
+                | (Task::Reconstruct, OutputSpec::Inputs)
+        );
+        if !suits {
+            return Err(format!("the output is not one of the task `{}`", self.task));
+        }
         match &self.output {
             OutputSpec::Classes { labels } | OutputSpec::Mask { labels } if labels.is_empty() => {
                 Err("the output has no classes".to_owned())
@@ -189,6 +218,8 @@ mod tests {
             image([1, 2, 2], vec![f32::NAN], vec![1.0]),
             image([1, 0, 2], vec![0.5], vec![0.5]),
             image([1, usize::MAX, 2], vec![0.5], vec![0.5]),
+            Signature { task: Task::Regress, ..image([1, 2, 2], vec![0.5], vec![0.5]) },
+            Signature { inputs: vec![], ..image([1, 2, 2], vec![0.5], vec![0.5]) },
             Signature { output: OutputSpec::Classes { labels: vec![] }, ..image([1, 2, 2], vec![0.5], vec![0.5]) },
             Signature {
                 output: OutputSpec::Values { names: vec!["y".into()], mean: vec![], std: vec![] },

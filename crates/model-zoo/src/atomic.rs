@@ -44,8 +44,8 @@ fn sync_folder(path: &Path) -> Result<(), Error> {
 /// [`Error::Io`]; the older file is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = temporary(path);
-    let written = write_synced(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path).map_err(io("rename to", path)));
+    let written =
+        write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path).map_err(io("rename to", path)));
     if let Err(error) = written {
         let _ = fs::remove_file(&temporary);
         return Err(error);

@@ -131,6 +131,6 @@ impl Error {
 
 /// Whether a path leads to nothing, or to something of another kind: the user's mistake, not the machine's.
 pub fn is_wrong_path(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{AlreadyExists, InvalidData, IsADirectory, NotADirectory, NotFound};
-    matches!(error.kind(), AlreadyExists | InvalidData | IsADirectory | NotADirectory | NotFound)
+    use std::io::ErrorKind::{AlreadyExists, InvalidData, InvalidFilename, IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), AlreadyExists | InvalidData | InvalidFilename | IsADirectory | NotADirectory | NotFound)
 }

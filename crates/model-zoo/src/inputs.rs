@@ -135,7 +135,8 @@ fn to_device(field: &InputArray, spec: &InputSpec, device: &Device) -> Result<In
         }
         InputKind::Categories { sizes, .. } => {
             let ArrayData::I64(codes) = &field.array.data else { return Err(wrong_type()) };
-            let outside = codes.iter().zip(sizes.iter().cycle()).find(|(code, size)| !(0..**size as i64).contains(*code));
+            let outside =
+                codes.iter().zip(sizes.iter().cycle()).find(|(code, size)| !(0..**size as i64).contains(*code));
             if let Some((code, size)) = outside {
                 return Err(misfit(format!("a code of `{}` is {code}; there are {size}", spec.name)));
             }

@@ -25,11 +25,7 @@ pub fn lines<M: Module>(network: &M) -> Vec<Line> {
 
 /// How many numbers are learnt. Buffers such as running means do not count, which is how papers count too.
 pub fn parameters<M: Module>(network: &M) -> usize {
-    lines(network)
-        .iter()
-        .filter(|line| !is_buffer(&line.name))
-        .map(|line| line.count)
-        .sum()
+    lines(network).iter().filter(|line| !is_buffer(&line.name)).map(|line| line.count).sum()
 }
 
 /// Whether a path names a buffer, which is remembered but not learnt.

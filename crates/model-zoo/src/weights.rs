@@ -158,7 +158,8 @@ pub fn shapes<M: Module>(network: &M) -> Vec<(String, Vec<usize>)> {
 /// # Errors
 /// [`Error::Damaged`] if the arrays contradict their shapes; `path` is only named in it.
 pub fn to_bytes(weights: &Weights, path: &Path) -> Result<Vec<u8>, Error> {
-    let damaged = |error: safetensors::SafeTensorError| Error::Damaged { path: path.to_owned(), reason: error.to_string() };
+    let damaged =
+        |error: safetensors::SafeTensorError| Error::Damaged { path: path.to_owned(), reason: error.to_string() };
     let bytes: Vec<(&String, &HostTensor, Vec<u8>)> = weights
         .iter()
         .map(|(name, tensor)| (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect()))

@@ -100,5 +100,7 @@ impl Predictor {
 }
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
-    tensor.try_into_vec_as::<f32>().map_err(|error| Error::DeviceFailed { doing: "predicting", reason: error.to_string() })
+    tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|error| Error::DeviceFailed { doing: "predicting", reason: error.to_string() })
 }

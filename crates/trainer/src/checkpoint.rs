@@ -98,7 +98,7 @@ pub fn save<M: Network>(state: &State<M>, run: &RunDir, belongs_to: &str, keep_l
     if state.memory.best.value.is_some() && state.memory.best.step == step {
         atomic::write_file(&folder.join("best"), name.as_bytes())?;
     }
-    prune(run, keep_last)?;
+    prune(run, keep_last, step)?;
     Ok(place)
 }
 
@@ -258,8 +258,8 @@ pub fn load<M: Network>(mut state: State<M>, path: &Path, belongs_to: &str) -> R
     Ok(state)
 }
 
-/// Points `latest` and `best` at what was so when the checkpoint of `memory` was written. Later checkpoints stay until training
-/// writes those steps anew or prunes them.
+/// Points `latest` and `best` at what was so when the checkpoint of `memory` was written. Later checkpoints stay until the
+/// next one is written.
 ///
 /// # Errors
 /// If the disk fails.
@@ -271,7 +271,9 @@ pub fn rewind(run: &RunDir, memory: &Memory) -> Result<(), Error> {
         return Ok(atomic::write_file(&folder.join("best"), best.as_bytes())?);
     }
     match fs::remove_file(folder.join("best")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder.join("best"))(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", &folder.join("best"))(error))
+        }
         _ => Ok(()),
     }
 }
@@ -292,18 +294,18 @@ pub fn remove_leftovers(run: &RunDir) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes every checkpoint but the newest `keep_last` and those that a pointer names.
-fn prune(run: &RunDir, keep_last: usize) -> Result<(), Error> {
-    let steps = steps(run);
+/// Removes every checkpoint but the newest `keep_last` and those that a pointer names. Those of later steps than `step`, which
+/// was just written, are of an earlier life of the run, and are removed too.
+fn prune(run: &RunDir, keep_last: usize, step: u64) -> Result<(), Error> {
+    let (old, later): (Vec<u64>, Vec<u64>) = steps(run).into_iter().partition(|&found| found <= step);
     let kept = [pointed(run, "best"), pointed(run, "latest")];
-    for step in &steps[..steps.len().saturating_sub(keep_last)] {
-        if !kept.contains(&Some(*step)) {
-            let path = run.checkpoints().join(folder_name(*step));
-            // First out of sight, so that a crash in between leaves no half of a checkpoint under its name.
-            let gone = path.with_extension("gone.tmp");
-            fs::rename(&path, &gone).map_err(Error::io("remove", &path))?;
-            fs::remove_dir_all(&gone).map_err(Error::io("remove", &gone))?;
-        }
+    let surplus = old[..old.len().saturating_sub(keep_last)].iter().filter(|&&step| !kept.contains(&Some(step)));
+    for step in surplus.chain(&later) {
+        let path = run.checkpoints().join(folder_name(*step));
+        // First out of sight, so that a crash in between leaves no half of a checkpoint under its name.
+        let gone = path.with_extension("gone.tmp");
+        fs::rename(&path, &gone).map_err(Error::io("remove", &path))?;
+        fs::remove_dir_all(&gone).map_err(Error::io("remove", &gone))?;
     }
     Ok(())
 }

@@ -72,9 +72,7 @@ pub enum Error {
         known: u32,
     },
     /// The loss is no longer a number.
-    #[error(
-        "the loss is {loss} at step {step}, on the examples {examples}; the last good checkpoint is {checkpoint}"
-    )]
+    #[error("the loss is {loss} at step {step}, on the examples {examples}; the last good checkpoint is {checkpoint}")]
     NotFinite {
         /// The step, from 1.
         step: u64,
@@ -92,6 +90,14 @@ pub enum Error {
         loss: &'static str,
         /// Which answer met which target.
         reason: String,
+    },
+    /// The data of a run are no longer those it began with.
+    #[error("the data of the run {} have changed since it began: {what}", run.display())]
+    DataChanged {
+        /// The run.
+        run: PathBuf,
+        /// What is different.
+        what: &'static str,
     },
     /// Two things that must be equal are not.
     #[error("{0}")]
@@ -114,6 +120,9 @@ impl Error {
                 format!("`firebox resume {}` goes on with it; `--run` takes another folder", path.display())
             }
             Self::RunLocked(_) => "wait for it, or end it with Ctrl-C: it saves a checkpoint before it stops".into(),
+            Self::DataChanged { .. } => {
+                "bring the data back as they were, or train anew: scores on other rows would not be those of this run".into()
+            }
             Self::NotARun(_) => "`firebox runs` lists the runs".into(),
             Self::NoCheckpoint { .. } => "name one of those, or leave out what stands after the @".into(),
             Self::BadCheckpoint { .. } => "name an earlier one with RUN@step-N; `firebox runs` lists them".into(),

@@ -46,6 +46,9 @@ pub fn evaluate<M: Network>(
     let batches = Loader::once(Arc::clone(dataset), part, plan.evaluation_batch_size)?;
     for batch in batches {
         let batch = batch?;
+        if batch.is_empty() {
+            continue;
+        }
         examples += batch.len();
         let output = network.forward(&Inputs::from_batch(&batch, &plan.signature, device)?)?;
         let rows = plan.loss.rows(output.clone(), &batch)?;

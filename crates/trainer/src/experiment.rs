@@ -181,7 +181,9 @@ impl Experiment {
     /// With the file, the line and the closest known key.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => data_loader::Error::NotFound { what: "config", path: path.to_owned() }.into(),
+            std::io::ErrorKind::NotFound => {
+                data_loader::Error::NotFound { what: "config", path: path.to_owned() }.into()
+            }
             std::io::ErrorKind::InvalidData => {
                 Error::Config { path: path.to_owned(), key: "the file".into(), reason: "is not UTF-8 text".into() }
             }
@@ -253,6 +255,7 @@ fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
     let address = address.trim();
     let mut value = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
+        .filter(|parsed| parsed.len() == 1)
         .and_then(|mut parsed| parsed.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.trim().to_owned()));
     if CHOICES.contains(&address)

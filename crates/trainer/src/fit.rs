@@ -45,7 +45,11 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 /// Whatever ends training early; the last checkpoint is intact then.
-pub fn fit<M: Network>(mut state: State<M>, plan: &Plan, around: &mut Surroundings<'_>) -> Result<(State<M>, Ending), Error> {
+pub fn fit<M: Network>(
+    mut state: State<M>,
+    plan: &Plan,
+    around: &mut Surroundings<'_>,
+) -> Result<(State<M>, Ending), Error> {
     let patience = plan.experiment.stopping.as_ref().map(|stopping| stopping.patience);
     let min_delta = plan.experiment.stopping.as_ref().map_or(0.0, |stopping| stopping.min_delta);
     let mut last_save = Instant::now();

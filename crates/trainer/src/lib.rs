@@ -21,6 +21,7 @@ pub mod gradients;
 pub mod losses;
 pub mod metrics;
 pub mod optimizers;
+pub mod origin;
 pub mod plan;
 pub mod recorders;
 pub mod reports;

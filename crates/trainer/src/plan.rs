@@ -9,9 +9,12 @@ use std::time::Duration;
 use data_loader::{Dataset, OutputSpec, Part, Signature, Task};
 
 use crate::Error;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Stopping};
 use crate::losses::Loss;
 use crate::metrics::{self, Direction};
+
+/// Steps are counted in numbers that JSON and 32-bit floats keep exactly.
+const MOST_STEPS: u64 = 1 << 24;
 
 /// An epoch of small data takes milliseconds, and flushing a checkpoint to the disk takes longer than that.
 pub const SAVE_PAUSE: Duration = Duration::from_secs(5);
@@ -91,14 +94,26 @@ impl Plan {
         {
             return Err(error("checkpoints.every_minutes", format!("is {minutes}; it must be above 0")));
         }
-        experiment.optimizer.check().map_err(|reason| error(&format!("optimizer.{}", experiment.optimizer.name()), reason))?;
-        experiment.schedule.check().map_err(|reason| error(&format!("schedule.{}", experiment.schedule.name()), reason))?;
+        if let Some(Stopping { min_delta, .. }) = experiment.stopping
+            && !(min_delta.is_finite() && min_delta >= 0.0)
+        {
+            return Err(error("stopping.min_delta", format!("is {min_delta}; it must be at least 0")));
+        }
+        experiment
+            .optimizer
+            .check()
+            .map_err(|reason| error(&format!("optimizer.{}", experiment.optimizer.name()), reason))?;
+        experiment
+            .schedule
+            .check()
+            .map_err(|reason| error(&format!("schedule.{}", experiment.schedule.name()), reason))?;
         let loss = experiment.loss.clone().unwrap_or_else(|| Loss::for_task(task));
         let labels = labels(&signature);
         if !loss.suits(&signature.output) {
             return Err(error(&format!("loss.{}", loss.name()), format!("cannot judge the task `{task}`")));
         }
-        loss.check((!labels.is_empty()).then_some(labels.len())).map_err(|reason| error(&format!("loss.{}", loss.name()), reason))?;
+        loss.check((!labels.is_empty()).then_some(labels.len()))
+            .map_err(|reason| error(&format!("loss.{}", loss.name()), reason))?;
 
         let known = metric_names(task, &labels);
         let watch = match &train.watch {
@@ -113,12 +128,23 @@ impl Plan {
         let watched = direction("train.watch", &watch)?;
         if let Some(goal) = &experiment.goal {
             direction("goal.metric", &goal.metric)?;
+            if !goal.minimum.is_finite() {
+                return Err(error("goal.minimum", format!("is {}; it must be a number", goal.minimum)));
+            }
         }
 
         let examples = dataset.part(Part::Train).len();
         let batches_per_epoch = batches_per_epoch(examples, train.batch_size, dataset)?;
         let by_epochs = train.epochs.saturating_mul(batches_per_epoch).div_ceil(accumulate);
-        let total_steps = train.steps.map_or(by_epochs, |steps| steps);
+        let total_steps = train.steps.unwrap_or(by_epochs);
+        if total_steps > MOST_STEPS {
+            let key = if train.steps.is_some() { "train.steps" } else { "train.epochs" };
+            return Err(error(key, format!("means {total_steps} steps; at most {MOST_STEPS} can be counted exactly")));
+        }
+        if accumulate > batches_per_epoch {
+            let reason = format!("is {accumulate}; one pass has {batches_per_epoch} batches");
+            return Err(error("train.accumulate", reason));
+        }
         let steps_per_epoch = (batches_per_epoch / accumulate).max(1);
         let evaluate_every = match dataset.part(Part::Validation).len() {
             0 => 0,

@@ -59,7 +59,8 @@ impl RunDir {
         }
     }
 
-    /// Makes the folder `path`, which must not exist or be empty.
+    /// Makes the folder `path`, which must not exist, be empty, or hold only what a process wrote that was killed before its run
+    /// began.
     ///
     /// # Errors
     /// [`Error::RunExists`] or [`Error::Io`].
@@ -70,8 +71,9 @@ impl RunDir {
         match fs::create_dir(path) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let mut entries = fs::read_dir(path).map_err(Error::io("read", path))?;
-                if entries.next().is_some() {
+                let entries = fs::read_dir(path).map_err(Error::io("read", path))?;
+                let unbegun = Self { path: path.to_owned() };
+                if entries.filter_map(Result::ok).any(|entry| !unbegun.is_preparation(&entry.path())) {
                     return Err(Error::RunExists(path.to_owned()));
                 }
             }
@@ -86,10 +88,35 @@ impl RunDir {
         if self.config().exists() {
             return;
         }
-        for path in [self.pipeline(), self.lineage(), self.environment(), self.path.join("lock")] {
-            let _ = fs::remove_file(path);
+        for entry in fs::read_dir(&self.path).into_iter().flatten().filter_map(Result::ok) {
+            if self.is_preparation(&entry.path()) {
+                let _ = fs::remove_file(entry.path());
+            }
         }
         let _ = fs::remove_dir(&self.path);
+    }
+
+    /// Whether a file is one of those that are written before the config, which makes a folder a run.
+    fn is_preparation(&self, file: &Path) -> bool {
+        let written = [self.pipeline(), self.lineage(), self.environment(), self.path.join("lock")];
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        written.iter().any(|path| path == file) || (atomic::is_leftover(&name) && file.is_file())
+    }
+
+    /// Removes the verdict of a run that goes on.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn forget_verdict(&self) -> Result<(), Error> {
+        for path in [self.result(), self.report()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Opens the folder of an existing run.

@@ -79,7 +79,7 @@ impl<M: Network> State<M> {
             optimizer: Box::new(Stepper::new(&plan.experiment.optimizer)),
             network,
             batches,
-            memory: Memory::default(),
+            memory: Memory { best: Best { metric: plan.watch.clone(), ..Best::default() }, ..Memory::default() },
             pending: Vec::new(),
             last_saved: None,
             device: device.clone(),

@@ -29,7 +29,7 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
     let mut weight_sum: Option<Tensor<1>> = None;
     let mut examples = Vec::new();
     for _ in 0..train.accumulate {
-        let batch = next_batch(&mut state)?; // Waits here if reading is slower than learning.
+        let batch = next_batch(&mut state, plan)?; // Waits here if reading is slower than learning.
         examples.extend(batch.ids.iter().take(NAMED.saturating_sub(examples.len())).map(ToString::to_string));
         let inputs = Inputs::from_batch(&batch, &plan.signature, &training_device)?;
         let output = state.network.forward(&inputs)?;
@@ -74,16 +74,25 @@ pub fn step_seed(seed: u64, step: u64) -> u64 {
     data_loader::random::Random::derive(&[seed, step]).next_u64()
 }
 
-/// Waits for the next batch and counts it.
-fn next_batch<M: Network>(state: &mut State<M>) -> Result<Batch, Error> {
-    let Some(batch) = state.batches.next() else {
-        unreachable!("training goes through its examples without end");
-    };
-    let batch = batch?;
-    state.memory.batches += 1;
-    state.memory.skipped += batch.skipped as u64;
-    state.memory.interval.examples += batch.len() as u64;
-    Ok(batch)
+/// Waits for the next batch that has an example, and counts it and those that had none.
+fn next_batch<M: Network>(state: &mut State<M>, plan: &Plan) -> Result<Batch, Error> {
+    for _ in 0..plan.batches_per_epoch {
+        let Some(batch) = state.batches.next() else {
+            unreachable!("training goes through its examples without end");
+        };
+        let batch = batch?;
+        state.memory.batches += 1;
+        state.memory.skipped += batch.skipped as u64;
+        state.memory.interval.examples += batch.len() as u64;
+        if !batch.is_empty() {
+            return Ok(batch);
+        }
+    }
+    Err(data_loader::Error::NoExamples {
+        place: "in the training split that can be used".into(),
+        hint: "Set `bad_examples = \"error\"` in [data.loader] to see what is wrong with them.",
+    }
+    .into())
 }
 
 /// Reads the losses of all steps since the last time back from the device, and adds them to the interval. This is the only
@@ -94,10 +103,10 @@ fn next_batch<M: Network>(state: &mut State<M>) -> Result<Batch, Error> {
 pub fn read_back<M: Network>(state: &mut State<M>) -> Result<(), Error> {
     let pending = std::mem::take(&mut state.pending);
     for one in pending {
-        let numbers = one.numbers.try_into_vec_as::<f32>().map_err(|error| model_zoo::Error::DeviceFailed {
-            doing: "training",
-            reason: error.to_string(),
-        })?;
+        let numbers = one
+            .numbers
+            .try_into_vec_as::<f32>()
+            .map_err(|error| model_zoo::Error::DeviceFailed { doing: "training", reason: error.to_string() })?;
         let (loss, weight) = (f64::from(numbers[0]), f64::from(numbers[1]));
         if !loss.is_finite() {
             let mut examples = one.examples.join(", ");

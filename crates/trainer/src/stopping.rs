@@ -7,6 +7,8 @@ use crate::metrics::Direction;
 /// The best value so far of the watched metric, and how long ago it was.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Best {
+    /// The metric that is watched.
+    pub metric: String,
     /// The value; none before the first evaluation.
     pub value: Option<f64>,
     /// After how many steps it was reached.
@@ -16,6 +18,13 @@ pub struct Best {
 }
 
 impl Best {
+    /// Begins to watch `metric`. Values of another one say nothing about it, so they are forgotten.
+    pub fn judge_by(&mut self, metric: &str) {
+        if self.metric != metric {
+            *self = Self { metric: metric.to_owned(), ..Self::default() };
+        }
+    }
+
     /// Takes note of a value and says whether it is the best so far.
     pub fn observe(&mut self, value: f64, step: u64, direction: Direction, min_delta: f64) -> bool {
         let better = match (self.value, direction) {
@@ -25,7 +34,9 @@ impl Best {
             (Some(best), Direction::Lower) => value < best - min_delta,
         };
         if better {
-            *self = Self { value: Some(value), step, waited: 0 };
+            self.value = Some(value);
+            self.step = step;
+            self.waited = 0;
         } else {
             self.waited += 1;
         }
@@ -50,8 +61,20 @@ mod tests {
             improved.push(best.observe(value, step as u64, Direction::Higher, 0.01));
         }
         assert_eq!(improved, [true, true, false, false, false]);
-        assert_eq!(best, Best { value: Some(0.6), step: 1, waited: 3 });
+        assert_eq!((best.value, best.step, best.waited), (Some(0.6), 1, 3));
         assert!(best.is_due(Some(3)) && !best.is_due(Some(4)) && !best.is_due(None));
+    }
+
+    #[test]
+    fn another_metric_begins_anew() {
+        let mut best = Best::default();
+        best.judge_by("loss");
+        best.observe(1.06, 10, Direction::Lower, 0.0);
+        best.judge_by("loss");
+        assert_eq!(best.value, Some(1.06));
+        best.judge_by("accuracy");
+        assert_eq!(best.value, None);
+        assert!(best.observe(0.5, 20, Direction::Higher, 0.0));
     }
 
     #[test]

@@ -4,19 +4,18 @@
 //! the bundle and the report.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use data_loader::{Dataset, Loader, Part, Pipeline};
 use burn::module::Module;
+use data_loader::{BadExamples, Dataset, Loader, Part, Record};
 use model_zoo::architectures::WithNetwork;
 use model_zoo::bundle;
 use model_zoo::device::Found;
 use model_zoo::network::NetworkConfig;
 use model_zoo::weights::{self, Weights};
 use model_zoo::{Network, atomic};
-use sha2::{Digest, Sha256};
 
 use crate::checkpoint::{self, Chosen};
 use crate::environment::Environment;
@@ -27,7 +26,7 @@ use crate::recorders::{Event, Recorder, Scores, Started, jsonl, tensorboard};
 use crate::result::{RunResult, Verdict, status};
 use crate::run_dir::Lock;
 use crate::state::State;
-use crate::{Error, Plan, RunDir, reports};
+use crate::{Error, Plan, RunDir, origin, reports};
 
 /// How many samples a bundle carries as proof.
 const GOLDEN_SAMPLES: usize = 8;
@@ -70,21 +69,21 @@ pub struct Outcome {
 /// # Errors
 /// With everything that may be wrong with config, data, device or disk.
 pub fn train(experiment: Experiment, request: Request<'_>) -> Result<Outcome, Error> {
-    train_any(experiment, request, None)
+    train_any(experiment, request, Beginning::New)
 }
 
-/// Goes on with a run from one of its checkpoints.
+/// Goes on with a run from one of its checkpoints, or from its beginning if it was killed before the first.
 ///
 /// # Errors
 /// As [`train`], and [`Error::NoCheckpoint`], [`Error::BadCheckpoint`].
-pub fn resume(experiment: Experiment, request: Request<'_>, from: Chosen) -> Result<Outcome, Error> {
-    train_any(experiment, request, Some(from))
+pub fn resume(experiment: Experiment, request: Request<'_>, from: Option<Chosen>) -> Result<Outcome, Error> {
+    train_any(experiment, request, Beginning::Resumed(from))
 }
 
-fn train_any(experiment: Experiment, request: Request<'_>, from: Option<Chosen>) -> Result<Outcome, Error> {
+fn train_any(experiment: Experiment, request: Request<'_>, beginning: Beginning) -> Result<Outcome, Error> {
     let model = experiment.architecture(request.config)?.clone();
     let architecture = serde_json::to_value(&model).expect("our own types have text keys");
-    model.with(Job { experiment, architecture, request, from })
+    model.with(Job { experiment, architecture, request, beginning })
 }
 
 /// Trains a new run of a network that is not in the zoo; the experiment names no model. The bundle names the network by
@@ -100,43 +99,77 @@ pub fn train_network<C: NetworkConfig>(
 ) -> Result<Outcome, Error> {
     let experiment = Experiment { model: None, ..experiment };
     let architecture = serde_json::json!({ name: {} });
-    Job { experiment, architecture, request, from: None }.run(config)
+    Job { experiment, architecture, request, beginning: Beginning::New }.run(config)
+}
+
+/// Goes on with a run of a network that is not in the zoo.
+///
+/// # Errors
+/// As [`resume`].
+pub fn resume_network<C: NetworkConfig>(
+    config: &C,
+    name: &str,
+    experiment: Experiment,
+    request: Request<'_>,
+    from: Option<Chosen>,
+) -> Result<Outcome, Error> {
+    let experiment = Experiment { model: None, ..experiment };
+    let architecture = serde_json::json!({ name: {} });
+    Job { experiment, architecture, request, beginning: Beginning::Resumed(from) }.run(config)
+}
+
+/// Whether a run is new.
+enum Beginning {
+    /// It is.
+    New,
+    /// It goes on, from a checkpoint or, if there is none yet, from its first step.
+    Resumed(Option<Chosen>),
 }
 
 struct Job<'a> {
     experiment: Experiment,
     architecture: serde_json::Value,
     request: Request<'a>,
-    from: Option<Chosen>,
+    beginning: Beginning,
 }
 
 impl WithNetwork for Job<'_> {
     type Out = Result<Outcome, Error>;
 
     fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
-        let Job { experiment, architecture, mut request, from } = self;
+        let Job { experiment, architecture, mut request, beginning } = self;
         let lock = request.run.lock()?;
-        if from.is_none() && request.run.config().exists() {
+        let dataset = Arc::new(match &beginning {
             // Another process came first, and is done already.
-            return Err(Error::RunExists(request.run.path().to_owned()));
-        }
-        let dataset = Arc::new(open_data(&experiment, request.config, &request.run, from.is_some())?);
+            Beginning::New if request.run.config().exists() => {
+                return Err(Error::RunExists(request.run.path().to_owned()));
+            }
+            Beginning::New => origin::open(&experiment, request.config)?,
+            Beginning::Resumed(_) => origin::reopen(&experiment, &request.run)?,
+        });
         let plan = Plan::new(experiment, request.config, &dataset)?;
-        let belongs_to = identity(&plan, &dataset);
+        let belongs_to = origin::identity(&plan, &dataset, &architecture);
         let device = request.device.device.clone();
         let seed = plan.experiment.seed;
         let network = config.build(&plan.signature, seed, &device.clone().autodiff())?;
 
-        let position = from.as_ref().map_or(Ok(0), |from| Ok::<_, Error>(checkpoint::read_manifest(&from.path)?.memory.batches))?;
+        let from = match &beginning {
+            Beginning::Resumed(Some(from)) => Some(from),
+            _ => None,
+        };
+        let position =
+            from.map_or(Ok(0), |from| Ok::<_, Error>(checkpoint::read_manifest(&from.path)?.memory.batches))?;
         let batches = Loader::train(Arc::clone(&dataset), plan.experiment.train.batch_size, seed, 0, position)?;
         let mut state = State::new(network, &plan, batches, &device);
-        if let Some(from) = &from {
+        if let Some(from) = from {
             state = checkpoint::load(state, &from.path, &belongs_to)?;
             state.last_saved = Some(from.step);
+            state.memory.best.judge_by(&plan.watch);
             checkpoint::rewind(&request.run, &state.memory)?;
         }
-        prepare_run(&request, &plan, &dataset, from.is_some())?;
-        let mut recorders = recorders(&request.run, &plan, from.as_ref().map(|from| from.step))?;
+        let resumed = matches!(beginning, Beginning::Resumed(_));
+        prepare_run(&request, &plan, &dataset, resumed)?;
+        let mut recorders = recorders(&request.run, &plan, resumed.then_some(state.memory.step))?;
         recorders.append(&mut request.recorders);
         let mut around = Surroundings {
             dataset: &dataset,
@@ -155,6 +188,11 @@ impl WithNetwork for Job<'_> {
             device: request.device.name.clone(),
         };
         tell(&mut around, &Event::Started(started))?;
+        if plan.evaluate_every == 0 {
+            let text =
+                "There is no validation split: nothing is watched while training, and the last weights are kept.";
+            tell(&mut around, &Event::Notice(text.to_owned()))?;
+        }
         let (state, ending) = fit(state, &plan, &mut around)?;
         if ending == Ending::Interrupted {
             return Ok(Outcome { ending, step: state.memory.step, result: None });
@@ -194,7 +232,7 @@ pub fn judge(
         }
     }
     let config = run.config();
-    let dataset = Arc::new(open_data(&experiment, &config, run, true)?);
+    let dataset = Arc::new(origin::reopen(&experiment, run)?);
     if dataset.part(part).is_empty() {
         return Ok(Evaluation { values: Vec::new(), confusion: None, examples: 0 });
     }
@@ -203,65 +241,17 @@ pub fn judge(
     model.with(Judge { plan: &plan, weights, part, dataset, device, run })
 }
 
-/// Opens the data. A resumed run uses the transforms as they were fitted when it began.
-fn open_data(experiment: &Experiment, config: &Path, run: &RunDir, resumed: bool) -> Result<Dataset, Error> {
-    let root = data_root(experiment, config, run);
-    if !resumed {
-        return Ok(Dataset::open(&experiment.data, &root, experiment.task, experiment.seed)?);
-    }
-    let pipeline = fitted_pipeline(run)?;
-    Ok(Dataset::open_with(&experiment.data, &root, pipeline, experiment.seed)?)
-}
-
-/// The transforms of a run, as they were fitted when it began.
-///
-/// # Errors
-/// If the file is missing, damaged or contradicts itself.
-pub fn fitted_pipeline(run: &RunDir) -> Result<Pipeline, Error> {
-    let path = run.pipeline();
-    let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let damaged = |reason: String| model_zoo::Error::Damaged { path: path.clone(), reason };
-    let pipeline: Pipeline = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-    pipeline.signature().check().map_err(damaged)?;
-    Ok(pipeline)
-}
-
-/// The folder from which the paths of the config start. A run that was moved, or is resumed from elsewhere, remembers it.
-fn data_root(experiment: &Experiment, config: &Path, run: &RunDir) -> PathBuf {
-    root_of(config, &experiment.data.card).unwrap_or_else(|| {
-        let remembered = std::fs::read(run.environment()).ok();
-        let environment = remembered.and_then(|text| serde_json::from_slice::<Environment>(&text).ok());
-        environment.map_or_else(PathBuf::new, |environment| environment.data_root)
-    })
-}
-
-/// What must be the same for a checkpoint to be of use: the data and its order, the transforms, the network, the optimizer.
-/// How long to train, and at which rate, may change.
-fn identity(plan: &Plan, dataset: &Dataset) -> String {
-    let train = &plan.experiment.train;
-    let parts = serde_json::json!({
-        "lineage": dataset.lineage(),
-        "pipeline": dataset.pipeline(),
-        "model": plan.experiment.model,
-        "optimizer": plan.experiment.optimizer.name(),
-        "seed": plan.experiment.seed,
-        "batch_size": train.batch_size,
-        "accumulate": train.accumulate,
-        "ema": train.ema_decay.is_some(),
-        "sampler": plan.experiment.data.sampler,
-    });
-    format!("{:x}", Sha256::digest(parts.to_string()))
-}
-
 /// Writes what describes the run.
 fn prepare_run(request: &Request<'_>, plan: &Plan, dataset: &Dataset, resumed: bool) -> Result<(), Error> {
     let run = &request.run;
     if resumed {
         checkpoint::remove_leftovers(run)?;
+        // The verdict on an earlier end of the run is not the verdict on this one.
+        run.forget_verdict()?;
     } else {
         run.write_json(&run.pipeline(), dataset.pipeline())?;
         run.write_json(&run.lineage(), dataset.lineage())?;
-        let root = data_root(&plan.experiment, request.config, run);
+        let root = root_of(request.config, &plan.experiment.data.card).unwrap_or_default();
         let root = root.canonicalize().unwrap_or(root);
         run.write_json(&run.environment(), &Environment::here(request.device, &root))?;
     }
@@ -320,9 +310,7 @@ fn finish<M: Network>(
         skipped: state.memory.skipped,
         scores,
     };
-    let rows = [Part::Test, Part::Validation, Part::Train].into_iter().map(|part| dataset.part(part));
-    let rows: Vec<u32> = rows.flatten().take(GOLDEN_SAMPLES).copied().collect();
-    let records = rows.into_iter().map(|row| dataset.record(row)).collect::<Result<Vec<_>, _>>()?;
+    let records = golden_records(&dataset)?;
     let content = bundle::Content {
         name: around.run.name(),
         architecture,
@@ -337,4 +325,18 @@ fn finish<M: Network>(
     around.run.write_json(&around.run.result(), &result)?;
     reports::write(around.run)?;
     Ok(result)
+}
+
+/// The first records of the test split, or of another if it is too small, that can be used as they are.
+fn golden_records(dataset: &Dataset) -> Result<Vec<Record>, Error> {
+    let skip = dataset.config().loader.bad_examples == BadExamples::Skip;
+    let rows = [Part::Test, Part::Validation, Part::Train].into_iter().flat_map(|part| dataset.part(part));
+    let usable = rows.filter_map(|&row| {
+        let record = dataset.record(row).and_then(|record| dataset.pipeline().prepare(record.clone()).map(|_| record));
+        match record {
+            Err(error) if skip && error.is_bad_example() => None,
+            record => Some(record),
+        }
+    });
+    Ok(usable.take(GOLDEN_SAMPLES).collect::<Result<_, _>>()?)
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::Error;
 use crate::checkpoint;
 use crate::recorders::jsonl;
 use crate::run_dir::RunDir;
-use crate::Error;
 
 /// What was compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,7 @@ fn compare_tensors(a: &Path, b: &Path) -> Result<usize, Error> {
         }
         for (name, tensor) in weights_a {
             let other = &weights_b[name];
-            let differing =
-                tensor.values.iter().zip(&other.values).position(|(x, y)| x.to_bits() != y.to_bits());
+            let differing = tensor.values.iter().zip(&other.values).position(|(x, y)| x.to_bits() != y.to_bits());
             if tensor.shape != other.shape || differing.is_some() {
                 let place = differing.unwrap_or(0);
                 return Err(Error::NotEqual(format!(

@@ -263,3 +263,33 @@ fn unsafe_stands_where_it_is_listed_and_says_why_it_is_sound() {
         ]
     });
 }
+
+/// Who knows what lies in a run.
+const RUN_DIR: &str = "crates/trainer/src/run_dir.rs";
+
+fn run_files(house: &House) -> Vec<String> {
+    let joined = |line: &str| -> Vec<String> {
+        line.split(".join(\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+    };
+    let without_tests = |text: &str| text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+    let names = joined(&without_tests(house.text(RUN_DIR)));
+    let mut complaints = Vec::new();
+    for (path, text) in house.below("crates/trainer/src/", ".rs").chain(house.below("crates/cli/", ".rs")) {
+        if path == RUN_DIR || path.ends_with("tests.rs") {
+            continue;
+        }
+        let known = joined(&without_tests(text)).into_iter().filter(|name| names.contains(name));
+        complaints.extend(
+            known.map(|name| format!("{path} joins \"{name}\" to a path: only {RUN_DIR} knows file names in a run")),
+        );
+    }
+    complaints
+}
+
+#[test]
+fn file_names_in_a_run_are_known_to_one_file() {
+    check(run_files, |house| {
+        let line = "//! New.\nlet path = run.join(\"metrics.jsonl\");\n";
+        vec![(house.with("crates/cli/commands/new.rs", line), "commands/new.rs joins \"metrics.jsonl\"")]
+    });
+}

@@ -17,6 +17,9 @@ use crate::{Error, Inputs, Output};
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "linear layers with a non-linearity between, for tables and small images";
 
+/// More layers than this do not learn without shortcuts between them.
+const MOST_LAYERS: usize = 100;
+
 /// Settings of [`Mlp`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -58,6 +61,9 @@ impl NetworkConfig for MlpConfig {
 
     fn init(&self, signature: &Signature, init: &mut Init) -> Result<Mlp, Error> {
         let unfit = |reason: String| Error::Unfit { architecture: "mlp", reason };
+        if self.hidden.len() > MOST_LAYERS {
+            return Err(unfit(format!("`hidden` has {} layers; at most {MOST_LAYERS} make sense", self.hidden.len())));
+        }
         if self.hidden.contains(&0) || !(0.0..1.0).contains(&self.dropout) {
             return Err(unfit("`hidden` must be at least 1 and `dropout` from 0 to below 1".into()));
         }

@@ -50,7 +50,11 @@ pub const ARCHITECTURES: &[Entry] = &[
     Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(gru::GruConfig::default()) },
     Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(lenet::LenetConfig::default()) },
     Entry { name: "mlp", summary: mlp::SUMMARY, default: || Architecture::Mlp(mlp::MlpConfig::default()) },
-    Entry { name: "resnet", summary: resnet::SUMMARY, default: || Architecture::Resnet(resnet::ResnetConfig::default()) },
+    Entry {
+        name: "resnet",
+        summary: resnet::SUMMARY,
+        default: || Architecture::Resnet(resnet::ResnetConfig::default()),
+    },
 ];
 
 /// Something to be done with a network whose type is not known before the config is read.

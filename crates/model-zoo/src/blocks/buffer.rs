@@ -5,9 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::{
-    Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId,
-};
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
 /// A tensor that a forward pass may replace: saved and loaded with the weights, never touched by an optimizer.

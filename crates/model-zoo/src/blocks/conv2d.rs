@@ -49,10 +49,8 @@ impl Conv2dConfig {
         let channels = self.inputs / self.groups;
         let area = self.kernel * self.kernel;
         Conv2d {
-            weight: init.kaiming_fan_out(
-                [self.outputs, channels, self.kernel, self.kernel],
-                self.outputs * area / self.groups,
-            ),
+            weight: init
+                .kaiming_fan_out([self.outputs, channels, self.kernel, self.kernel], self.outputs * area / self.groups),
             bias: self.bias.then(|| init.fan_in([self.outputs], channels * area)),
             stride: self.stride,
             padding: self.padding,

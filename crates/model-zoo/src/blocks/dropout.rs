@@ -21,10 +21,6 @@ impl Dropout {
 
     /// Applies the noise.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if self.probability > 0.0 && x.device().is_autodiff() {
-            ops::dropout(x, self.probability)
-        } else {
-            x
-        }
+        if self.probability > 0.0 && x.device().is_autodiff() { ops::dropout(x, self.probability) } else { x }
     }
 }

@@ -17,12 +17,19 @@ pub struct Init {
     device: Device,
     /// How many numbers were asked for.
     numbers: usize,
+    /// How many may be.
+    most: usize,
 }
 
 impl Init {
     /// Weights for `device`, all derived from `seed`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { random: Random::derive(&[seed]), device: device.clone(), numbers: 0 }
+        Self { random: Random::derive(&[seed]), device: device.clone(), numbers: 0, most: MOST }
+    }
+
+    /// Any weights for `device`, to be replaced by `most` others: those of a file.
+    pub fn at_most(most: usize, device: &Device) -> Self {
+        Self { most, ..Self::new(0, device) }
     }
 
     /// The device on which the weights are laid.
@@ -32,7 +39,7 @@ impl Init {
 
     /// Whether what was asked for is more than any device holds. The weights are then not those asked for.
     pub fn is_too_large(&self) -> bool {
-        self.numbers > MOST
+        self.numbers > self.most
     }
 
     /// Counts the numbers of a parameter; of a network that is too large no more is laid on the device.
@@ -45,9 +52,8 @@ impl Init {
     /// Uniform between `-bound` and `bound`.
     pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
         let shape = self.admit(shape);
-        let values = (0..shape.iter().product::<usize>())
-            .map(|_| ((self.random.unit() * 2.0 - 1.0) * bound) as f32)
-            .collect();
+        let values =
+            (0..shape.iter().product::<usize>()).map(|_| ((self.random.unit() * 2.0 - 1.0) * bound) as f32).collect();
         self.param(shape, values)
     }
 

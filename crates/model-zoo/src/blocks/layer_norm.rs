@@ -22,10 +22,7 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Scale 1 and shift 0.
     pub fn new(features: usize, init: &mut Init) -> Self {
-        Self {
-            weight: init.constant([features], 1.0),
-            bias: init.constant([features], 0.0),
-        }
+        Self { weight: init.constant([features], 1.0), bias: init.constant([features], 0.0) }
     }
 
     /// Normalises the last axis.

@@ -18,10 +18,7 @@ pub struct Linear {
 impl Linear {
     /// With bias and PyTorch's default weights.
     pub fn new(inputs: usize, outputs: usize, init: &mut Init) -> Self {
-        Self {
-            weight: init.fan_in([outputs, inputs], inputs),
-            bias: Some(init.fan_in([outputs], inputs)),
-        }
+        Self { weight: init.fan_in([outputs, inputs], inputs), bias: Some(init.fan_in([outputs], inputs)) }
     }
 
     /// Applies the map to the last axis.

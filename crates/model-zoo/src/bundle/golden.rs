@@ -115,9 +115,14 @@ impl Sample {
                     RawField::Number(number) => Value::Number(*number),
                     RawField::Text(text) => Value::Text(text.clone()),
                     RawField::Image { channels, height, width, pixels } => {
-                        let pixels = STANDARD.decode(pixels).map_err(|error| format!("the pixels of `{}`: {error}", self.id))?;
+                        let pixels =
+                            STANDARD.decode(pixels).map_err(|error| format!("the pixels of `{}`: {error}", self.id))?;
                         if channels.checked_mul(*height).and_then(|n| n.checked_mul(*width)) != Some(pixels.len()) {
-                            return Err(format!("the image `{}` has {} pixels instead of {channels} x {height} x {width}", self.id, pixels.len()));
+                            return Err(format!(
+                                "the image `{}` has {} pixels instead of {channels} x {height} x {width}",
+                                self.id,
+                                pixels.len()
+                            ));
                         }
                         Value::Image(Image { channels: *channels, height: *height, width: *width, pixels })
                     }
@@ -131,10 +136,10 @@ impl Sample {
 
 /// The answers on the host, one a sample.
 pub(super) fn answers(output: Output, samples: usize) -> Result<Vec<Vec<f32>>, Error> {
-    let all = output.rows().try_into_vec_as::<f32>().map_err(|error| Error::DeviceFailed {
-        doing: "answering golden samples",
-        reason: error.to_string(),
-    })?;
+    let all = output
+        .rows()
+        .try_into_vec_as::<f32>()
+        .map_err(|error| Error::DeviceFailed { doing: "answering golden samples", reason: error.to_string() })?;
     let each = all.len() / samples.max(1);
     Ok(all.chunks(each.max(1)).map(<[f32]>::to_vec).collect())
 }

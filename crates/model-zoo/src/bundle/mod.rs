@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::architectures::WithNetwork;
+use crate::blocks::Init;
 use crate::network::{Answer, NetworkConfig};
 use crate::weights::{self, Weights};
 use crate::{Architecture, Error, Inputs, atomic};
@@ -163,7 +164,8 @@ impl Bundle {
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| damaged(&file, error.to_string()))?;
         let checked = |name: &str| -> Result<Vec<u8>, Error> {
             let file = path.join(name);
-            let expected = manifest.files.get(name).ok_or_else(|| damaged(&path.join(MANIFEST), format!("it lists no {name}")))?;
+            let expected =
+                manifest.files.get(name).ok_or_else(|| damaged(&path.join(MANIFEST), format!("it lists no {name}")))?;
             let bytes = read_file(&file)?;
             match hash(&bytes) == *expected {
                 true => Ok(bytes),
@@ -180,11 +182,16 @@ impl Bundle {
         }
         let golden = match manifest.files.contains_key(GOLDEN) {
             true => Some(
-                serde_json::from_slice(&checked(GOLDEN)?).map_err(|error| damaged(&path.join(GOLDEN), error.to_string()))?,
+                serde_json::from_slice(&checked(GOLDEN)?)
+                    .map_err(|error| damaged(&path.join(GOLDEN), error.to_string()))?,
             ),
             false => None,
         };
         let weights = weights::from_bytes(&checked(WEIGHTS)?, &path.join(WEIGHTS))?;
+        let broken = weights.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
+        if let Some((name, _)) = broken {
+            return Err(damaged(&path.join(WEIGHTS), format!("a number of `{name}` is not finite")));
+        }
         Ok(Self { path: path.to_owned(), manifest, pipeline, weights, golden })
     }
 
@@ -198,9 +205,11 @@ impl Bundle {
     /// # Errors
     /// [`Error::Damaged`] if the architecture is not one of ours; [`Error::WrongWeights`].
     pub fn network(&self, device: &Device) -> Result<Box<dyn Answer>, Error> {
-        let architecture: Architecture = serde_json::from_value(self.manifest.architecture.clone()).map_err(|error| {
-            Error::Damaged { path: self.path.join(MANIFEST), reason: format!("architecture: {error}") }
-        })?;
+        let architecture: Architecture =
+            serde_json::from_value(self.manifest.architecture.clone()).map_err(|error| Error::Damaged {
+                path: self.path.join(MANIFEST),
+                reason: format!("architecture: {error}"),
+            })?;
         let file = self.path.join(WEIGHTS);
         load(&architecture, &self.manifest.signature, &self.weights, &file, device)
     }
@@ -220,9 +229,12 @@ impl Bundle {
     /// [`Error::Damaged`] with the first sample whose answer differs by more than the tolerance.
     pub fn replay_golden(&self, network: &dyn Answer, device: &Device) -> Result<usize, Error> {
         let Some(golden) = &self.golden else { return Ok(0) };
-        let records: Vec<Record> = golden.samples.iter().map(Sample::record).collect::<Result<_, _>>().map_err(|reason| {
-            Error::Damaged { path: self.path.join(GOLDEN), reason }
-        })?;
+        let records: Vec<Record> = golden
+            .samples
+            .iter()
+            .map(Sample::record)
+            .collect::<Result<_, _>>()
+            .map_err(|reason| Error::Damaged { path: self.path.join(GOLDEN), reason })?;
         if records.is_empty() {
             return Ok(0);
         }
@@ -273,7 +285,14 @@ pub fn load(
     impl WithNetwork for Load<'_> {
         type Out = Result<Box<dyn Answer>, Error>;
         fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
-            let network = config.build(self.signature, 0, self.device)?;
+            // A network that would be larger than its weights does not fit them: it is not built to find that out.
+            let most = self.weights.values().map(|tensor| tensor.values.len()).sum();
+            let mut init = Init::at_most(most, self.device);
+            let network = config.init(self.signature, &mut init)?;
+            if init.is_too_large() {
+                let reason = "the architecture asks for more numbers than there are".to_owned();
+                return Err(Error::WrongWeights { path: self.file.to_owned(), reason });
+            }
             Ok(Box::new(weights::apply(network.no_grad(), self.weights, self.file)?))
         }
     }

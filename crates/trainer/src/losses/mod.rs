@@ -57,7 +57,9 @@ impl Loss {
     /// The loss that suits a task.
     pub fn for_task(task: Task) -> Self {
         match task {
-            Task::Classify | Task::Segment | Task::Generate => Self::CrossEntropy(cross_entropy::CrossEntropy::default()),
+            Task::Classify | Task::Segment | Task::Generate => {
+                Self::CrossEntropy(cross_entropy::CrossEntropy::default())
+            }
             Task::Regress | Task::Reconstruct => Self::Mse(mse::Mse::default()),
             Task::Forecast => Self::Huber(huber::Huber::default()),
         }
@@ -77,8 +79,7 @@ impl Loss {
     pub fn suits(&self, output: &OutputSpec) -> bool {
         let numbers = matches!(output, OutputSpec::Values { .. } | OutputSpec::Inputs);
         match self {
-            Self::Bce(_) => true,
-            Self::CrossEntropy(_) => !numbers,
+            Self::Bce(_) | Self::CrossEntropy(_) => !numbers,
             Self::Huber(_) | Self::Mse(_) => numbers,
         }
     }

@@ -12,11 +12,8 @@ use super::{Rule, Traits};
 pub const SUMMARY: &str = "Adam with decoupled weight decay, the usual first choice";
 
 /// What Adam remembers, in burn's words and PyTorch's.
-pub(super) const FIELDS: &[(&str, &str)] = &[
-    ("momentum.moment_1", "exp_avg"),
-    ("momentum.moment_2", "exp_avg_sq"),
-    ("momentum.time", "step"),
-];
+pub(super) const FIELDS: &[(&str, &str)] =
+    &[("momentum.moment_1", "exp_avg"), ("momentum.moment_2", "exp_avg_sq"), ("momentum.time", "step")];
 
 /// Settings of `AdamW`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -122,10 +122,19 @@ impl Optimizer {
             return Err(format!("learning_rate is {rate}; it must be above 0"));
         }
         match self {
-            Self::Adam(o) => fractions(&[("beta1", o.beta1), ("beta2", o.beta2)], &[("weight_decay", o.weight_decay), ("epsilon", o.epsilon)]),
-            Self::Adamw(o) => fractions(&[("beta1", o.beta1), ("beta2", o.beta2)], &[("weight_decay", o.weight_decay), ("epsilon", o.epsilon)]),
+            Self::Adam(o) => fractions(
+                &[("beta1", o.beta1), ("beta2", o.beta2)],
+                &[("weight_decay", o.weight_decay), ("epsilon", o.epsilon)],
+            ),
+            Self::Adamw(o) => fractions(
+                &[("beta1", o.beta1), ("beta2", o.beta2)],
+                &[("weight_decay", o.weight_decay), ("epsilon", o.epsilon)],
+            ),
             Self::Lion(o) => fractions(&[("beta1", o.beta1), ("beta2", o.beta2)], &[("weight_decay", o.weight_decay)]),
-            Self::Muon(o) => fractions(&[("momentum", o.momentum)], &[("weight_decay", o.weight_decay), ("adamw_learning_rate", o.adamw_learning_rate)]),
+            Self::Muon(o) => fractions(
+                &[("momentum", o.momentum)],
+                &[("weight_decay", o.weight_decay), ("adamw_learning_rate", o.adamw_learning_rate)],
+            ),
             Self::Sgd(o) if o.nesterov && o.momentum == 0.0 => {
                 Err("nesterov looks ahead along the momentum, which is 0".into())
             }
@@ -147,13 +156,18 @@ impl Optimizer {
 
 fn fractions(below_one: &[(&str, f64)], not_negative: &[(&str, f64)]) -> Result<(), String> {
     for (name, value) in below_one {
-        if !(0.0..1.0).contains(value) {
+        // Judged as burn will use it: a number just below 1 is 1 in 32 bits.
+        if !(0.0..1.0).contains(&(*value as f32)) {
             return Err(format!("{name} is {value}; it must be from 0 to below 1"));
         }
     }
     for (name, value) in not_negative {
-        if !(value.is_finite() && *value >= 0.0) {
+        let single = *value as f32;
+        if !(single.is_finite() && single >= 0.0) {
             return Err(format!("{name} is {value}; it must be at least 0"));
+        }
+        if *name == "epsilon" && single == 0.0 {
+            return Err(format!("epsilon is {value}; it must be above 0 to keep the division finite"));
         }
     }
     Ok(())
@@ -213,10 +227,11 @@ impl<M: Module> Update<M> for Stepper {
             slot.rule.update.state_flatten("", state, &mut sink);
             for (name, data) in sink.tensors {
                 let shape = data.shape().to_vec();
-                let values = data.convert::<f32>().try_into_vec::<f32>().map_err(|error| model_zoo::Error::DeviceFailed {
-                    doing: "reading the optimizer's state",
-                    reason: format!("{error:?}"),
-                })?;
+                let values =
+                    data.convert::<f32>().try_into_vec::<f32>().map_err(|error| model_zoo::Error::DeviceFailed {
+                        doing: "reading the optimizer's state",
+                        reason: format!("{error:?}"),
+                    })?;
                 weights.insert(format!("{path}.{}", outer_name(&slot.rule, &name)?), HostTensor { shape, values });
             }
             for (name, scalar) in sink.scalars {
@@ -241,14 +256,16 @@ impl<M: Module> Update<M> for Stepper {
         let device = network.devices().first().cloned().unwrap_or_else(Device::flex).inner();
         let mut by_parameter: BTreeMap<&str, Vec<(&str, &HostTensor)>> = BTreeMap::new();
         for (name, tensor) in state {
-            let (parameter, field) = name.rsplit_once('.').ok_or_else(|| bad(format!("`{name}` names no parameter")))?;
+            let (parameter, field) =
+                name.rsplit_once('.').ok_or_else(|| bad(format!("`{name}` names no parameter")))?;
             by_parameter.entry(parameter).or_default().push((field, tensor));
         }
         self.slots.clear();
         for (parameter, fields) in by_parameter {
             let shape = shapes.get(parameter).ok_or_else(|| bad(format!("the network has no `{parameter}`")))?;
             let rule = self.optimizer.rule(traits_of(shape.len()));
-            let slot = read_slot(&rule, shape, &fields, &device).map_err(|reason| bad(format!("`{parameter}`: {reason}")))?;
+            let slot =
+                read_slot(&rule, shape, &fields, &device).map_err(|reason| bad(format!("`{parameter}`: {reason}")))?;
             self.slots.insert(parameter.to_owned(), Slot { rule, state: Some(slot) });
         }
         Ok(())
@@ -262,7 +279,12 @@ fn outer_name(rule: &Rule, burn: &str) -> Result<&'static str, Error> {
     })
 }
 
-fn read_slot(rule: &Rule, shape: &[usize], fields: &[(&str, &HostTensor)], device: &Device) -> Result<DynState, String> {
+fn read_slot(
+    rule: &Rule,
+    shape: &[usize],
+    fields: &[(&str, &HostTensor)],
+    device: &Device,
+) -> Result<DynState, String> {
     let mut scalars = BTreeMap::new();
     let mut tensors = Vec::new();
     for (outer, tensor) in fields {

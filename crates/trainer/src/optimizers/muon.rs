@@ -39,11 +39,8 @@ impl Muon {
             let adamw = Adamw { weight_decay: self.weight_decay, ..Adamw::default() };
             return adamw.rule(traits).at_rate(self.adamw_learning_rate / self.learning_rate);
         }
-        let mut config = MuonConfig::new().with_momentum(MomentumConfig {
-            momentum: self.momentum,
-            dampening: 0.0,
-            nesterov: true,
-        });
+        let mut config =
+            MuonConfig::new().with_momentum(MomentumConfig { momentum: self.momentum, dampening: 0.0, nesterov: true });
         if self.weight_decay > 0.0 {
             config = config.with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay as f32)));
         }

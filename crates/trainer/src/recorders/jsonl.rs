@@ -128,7 +128,8 @@ fn forget_after(path: &Path, step: u64) -> Result<(), Error> {
         move |line: Option<&Map<String, Value>>| {
             let kind = line.and_then(|line| line.get("kind")?.as_str());
             over = kind == Some("finished") || (over && kind != Some("started"));
-            let later = |line: &Map<String, Value>| line.get("step").and_then(Value::as_u64).is_some_and(|of| of > step);
+            let later =
+                |line: &Map<String, Value>| line.get("step").and_then(Value::as_u64).is_some_and(|of| of > step);
             line.is_some_and(|line| !(later(line) || over && kind == Some("scores")))
         }
     };

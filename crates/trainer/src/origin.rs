@@ -1,0 +1,90 @@
+//! From what data does a run learn, and what belongs to it?
+//!
+//! A run is tied to the data it began with: the same rows in the same splits, prepared by the transforms as they were fitted.
+
+use std::path::{Path, PathBuf};
+
+use data_loader::{Dataset, Lineage, Pipeline};
+use sha2::{Digest, Sha256};
+
+use crate::environment::Environment;
+use crate::experiment::{Experiment, root_of};
+use crate::{Error, Plan, RunDir};
+
+/// Opens the data of a new run.
+///
+/// # Errors
+/// If card or data cannot be used.
+pub fn open(experiment: &Experiment, config: &Path) -> Result<Dataset, Error> {
+    let root = root_of(config, &experiment.data.card).unwrap_or_default();
+    Ok(Dataset::open(&experiment.data, &root, experiment.task, experiment.seed)?)
+}
+
+/// Opens the data of a run that has begun, with the transforms as they were fitted then.
+///
+/// # Errors
+/// [`Error::DataChanged`] if rows, files or splits are no longer those of the run.
+pub fn reopen(experiment: &Experiment, run: &RunDir) -> Result<Dataset, Error> {
+    let pipeline = fitted_pipeline(run)?;
+    let root = remembered_root(run, &experiment.data.card);
+    let root = root.or_else(|| root_of(&run.config(), &experiment.data.card)).unwrap_or_default();
+    let dataset = Dataset::open_with(&experiment.data, &root, pipeline, experiment.seed)?;
+    let then: Lineage = read_json(&run.lineage())?;
+    let now = dataset.lineage();
+    let differs = if now.files != then.files || now.rows != then.rows {
+        Some("the files hold other data")
+    } else if now.train != then.train || now.validation != then.validation || now.test != then.test {
+        Some("the rows fall into other splits")
+    } else {
+        None
+    };
+    match differs {
+        Some(what) => Err(Error::DataChanged { run: run.path().to_owned(), what }),
+        None => Ok(dataset),
+    }
+}
+
+/// The transforms of a run, as they were fitted when it began.
+///
+/// # Errors
+/// If the file is missing, damaged or contradicts itself.
+pub fn fitted_pipeline(run: &RunDir) -> Result<Pipeline, Error> {
+    let path = run.pipeline();
+    let pipeline: Pipeline = read_json(&path)?;
+    pipeline.signature().check().map_err(|reason| model_zoo::Error::Damaged { path, reason })?;
+    Ok(pipeline)
+}
+
+/// The folder from which the config's paths started when the run began, if the card still lies there.
+fn remembered_root(run: &RunDir, card: &Path) -> Option<PathBuf> {
+    let environment: Environment = read_json(&run.environment()).ok()?;
+    environment.data_root.join(card).exists().then_some(environment.data_root)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read(path).map_err(Error::io("read", path))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| model_zoo::Error::Damaged { path: path.to_owned(), reason: error.to_string() }.into())
+}
+
+/// What must be the same for a checkpoint to be of use: the data and its order, the transforms, the network, the optimizer.
+/// How long to train, and at which rate, may change.
+pub fn identity(plan: &Plan, dataset: &Dataset, architecture: &serde_json::Value) -> String {
+    let train = &plan.experiment.train;
+    let data = &plan.experiment.data;
+    let parts = serde_json::json!({
+        "lineage": dataset.lineage(),
+        "pipeline": dataset.pipeline(),
+        "transforms": data.transforms,
+        "sampler": data.sampler,
+        "drop_last": data.loader.drop_last,
+        "model": architecture,
+        "optimizer": plan.experiment.optimizer.name(),
+        "loss": plan.experiment.loss,
+        "seed": plan.experiment.seed,
+        "batch_size": train.batch_size,
+        "accumulate": train.accumulate,
+        "average": train.ema_decay.is_some(),
+    });
+    format!("{:x}", Sha256::digest(parts.to_string()))
+}
