@@ -121,7 +121,7 @@ pub struct PauseAt(pub u64);
 impl Recorder for PauseAt {
     fn record(&mut self, event: &Event) -> Result<(), trainer::Error> {
         if matches!(event, Event::Progress(progress) if progress.step == self.0) {
-            std::thread::sleep(Duration::from_secs(600));
+            std::thread::sleep(Duration::from_mins(10));
         }
         Ok(())
     }

@@ -68,7 +68,9 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) {
         line(cells.join("  ").trim_end());
     };
     print(&heading.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>());
-    rows.iter().for_each(|row| print(row));
+    for row in rows {
+        print(row);
+    }
 }
 
 /// A path as it can be typed into a shell.

@@ -76,6 +76,7 @@ fn a_value_of_another_type_or_out_of_range_names_its_key() {
         ("batch_size = 5", "batch_size = -5", ["config.toml, line 13, in [train]", "-5"]),
         ("batch_size = 5", "batch_size = 0", ["`train.batch_size`", "at least 1"]),
         ("epochs = 8", "epochs = 0", ["`train.epochs`", "at least 1"]),
+        ("epochs = 8", "epochs = 9000000000000000000", ["`train.epochs`", "steps"]),
         ("learning_rate = 1e-2", "learning_rate = -1", ["`optimizer.adamw`", "learning_rate is -1"]),
         ("clip_norm = 1.0", "clip_norm = 0.0", ["`train.clip_norm`", "above 0"]),
         ("ema_decay = 0.9", "ema_decay = 1.0", ["`train.ema_decay`", "below 1"]),

@@ -4,7 +4,8 @@ use crate::sandbox::{CARD, CONFIG, Sandbox, run, tiny_rows};
 
 /// A sandbox whose training takes longer than any test waits.
 fn endless() -> Sandbox {
-    let config = CONFIG.replace("epochs = 8", "epochs = 10000000").replace("record_every = 1", "record_every = 10");
+    let config = CONFIG.replace("epochs = 8", "epochs = 1000000").replace("record_every = 1", "record_every = 10");
+    let config = config.replace("patience = 1000", "patience = 1000000");
     Sandbox::with(CARD, &tiny_rows(), &format!("{config}\n[checkpoints]\nevery_steps = 1000\n"))
 }
 

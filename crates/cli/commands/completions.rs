@@ -7,6 +7,7 @@ use crate::args::Cli;
 use crate::failure::Status;
 use crate::report;
 
+#[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
 pub(super) fn run(shell: clap_complete::Shell) -> Ended {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "firebox", &mut script);

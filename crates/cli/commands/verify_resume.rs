@@ -17,7 +17,7 @@ use crate::failure::{Failure, Status};
 use crate::report;
 
 /// How long a child may take to reach the step at which it waits.
-const LIMIT: Duration = Duration::from_secs(3600);
+const LIMIT: Duration = Duration::from_hours(1);
 
 pub(super) fn run(args: &VerifyResume, json: bool) -> Ended {
     // Mistakes in the config are told here once, not by three children.
@@ -138,9 +138,9 @@ fn finish(child: Child) -> Result<(), Failure> {
 /// Waits until the run has recorded `step`.
 fn wait_for_step(child: &mut Child, run: &Path, step: u64) -> Result<(), Failure> {
     let begun = Instant::now();
-    let history = || RunDir::open(run).and_then(|run| jsonl::read(&run.metrics()));
     loop {
-        if history().is_ok_and(|history| history.progress.iter().any(|p| p.step >= step)) {
+        let history = RunDir::open(run).ok().and_then(|run| jsonl::read(&run.metrics()).ok());
+        if history.is_some_and(|history| history.progress.iter().any(|p| p.step >= step)) {
             return Ok(());
         }
         if let Ok(Some(status)) = child.try_wait() {

@@ -16,7 +16,7 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error 
 
 /// Whether `name` is what an interrupted write leaves behind.
 pub fn is_leftover(name: &str) -> bool {
-    name.ends_with(".tmp")
+    Path::new(name).extension().is_some_and(|extension| extension == "tmp")
 }
 
 fn temporary(path: &Path) -> PathBuf {

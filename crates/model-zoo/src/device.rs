@@ -120,6 +120,7 @@ pub fn cpu_features() -> &'static str {
 }
 
 #[cfg(feature = "ndarray")]
+#[expect(clippy::unnecessary_wraps, reason = "none where it is not built in")]
 #[expect(deprecated, reason = "kept for comparison until burn drops it")]
 fn ndarray() -> Option<Found> {
     Some(Found {
@@ -136,6 +137,7 @@ fn ndarray() -> Option<Found> {
 }
 
 #[cfg(feature = "wgpu")]
+#[expect(clippy::unnecessary_wraps, reason = "none where it is not built in")]
 fn wgpu() -> Option<Vec<Found>> {
     let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
     Some(cards("wgpu", DeviceType::Wgpu, &software))
@@ -147,6 +149,7 @@ fn wgpu() -> Option<Vec<Found>> {
 }
 
 #[cfg(feature = "vulkan")]
+#[expect(clippy::unnecessary_wraps, reason = "none where it is not built in")]
 fn vulkan() -> Option<Vec<Found>> {
     let software = Device::vulkan(burn::tensor::DeviceKind::Cpu);
     Some(cards("vulkan", DeviceType::Vulkan, &software))

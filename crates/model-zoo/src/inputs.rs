@@ -10,6 +10,7 @@ use crate::Error;
 
 /// One input on a device.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a batch has a handful, and tensors are handles")]
 pub enum Input {
     /// Normalised pixels, `[batch, channels, height, width]`.
     Image(Tensor<4>),

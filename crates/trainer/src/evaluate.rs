@@ -55,7 +55,9 @@ pub fn evaluate<M: Network>(
         loss += sum(rows.weighted)?;
         weight += sum(rows.weights)?;
         let answers = answers(output, &batch, &plan.signature.output)?;
-        metrics.iter_mut().for_each(|metric| metric.observe(&answers));
+        for metric in &mut metrics {
+            metric.observe(&answers);
+        }
     }
     let mut values = vec![("loss".to_owned(), loss / weight)];
     values.extend(metrics.iter().flat_map(|metric| metric.values()));
