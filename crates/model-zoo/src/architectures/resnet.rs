@@ -185,7 +185,7 @@ mod tests {
             let (n, w) = ((depth - 2) / 6, width);
             let stem = 3 * 9 * w + 2 * w;
             let same = |c: usize| 2 * (9 * c * c + 2 * c);
-            let wider = |c: usize| 9 * c * 2 * c + 9 * 4 * c * c + 2 * c * 2 * c + 3 * 4 * c;
+            let wider = |c: usize| 9 * c * 2 * c + 9 * 4 * c * c + c * 2 * c + 3 * 4 * c;
             let stages = n * same(w) + wider(w) + (n - 1) * same(2 * w) + wider(2 * w) + (n - 1) * same(4 * w);
             let network = ResnetConfig { depth, width }.build(&cifar(), 0, &Device::flex()).unwrap();
             assert_eq!(summary::parameters(&network), stem + stages + 4 * w * 10 + 10);
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn depths_that_are_not_6n_plus_2_are_refused() {
-        for depth in [0, 2, 7, 18, 21, 50] {
+        for depth in [0, 2, 7, 18, 21, 52] {
             let built = ResnetConfig { depth, width: 16 }.build(&cifar(), 0, &Device::flex());
             assert!(matches!(built, Err(Error::Unfit { architecture: "resnet", .. })), "{depth}");
         }
