@@ -69,7 +69,7 @@ impl Recorder for Console {
                 ));
                 if self.terminal {
                     self.bar = ProgressBar::with_draw_target(Some(started.total_steps), ProgressDrawTarget::stderr());
-                    let style = ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} {msg} · {eta} left")
+                    let style = ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} · {eta} left · {wide_msg}")
                         .unwrap_or_else(|_| ProgressStyle::default_bar());
                     self.bar.set_style(style);
                     self.bar.set_position(started.first_step);
