@@ -53,7 +53,8 @@ fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Fai
     let experiment = Experiment::read(&run.config(), &[])?;
     let pipeline = trainer::origin::fitted_pipeline(&run)?;
     let architecture = experiment.architecture(&run.config())?;
-    Ok(Predictor::from_parts(architecture, pipeline, &address.weights()?, &chosen.path, device)?)
+    let decoding = experiment.loss.as_ref().map_or_else(Default::default, trainer::losses::Loss::decoding);
+    Ok(Predictor::from_parts(architecture, pipeline, decoding, &address.weights()?, &chosen.path, device)?)
 }
 
 fn show(prediction: &Prediction) {

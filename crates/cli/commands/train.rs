@@ -144,7 +144,8 @@ fn tell(run: &RunDir, ending: Ending, result: &RunResult, device: &str) {
         ));
     }
     if result.skipped > 0 {
-        report::line(format!("{} examples could not be read and were left out.", report::count(result.skipped)));
+        let times = report::count(result.skipped);
+        report::line(format!("Examples that could not be read were left out of training, {times} times over all epochs."));
     }
     if let Some(verdict) = &result.goal {
         let value = verdict.value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));

@@ -87,7 +87,7 @@ pub struct SourceFile {
     pub name: String,
     /// Where it lies.
     pub path: PathBuf,
-    /// Of a file the SHA-256 of its bytes; of a folder that of the names and sizes of its files.
+    /// Of a file the SHA-256 of its bytes; of a folder that of the names, sizes and, up to 1 GiB, contents of its files.
     pub sha256: String,
     /// In bytes; of a folder the sum.
     pub bytes: u64,
@@ -183,8 +183,11 @@ pub(crate) fn digest_file(path: &Path) -> Result<(String, u64), Error> {
     }
 }
 
-/// The SHA-256 of the sorted names and sizes of all files below `folder`, and the sum of the sizes. Contents are not
-/// read: a folder of a million images would take minutes.
+/// Up to so many bytes in all, the contents of a folder's files count in its checksum: 1 GiB, a second or two.
+const FOLDER_CONTENTS: u64 = 1 << 30;
+
+/// The SHA-256 of the sorted names, sizes and contents of all files below `folder`, and the sum of the sizes. Of folders above
+/// [`FOLDER_CONTENTS`] the contents are left out: reading a million images would take minutes.
 fn digest_folder(folder: &Path) -> Result<(String, u64), Error> {
     let mut sizes = Vec::new();
     let mut open = vec![folder.to_path_buf()];
@@ -196,18 +199,22 @@ fn digest_folder(folder: &Path) -> Result<(String, u64), Error> {
             if entry.file_type().map_err(failed)?.is_dir() {
                 open.push(entry.path());
             } else {
-                let name =
-                    entry.path().strip_prefix(folder).unwrap_or(&entry.path()).to_string_lossy().replace('\\', "/");
-                sizes.push((name, entry.metadata().map_err(failed)?.len()));
+                let path = entry.path();
+                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                sizes.push((name, entry.metadata().map_err(failed)?.len(), path));
             }
         }
     }
     sizes.sort();
+    let total = sizes.iter().map(|(_, bytes, _)| bytes).sum();
     let mut hash = Sha256::new();
-    for (name, bytes) in &sizes {
+    for (name, bytes, path) in &sizes {
         hash.update(format!("{name}\0{bytes}\n"));
+        if total <= FOLDER_CONTENTS && path.is_file() {
+            hash.update(digest_file(path)?.0);
+        }
     }
-    Ok((hex(&hash.finalize()), sizes.iter().map(|(_, bytes)| bytes).sum()))
+    Ok((hex(&hash.finalize()), total))
 }
 
 /// Hexadecimal digits, two a byte.
@@ -262,6 +269,25 @@ validation = 0.1
         let file = tempfile::NamedTempFile::new().unwrap();
         let known = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(digest_file(file.path()).unwrap(), (known.to_owned(), 0));
+    }
+
+    #[test]
+    fn a_folder_is_known_by_the_names_and_contents_of_its_files() {
+        let digest = |files: &[(&str, &str)]| {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, text) in files {
+                let path = folder.path().join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            digest_folder(folder.path()).unwrap()
+        };
+        let first = digest(&[("a/1", "one"), ("b/2", "two")]);
+        assert_eq!(first.1, 6);
+        assert_eq!(first, digest(&[("b/2", "two"), ("a/1", "one")]));
+        for other in [[("a/1", "one"), ("b/2", "twO")], [("a/1", "one"), ("b/3", "two")], [("a/1", "two"), ("b/2", "one")]] {
+            assert_ne!(first.0, digest(&other).0, "{other:?}");
+        }
     }
 
     #[test]

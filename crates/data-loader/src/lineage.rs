@@ -22,7 +22,7 @@ pub struct PartLineage {
 pub struct FileLineage {
     /// The file, relative to the card's folder.
     pub path: String,
-    /// Of a file the SHA-256 of its bytes; of a folder that of the names and sizes of its files.
+    /// Of a file the SHA-256 of its bytes; of a folder that of the names, sizes and, up to 1 GiB, contents of its files.
     pub sha256: String,
     /// In bytes; of a folder the sum.
     pub bytes: u64,

@@ -21,4 +21,4 @@ pub use architectures::Architecture;
 pub use error::Error;
 pub use inputs::Inputs;
 pub use network::Network;
-pub use output::Output;
+pub use output::{Decoding, Output};

@@ -2,11 +2,39 @@
 
 use burn::tensor::Tensor;
 use data_loader::task::Task;
+use serde::{Deserialize, Serialize};
+
+use crate::ops;
+
+/// What the scores of classes mean; it follows from the loss that they were trained with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decoding {
+    /// One class out of several: probabilities that sum to 1.
+    #[default]
+    Softmax,
+    /// Each class yes or no on its own: probabilities that need not.
+    Sigmoid,
+}
+
+impl Decoding {
+    /// The probability of each class.
+    ///
+    /// # Shapes
+    /// - `scores`: `[batch, classes]`
+    /// - result: `[batch, classes]`
+    pub fn probabilities(self, scores: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Softmax => ops::softmax(scores, 1),
+            Self::Sigmoid => ops::sigmoid(scores),
+        }
+    }
+}
 
 /// The answer of a network, one variant a task.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// `classify`: one score for each class before softmax, `[batch, classes]`.
+    /// `classify`: one score for each class, `[batch, classes]`; [`Decoding`] makes them probabilities.
     Classes(Tensor<2>),
     /// `regress`: numbers in the network's units, `[batch, values]`.
     Values(Tensor<2>),

@@ -5,7 +5,7 @@ use model_zoo::bundle::{self, Bundle};
 use model_zoo::device::{Device, Found, Tensor};
 use model_zoo::network::Answer;
 use model_zoo::weights::Weights;
-use model_zoo::{Architecture, Error, Inputs, Output, ops};
+use model_zoo::{Architecture, Decoding, Error, Inputs, Output};
 use serde::Serialize;
 
 /// The answer to one record.
@@ -24,6 +24,7 @@ pub struct Prediction {
 pub struct Predictor {
     network: Box<dyn Answer>,
     pipeline: Pipeline,
+    decoding: Decoding,
     device: Device,
 }
 
@@ -35,7 +36,8 @@ impl Predictor {
     pub fn open(bundle: Bundle, device: &Found) -> Result<Self, Error> {
         let network = bundle.network(&device.device)?;
         bundle.replay_golden(network.as_ref(), &device.device)?;
-        Ok(Self { network, pipeline: bundle.pipeline, device: device.device.clone() })
+        let decoding = bundle.manifest.decoding;
+        Ok(Self { network, pipeline: bundle.pipeline, decoding, device: device.device.clone() })
     }
 
     /// The same from its parts, such as those of a checkpoint.
@@ -45,12 +47,13 @@ impl Predictor {
     pub fn from_parts(
         architecture: &Architecture,
         pipeline: Pipeline,
+        decoding: Decoding,
         weights: &Weights,
         path: &std::path::Path,
         device: &Found,
     ) -> Result<Self, Error> {
         let network = bundle::load(architecture, pipeline.signature(), weights, path, &device.device)?;
-        Ok(Self { network, pipeline, device: device.device.clone() })
+        Ok(Self { network, pipeline, decoding, device: device.device.clone() })
     }
 
     /// The transforms that belong to the network.
@@ -71,7 +74,9 @@ impl Predictor {
         let inputs = Inputs::from_batch(&batch, signature, &self.device)?;
         let output = self.network.answer(&inputs)?;
         let (names, rows) = match (output, &signature.output) {
-            (Output::Classes(scores), OutputSpec::Classes { labels }) => (labels, host(ops::softmax(scores, 1))?),
+            (Output::Classes(scores), OutputSpec::Classes { labels }) => {
+                (labels, host(self.decoding.probabilities(scores))?)
+            }
             (Output::Values(values), OutputSpec::Values { names, mean, std }) => {
                 let mut rows = host(values)?;
                 for (k, value) in rows.iter_mut().enumerate() {

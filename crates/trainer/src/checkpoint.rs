@@ -4,7 +4,7 @@
 //! are derived from (seed, step). Everything is stored by parameter path, so that nothing depends on identities that differ
 //! from one process to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -70,12 +70,11 @@ pub fn save<M: Network>(state: &State<M>, run: &RunDir, belongs_to: &str, keep_l
     let place = folder.join(&name);
     // The same step of an earlier life of the run is written anew; only a second save of this one is not.
     if state.last_saved != Some(step) {
-        let network = weights::collect(&state.network)?;
-        refuse_broken(&network, state)?;
-        let mut files = vec![(NETWORK, network), (OPTIMIZER, state.optimizer.state()?)];
+        let mut files = vec![(NETWORK, weights::collect(&state.network)?), (OPTIMIZER, state.optimizer.state()?)];
         if let Some(average) = &state.average {
             files.push((AVERAGE, weights::collect(average)?));
         }
+        refuse_broken(&files, state)?;
         let writing = atomic::Folder::begin(&place)?;
         let mut hashes = BTreeMap::new();
         for (file, weights) in &files {
@@ -102,18 +101,20 @@ pub fn save<M: Network>(state: &State<M>, run: &RunDir, belongs_to: &str, keep_l
     Ok(place)
 }
 
-/// A network with a number that is none must not become the one that is resumed.
-fn refuse_broken<M: Network>(network: &Weights, state: &State<M>) -> Result<(), Error> {
-    let broken = network.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
-    match broken {
-        None => Ok(()),
-        Some((name, _)) => Err(Error::NotFinite {
-            step: state.memory.step,
-            loss: f64::NAN,
-            examples: format!("(the weight `{name}` is no longer finite)"),
-            checkpoint: state.last_saved_text(),
-        }),
+/// A state with a number that is none must not become the one that is resumed.
+fn refuse_broken<M: Network>(files: &[(&'static str, Weights)], state: &State<M>) -> Result<(), Error> {
+    for (file, weights) in files {
+        let broken = weights.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
+        if let Some((name, _)) = broken {
+            return Err(Error::NotFiniteState {
+                step: state.memory.step,
+                file,
+                name: name.clone(),
+                checkpoint: state.last_saved_text(),
+            });
+        }
     }
+    Ok(())
 }
 
 fn folder_name(step: u64) -> String {
@@ -294,13 +295,21 @@ pub fn remove_leftovers(run: &RunDir) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes every checkpoint but the newest `keep_last` and those that a pointer names. Those of later steps than `step`, which
-/// was just written, are of an earlier life of the run, and are removed too.
+/// Removes every checkpoint but the newest `keep_last`, those that a pointer names, and what was the best when one of these was
+/// written, so that whoever goes on from it finds it. Those of later steps than `step`, which was just written, are of an
+/// earlier life of the run, and are removed too.
 fn prune(run: &RunDir, keep_last: usize, step: u64) -> Result<(), Error> {
     let (old, later): (Vec<u64>, Vec<u64>) = steps(run).into_iter().partition(|&found| found <= step);
-    let kept = [pointed(run, "best"), pointed(run, "latest")];
-    let surplus = old[..old.len().saturating_sub(keep_last)].iter().filter(|&&step| !kept.contains(&Some(step)));
-    for step in surplus.chain(&later) {
+    let (surplus, newest) = old.split_at(old.len().saturating_sub(keep_last));
+    let mut kept: BTreeSet<u64> = newest.iter().copied().collect();
+    kept.extend([pointed(run, "best"), pointed(run, "latest")].into_iter().flatten());
+    if surplus.iter().any(|step| !kept.contains(step)) {
+        // A checkpoint that cannot be read has no best one.
+        let manifests = kept.iter().filter_map(|&step| read_manifest(&run.checkpoints().join(folder_name(step))).ok());
+        let best: Vec<u64> = manifests.map(|manifest| manifest.memory.best.step).collect();
+        kept.extend(best);
+    }
+    for step in surplus.iter().filter(|step| !kept.contains(step)).chain(&later) {
         let path = run.checkpoints().join(folder_name(*step));
         // First out of sight, so that a crash in between leaves no half of a checkpoint under its name.
         let gone = path.with_extension("gone.tmp");

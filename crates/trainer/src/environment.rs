@@ -25,6 +25,30 @@ pub struct Environment {
     pub data_root: std::path::PathBuf,
     /// When it began, in UTC.
     pub started_at: String,
+    /// The times it was gone on with, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumption>,
+}
+
+/// How a run was gone on with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resumption {
+    /// The step after which it goes on.
+    pub step: u64,
+    /// The version of Firebox.
+    pub firebox: String,
+    /// The device as `--device` names it.
+    pub device: String,
+    /// What the device calls itself.
+    pub device_description: String,
+    /// The widest vector instructions of the processor.
+    pub cpu_features: String,
+    /// Threads that compute.
+    pub threads: usize,
+    /// The command line.
+    pub command: Vec<String>,
+    /// When it went on, in UTC.
+    pub started_at: String,
 }
 
 impl Environment {
@@ -41,6 +65,23 @@ impl Environment {
             command: std::env::args().collect(),
             data_root: data_root.to_owned(),
             started_at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            resumed: Vec::new(),
         }
+    }
+
+    /// The same run, gone on with after `step` steps in the environment `now`.
+    pub fn gone_on(mut self, step: u64, now: Self) -> Self {
+        let Self { firebox, device, device_description, cpu_features, threads, command, started_at, .. } = now;
+        self.resumed.push(Resumption {
+            step,
+            firebox,
+            device,
+            device_description,
+            cpu_features,
+            threads,
+            command,
+            started_at,
+        });
+        self
     }
 }

@@ -72,14 +72,26 @@ pub enum Error {
         known: u32,
     },
     /// The loss is no longer a number.
-    #[error("the loss is {loss} at step {step}, on the examples {examples}; the last good checkpoint is {checkpoint}")]
+    #[error("the loss is {loss} at step {step}, on the examples {}; the last good checkpoint is {checkpoint}", some_of(examples))]
     NotFinite {
         /// The step, from 1.
         step: u64,
         /// `NaN` or `inf`.
         loss: f64,
-        /// The first example ids of the batch.
-        examples: String,
+        /// The ids of all examples of the step.
+        examples: Vec<String>,
+        /// The step of the last checkpoint, or that there is none.
+        checkpoint: String,
+    },
+    /// What would be saved holds numbers that are none.
+    #[error("after step {step} `{name}` in {file} is no longer finite; the last good checkpoint is {checkpoint}")]
+    NotFiniteState {
+        /// The step, from 1.
+        step: u64,
+        /// The file of the checkpoint that was not written.
+        file: &'static str,
+        /// The tensor in it.
+        name: String,
         /// The step of the last checkpoint, or that there is none.
         checkpoint: String,
     },
@@ -128,7 +140,10 @@ impl Error {
             Self::BadCheckpoint { .. } => "name an earlier one with RUN@step-N; `firebox runs` lists them".into(),
             Self::NewerCheckpoint { .. } => "update Firebox".into(),
             Self::NotFinite { .. } => {
-                "lower the learning rate, set `train.clip_norm = 1.0`, or look at those examples; `firebox resume` goes on from the checkpoint".into()
+                "lower the learning rate, set `train.clip_norm = 1.0`, or look at those examples, which not_finite.json in the run lists in full; `firebox resume` goes on from the checkpoint".into()
+            }
+            Self::NotFiniteState { .. } => {
+                "lower the learning rate or set `train.clip_norm = 1.0`; `firebox resume` goes on from the checkpoint".into()
             }
             Self::WrongLoss { .. } => "`firebox list losses` says what each loss is for".into(),
             Self::Io { source, .. } | Self::Model(model_zoo::Error::Io { source, .. })
@@ -147,7 +162,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Io { source, .. } => model_zoo::error::is_wrong_path(source),
-            Self::NotFinite { .. } | Self::NotEqual(_) => false,
+            Self::NotFinite { .. } | Self::NotFiniteState { .. } | Self::NotEqual(_) => false,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),
             _ => true,
@@ -157,5 +172,16 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// How many example ids a message names.
+const NAMED: usize = 8;
+
+fn some_of(examples: &[String]) -> String {
+    let named = examples[..examples.len().min(NAMED)].join(", ");
+    match examples.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }

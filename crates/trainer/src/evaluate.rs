@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use data_loader::{Batch, Dataset, Loader, OutputSpec, Part, Target};
-use model_zoo::{Inputs, Network};
+use model_zoo::{Decoding, Inputs, Network};
 
 use crate::Error;
 use crate::metrics::confusion_matrix::Matrix;
@@ -54,7 +54,7 @@ pub fn evaluate<M: Network>(
         let rows = plan.loss.rows(output.clone(), &batch)?;
         loss += sum(rows.weighted)?;
         weight += sum(rows.weights)?;
-        let answers = answers(output, &batch, &plan.signature.output)?;
+        let answers = answers(output, &batch, &plan.signature.output, plan.loss.decoding())?;
         for metric in &mut metrics {
             metric.observe(&answers);
         }
@@ -65,7 +65,7 @@ pub fn evaluate<M: Network>(
     Ok(Evaluation { values, confusion, examples })
 }
 
-fn sum(rows: burn::tensor::Tensor<1>) -> Result<f64, Error> {
+fn sum(rows: Tensor<1>) -> Result<f64, Error> {
     let rows = rows.try_into_vec_as::<f32>().map_err(device_failed)?;
     Ok(rows.into_iter().map(f64::from).sum())
 }
@@ -74,14 +74,25 @@ fn device_failed(error: impl std::fmt::Display) -> Error {
     Error::Model(model_zoo::Error::DeviceFailed { doing: "evaluating", reason: error.to_string() })
 }
 
-/// The answers to a batch on the host, numbers in the user's units.
+/// The answers to a batch on the host, numbers in the user's units. Scores whose probabilities are sigmoids are turned into
+/// scores whose softmax is these sigmoids divided by their sum.
 ///
 /// # Errors
 /// If the device fails or the batch has no target.
-pub fn answers(output: model_zoo::Output, batch: &Batch, spec: &OutputSpec) -> Result<Answers, Error> {
+pub fn answers(
+    output: model_zoo::Output,
+    batch: &Batch,
+    spec: &OutputSpec,
+    decoding: Decoding,
+) -> Result<Answers, Error> {
     let rows = output.rows();
     let [count, width] = rows.dims();
     let mut scores = rows.try_into_vec_as::<f32>().map_err(device_failed)?;
+    // A single score is the log-odds of the second class of two under either decoding.
+    if decoding == Decoding::Sigmoid && width > 1 {
+        // log sigmoid(x) = min(x, 0) - log(1 + exp(-|x|)), which cannot overflow.
+        scores.iter_mut().for_each(|x| *x = x.min(0.0) - (-x.abs()).exp().ln_1p());
+    }
     let expected = match &batch.target {
         Target::Classes(classes) | Target::Mask { classes, .. } => Expected::Classes(classes.clone()),
         Target::Tokens { ids, .. } => Expected::Classes(ids.clone()),
@@ -105,4 +116,33 @@ pub fn answers(output: model_zoo::Output, batch: &Batch, spec: &OutputSpec) -> R
         .as_ref()
         .map(|weights| weights.iter().flat_map(|&weight| std::iter::repeat_n(weight, per_example)).collect());
     Ok(Answers { scores, width, expected, weights })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use data_loader::ExampleId;
+
+    use super::*;
+
+    /// Scores such as a network gives that was trained with bce, and the probabilities that metrics take from them.
+    #[test]
+    fn metrics_see_sigmoids_that_sum_to_one() {
+        let scores = [[2.0_f32, -1.0, 0.5], [-300.0, 300.0, 0.0]];
+        let tensor = Tensor::<2>::from_data(TensorData::from(scores), &Device::flex());
+        let ids = (0..2).map(|k| ExampleId { key: k.to_string(), content: [0; 16] }).collect();
+        let target = Target::Classes(vec![0, 1]);
+        let batch = Batch { inputs: Vec::new(), target, ids, weights: None, epoch: 0, index: 0, skipped: 0 };
+        let labels = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let output = model_zoo::Output::Classes(tensor);
+        let found = answers(output, &batch, &OutputSpec::Classes { labels }, Decoding::Sigmoid).unwrap();
+        for (row, scores) in scores.iter().enumerate() {
+            let sigmoids = scores.map(|x| 1.0 / (1.0 + (-f64::from(x)).exp()));
+            let sum: f64 = sigmoids.iter().sum();
+            for class in 0..3 {
+                let probability = (-metrics::surprise(&found.scores[row * 3..][..3], class)).exp();
+                assert!((probability - sigmoids[class] / sum).abs() < 1e-6, "row {row}, class {class}: {probability}");
+            }
+        }
+    }
 }

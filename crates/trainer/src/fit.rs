@@ -101,7 +101,10 @@ pub fn fit<M: Network>(
 
     let (ending, reason) = if state.memory.step < plan.total_steps {
         let best = &state.memory.best;
-        let text = format!("`{}` got no better for {} evaluations since step {}", plan.watch, best.waited, best.step);
+        let text = format!(
+            "`{}` made no progress for {} evaluations, and was best at step {}",
+            plan.watch, best.waited, best.step
+        );
         (Ending::Stopped, text)
     } else {
         (Ending::Completed, "every step is done".to_owned())

@@ -57,8 +57,13 @@ pub fn fitted_pipeline(run: &RunDir) -> Result<Pipeline, Error> {
 
 /// The folder from which the config's paths started when the run began, if the card still lies there.
 fn remembered_root(run: &RunDir, card: &Path) -> Option<PathBuf> {
-    let environment: Environment = read_json(&run.environment()).ok()?;
+    let environment = environment(run)?;
     environment.data_root.join(card).exists().then_some(environment.data_root)
+}
+
+/// Where the run was begun, if the file that says so is there and whole.
+pub fn environment(run: &RunDir) -> Option<Environment> {
+    read_json(&run.environment()).ok()
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {

@@ -36,7 +36,7 @@ pub struct RunResult {
     pub goal: Option<Verdict>,
     /// How many numbers were learnt.
     pub parameters: usize,
-    /// Examples that could not be read and were left out.
+    /// How often an example that could not be read was left out of training, counted anew in each epoch.
     pub skipped: u64,
 }
 

@@ -8,6 +8,7 @@
 //!   metrics.jsonl       loss and scores over time
 //!   tensorboard/        the same for TensorBoard
 //!   checkpoints/        step-0000000938/ ..., `latest` and `best` naming one
+//!   not_finite.json     the examples of the step whose loss was no number, if there was one
 //!   result.json         test scores and the verdict on the goal
 //!   report.html         all of it, to look at
 //!   bundle/             the model with everything needed to use it
@@ -103,12 +104,12 @@ impl RunDir {
         written.iter().any(|path| path == file) || (atomic::is_leftover(&name) && file.is_file())
     }
 
-    /// Removes the verdict of a run that goes on.
+    /// Removes the verdict of a run that goes on, be it good or bad.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn forget_verdict(&self) -> Result<(), Error> {
-        for path in [self.result(), self.report()] {
+        for path in [self.result(), self.report(), self.not_finite()] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::io("remove", &path)(error));
@@ -217,6 +218,11 @@ impl RunDir {
     /// The folder of all checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
+    }
+
+    /// The examples of the step whose loss was no number.
+    pub fn not_finite(&self) -> PathBuf {
+        self.path.join("not_finite.json")
     }
 
     /// Test scores and the verdict on the goal.

@@ -1,7 +1,7 @@
 //! What does training consist of between two steps?
 
 use burn::tensor::{Device, Tensor};
-use data_loader::Loader;
+use data_loader::{ExampleId, Loader};
 use model_zoo::Network;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Memory {
     pub interval: Interval,
     /// Seconds of training, over all resumptions.
     pub seconds: f64,
-    /// Examples that could not be read and were left out.
+    /// How often an example that could not be read was left out, counted anew in each epoch.
     pub skipped: u64,
 }
 
@@ -47,8 +47,8 @@ pub struct Pending {
     pub step: u64,
     /// The sum of the losses, the sum of their weights and, where it is computed, the norm of the gradients; `[2]` or `[3]`.
     pub numbers: Tensor<1>,
-    /// Some of the examples, to be named should the loss not be a number.
-    pub examples: Vec<String>,
+    /// The examples, to be named should the loss not be a number.
+    pub examples: Vec<ExampleId>,
 }
 
 /// Training between two steps.

@@ -2,7 +2,7 @@
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use data_loader::Batch;
+use data_loader::{Batch, ExampleId};
 use model_zoo::{Inputs, Network};
 
 use crate::Error;
@@ -10,9 +10,6 @@ use crate::average;
 use crate::gradients;
 use crate::plan::Plan;
 use crate::state::{Pending, State};
-
-/// How many example ids an error names.
-const NAMED: usize = 8;
 
 /// Learns from `plan.train.accumulate` batches: forward, backward, clip, update. Nothing is read back from the device.
 ///
@@ -27,17 +24,22 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
     let mut sum: Option<GradientsParams> = None;
     let mut loss_sum: Option<Tensor<1>> = None;
     let mut weight_sum: Option<Tensor<1>> = None;
-    let mut examples = Vec::new();
+    let mut examples: Vec<ExampleId> = Vec::new();
     for _ in 0..train.accumulate {
-        let batch = next_batch(&mut state, plan)?; // Waits here if reading is slower than learning.
-        examples.extend(batch.ids.iter().take(NAMED.saturating_sub(examples.len())).map(ToString::to_string));
+        let mut batch = next_batch(&mut state, plan)?; // Waits here if reading is slower than learning.
         let inputs = Inputs::from_batch(&batch, &plan.signature, &training_device)?;
         let output = state.network.forward(&inputs)?;
         let rows = plan.loss.rows(output, &batch)?;
         let weight = rows.weights.clone().sum();
-        // Sums, not means, are added up over the batches: the mean over all their examples is what one large batch gives.
         let loss = rows.weighted.sum();
-        let batch_gradients = GradientsParams::from_grads(loss.backward(), &state.network);
+        // Sums, not means, are added up over several batches and divided at the end: the mean over all their examples is
+        // what one large batch gives. Of a single batch the mean itself is differentiated, which spares a pass over gradients.
+        let objective = match train.accumulate {
+            1 => loss.clone() / weight.clone().clamp_min(f32::MIN_POSITIVE),
+            _ => loss.clone(),
+        };
+        let batch_gradients = GradientsParams::from_grads(objective.backward(), &state.network);
+        examples.append(&mut batch.ids);
         sum = Some(gradients::add(&state.network, sum, batch_gradients));
         loss_sum = Some(plus(loss_sum, loss.inner()));
         weight_sum = Some(plus(weight_sum, weight.inner()));
@@ -45,7 +47,10 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
     let (Some(sum), Some(loss_sum), Some(weight_sum)) = (sum, loss_sum, weight_sum) else {
         unreachable!("the plan refuses to accumulate no batches");
     };
-    let mean = gradients::scale(&state.network, sum, &weight_sum.clone().clamp_min(f32::MIN_POSITIVE).recip());
+    let mean = match train.accumulate {
+        1 => sum,
+        _ => gradients::scale(&state.network, sum, &weight_sum.clone().clamp_min(f32::MIN_POSITIVE).recip()),
+    };
     let (clipped, norm) = match train.clip_norm {
         Some(max_norm) => gradients::clip(&state.network, mean, max_norm),
         None => (mean, None),
@@ -109,10 +114,7 @@ pub fn read_back<M: Network>(state: &mut State<M>) -> Result<(), Error> {
             .map_err(|error| model_zoo::Error::DeviceFailed { doing: "training", reason: error.to_string() })?;
         let (loss, weight) = (f64::from(numbers[0]), f64::from(numbers[1]));
         if !loss.is_finite() {
-            let mut examples = one.examples.join(", ");
-            if one.examples.len() == NAMED {
-                examples.push_str(", ...");
-            }
+            let examples = one.examples.iter().map(ToString::to_string).collect();
             return Err(Error::NotFinite { step: one.step, loss, examples, checkpoint: state.last_saved_text() });
         }
         let interval = &mut state.memory.interval;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::Direction;
 
-/// The best value so far of the watched metric, and how long ago it was.
+/// The best value so far of the watched metric, and for how long it has not got better by enough to go on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// The metric that is watched.
@@ -13,6 +13,8 @@ pub struct Best {
     pub value: Option<f64>,
     /// After how many steps it was reached.
     pub step: u64,
+    /// The value from which progress is measured: the last one that was better by more than `stopping.min_delta`.
+    pub mark: Option<f64>,
     /// Evaluations since then.
     pub waited: u64,
 }
@@ -25,22 +27,27 @@ impl Best {
         }
     }
 
-    /// Takes note of a value and says whether it is the best so far.
+    /// Takes note of a value and says whether it is the best so far. What is better by no more than `min_delta` is the best
+    /// all the same, and its weights are worth keeping, but it does not lengthen the wait.
     pub fn observe(&mut self, value: f64, step: u64, direction: Direction, min_delta: f64) -> bool {
-        let better = match (self.value, direction) {
+        let beats = |than: Option<f64>, by: f64| match (than, direction) {
             _ if value.is_nan() => false,
             (None, _) => true,
-            (Some(best), Direction::Higher) => value > best + min_delta,
-            (Some(best), Direction::Lower) => value < best - min_delta,
+            (Some(than), Direction::Higher) => value > than + by,
+            (Some(than), Direction::Lower) => value < than - by,
         };
-        if better {
+        let (best, progress) = (beats(self.value, 0.0), beats(self.mark, min_delta));
+        if best {
             self.value = Some(value);
             self.step = step;
+        }
+        if progress {
+            self.mark = Some(value);
             self.waited = 0;
         } else {
             self.waited += 1;
         }
-        better
+        best
     }
 
     /// Whether `patience` evaluations in a row brought nothing better.
@@ -60,9 +67,23 @@ mod tests {
         for (step, value) in [0.5, 0.6, 0.605, f64::NAN, 0.59].into_iter().enumerate() {
             improved.push(best.observe(value, step as u64, Direction::Higher, 0.01));
         }
-        assert_eq!(improved, [true, true, false, false, false]);
-        assert_eq!((best.value, best.step, best.waited), (Some(0.6), 1, 3));
+        assert_eq!(improved, [true, true, true, false, false]);
+        assert_eq!((best.value, best.step, best.mark, best.waited), (Some(0.605), 2, Some(0.6), 3));
         assert!(best.is_due(Some(3)) && !best.is_due(Some(4)) && !best.is_due(None));
+    }
+
+    #[test]
+    fn small_steps_add_up_to_progress() {
+        let mut best = Best::default();
+        let waited: Vec<u64> = [0.50, 0.506, 0.512, 0.513, 0.523]
+            .into_iter()
+            .enumerate()
+            .map(|(step, value)| {
+                assert!(best.observe(value, step as u64, Direction::Higher, 0.01));
+                best.waited
+            })
+            .collect();
+        assert_eq!(waited, [0, 1, 0, 1, 0]);
     }
 
     #[test]

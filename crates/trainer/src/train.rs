@@ -168,7 +168,7 @@ impl WithNetwork for Job<'_> {
             checkpoint::rewind(&request.run, &state.memory)?;
         }
         let resumed = matches!(beginning, Beginning::Resumed(_));
-        prepare_run(&request, &plan, &dataset, resumed)?;
+        prepare_run(&request, &plan, &dataset, resumed.then_some(state.memory.step))?;
         let mut recorders = recorders(&request.run, &plan, resumed.then_some(state.memory.step))?;
         recorders.append(&mut request.recorders);
         let mut around = Surroundings {
@@ -193,7 +193,7 @@ impl WithNetwork for Job<'_> {
                 "There is no validation split: nothing is watched while training, and the last weights are kept.";
             tell(&mut around, &Event::Notice(text.to_owned()))?;
         }
-        let (state, ending) = fit(state, &plan, &mut around)?;
+        let (state, ending) = fit(state, &plan, &mut around).map_err(|error| explain(error, &request.run))?;
         if ending == Ending::Interrupted {
             return Ok(Outcome { ending, step: state.memory.step, result: None });
         }
@@ -241,13 +241,17 @@ pub fn judge(
     model.with(Judge { plan: &plan, weights, part, dataset, device, run })
 }
 
-/// Writes what describes the run.
-fn prepare_run(request: &Request<'_>, plan: &Plan, dataset: &Dataset, resumed: bool) -> Result<(), Error> {
+/// Writes what describes the run, which is new or goes on after some steps.
+fn prepare_run(request: &Request<'_>, plan: &Plan, dataset: &Dataset, resumed: Option<u64>) -> Result<(), Error> {
     let run = &request.run;
-    if resumed {
+    if let Some(step) = resumed {
         checkpoint::remove_leftovers(run)?;
         // The verdict on an earlier end of the run is not the verdict on this one.
         run.forget_verdict()?;
+        if let Some(begun) = origin::environment(run) {
+            let now = Environment::here(request.device, &begun.data_root);
+            run.write_json(&run.environment(), &begun.gone_on(step, now))?;
+        }
     } else {
         run.write_json(&run.pipeline(), dataset.pipeline())?;
         run.write_json(&run.lineage(), dataset.lineage())?;
@@ -257,6 +261,16 @@ fn prepare_run(request: &Request<'_>, plan: &Plan, dataset: &Dataset, resumed: b
     }
     // Last, since a folder with a config is a run.
     Ok(atomic::write_file(&run.config(), plan.experiment.to_toml().as_bytes())?)
+}
+
+/// Writes beside the run which examples a step that went wrong had learnt from; a message has room for a few of them only.
+fn explain(error: Error, run: &RunDir) -> Error {
+    if let Error::NotFinite { step, loss, examples, .. } = &error {
+        let record = serde_json::json!({ "step": step, "loss": loss.to_string(), "examples": examples });
+        // The loss is what went wrong; a disk that is full as well would only hide it.
+        let _ = run.write_json(&run.not_finite(), &record);
+    }
+    error
 }
 
 fn recorders(run: &RunDir, plan: &Plan, resume_at: Option<u64>) -> Result<Vec<Box<dyn Recorder>>, Error> {
@@ -314,6 +328,7 @@ fn finish<M: Network>(
     let content = bundle::Content {
         name: around.run.name(),
         architecture,
+        decoding: plan.loss.decoding(),
         golden: Some(bundle::record_golden(records, dataset.pipeline(), &network, &state.device)?),
         pipeline: dataset.pipeline().clone(),
         weights: best,

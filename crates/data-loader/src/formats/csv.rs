@@ -45,6 +45,24 @@ struct Table {
     bad: Vec<BadRow>,
 }
 
+/// Whether a record, as its bytes stand in the file, ends before its last quoted field does. As RFC 4180 has it, a quote opens
+/// a field only where the field begins, and two quotes in a row stand for one.
+fn ends_inside_quotes(record: &[u8], delimiter: u8) -> bool {
+    let (mut quoted, mut begins) = (false, true);
+    let mut bytes = record.iter().peekable();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'"' if quoted && bytes.peek() == Some(&&b'"') => {
+                bytes.next();
+            }
+            b'"' if quoted || begins => quoted = !quoted,
+            _ => {}
+        }
+        begins = !quoted && (byte == delimiter || byte == b'\n' || byte == b'\r');
+    }
+    quoted
+}
+
 /// The rows of one or more CSV files.
 pub struct Csv {
     tables: Vec<Table>,
@@ -111,10 +129,23 @@ impl Table {
             bad: Vec::new(),
         };
         let mut record = csv::ByteRecord::new();
+        let mut last = 0;
         while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
+            last = record.position().map_or(0, |position| position.byte() as usize);
             table.push(&record);
         }
+        // A quote that never closes swallows the rest of the file, so it is the last row that holds it.
+        if !table.lines.is_empty() && ends_inside_quotes(&bytes[last..], config.delimiter as u8) {
+            table.refuse_last("a quote opens in it and never closes: everything that follows became a part of it");
+        }
         Ok(table)
+    }
+
+    /// Makes the last row one that cannot be used.
+    fn refuse_last(&mut self, message: &str) {
+        let row = self.lines.len() - 1;
+        self.bad.retain(|bad| bad.row != row);
+        self.bad.push(BadRow { row, message: message.to_owned() });
     }
 
     fn push(&mut self, record: &csv::ByteRecord) {
@@ -275,6 +306,25 @@ mod tests {
             assert!(error.to_string().contains(word) && error.is_bad_example());
         }
         assert!(csv.read(1).is_ok());
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_spoils_its_row_and_no_other() {
+        let csv =
+            open(b"a,b,y\nred,1,cat\n\"red,2,cat\nred,3,cat\n", &schema(None), Purpose::Training).unwrap();
+        assert_eq!(csv.len(), 2);
+        assert!(csv.read(0).is_ok());
+        let error = csv.read(1).unwrap_err();
+        assert!(matches!(&error, Error::Row { row: 1, line: 3, .. }) && error.is_bad_example(), "{error}");
+        assert!(error.to_string().contains("never closes"), "{error}");
+        for closed in ["\"red\",1,\"cat\"", "\"r\"\"ed\",1,\"\"", "5\" pipe,1,cat", "\"a\nb\",1,\"c\"\r\n"] {
+            let text = format!("a,b,y\nred,1,cat\n{closed}");
+            let csv = open(text.as_bytes(), &schema(None), Purpose::Training).unwrap();
+            assert!(csv.read(1).is_ok(), "{closed}");
+        }
+        for open_still in ["red,1,\"cat", "red,1,\"", "red,1,\"cat\"\"", "red,1,\"a,b\n"] {
+            assert!(ends_inside_quotes(open_still.as_bytes(), b','), "{open_still}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::architectures::WithNetwork;
 use crate::blocks::Init;
 use crate::network::{Answer, NetworkConfig};
 use crate::weights::{self, Weights};
-use crate::{Architecture, Error, Inputs, atomic};
+use crate::{Architecture, Decoding, Error, Inputs, atomic};
 
 mod golden;
 
@@ -46,6 +46,9 @@ pub struct Manifest {
     pub architecture: serde_json::Value,
     /// What goes in and comes out.
     pub signature: Signature,
+    /// What the scores of classes mean.
+    #[serde(default)]
+    pub decoding: Decoding,
     /// How many numbers were learnt.
     pub parameters: usize,
     /// After how many steps.
@@ -67,6 +70,8 @@ pub struct Content {
     pub name: String,
     /// The architecture and its settings.
     pub architecture: serde_json::Value,
+    /// What the scores of classes mean.
+    pub decoding: Decoding,
     /// The transforms as they were fitted.
     pub pipeline: Pipeline,
     /// The numbers of the network.
@@ -119,6 +124,7 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
         created_at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         architecture: content.architecture,
         signature: content.pipeline.signature().clone(),
+        decoding: content.decoding,
         parameters: content
             .weights
             .iter()

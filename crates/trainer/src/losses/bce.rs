@@ -1,6 +1,7 @@
 //! Each class yes or no on its own, from scores before the sigmoid.
 //!
-//! `max(x, 0) - x q + log(1 + exp(-|x|))`, the form that cannot overflow, mean over the classes.
+//! `max(x, 0) - x q + log(1 + exp(-|x|))`, the form that cannot overflow, mean over the classes. Metrics that speak of
+//! probabilities, where one class is right, take the sigmoids divided by their sum.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;

@@ -5,7 +5,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use data_loader::{Batch, Entry, OutputSpec, Task};
-use model_zoo::Output;
+use model_zoo::{Decoding, Output};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,14 @@ impl Loss {
             Self::CrossEntropy(_) => "cross_entropy",
             Self::Huber(_) => "huber",
             Self::Mse(_) => "mse",
+        }
+    }
+
+    /// What the scores of classes mean to it.
+    pub fn decoding(&self) -> Decoding {
+        match self {
+            Self::Bce(_) => Decoding::Sigmoid,
+            Self::CrossEntropy(_) | Self::Huber(_) | Self::Mse(_) => Decoding::Softmax,
         }
     }
 

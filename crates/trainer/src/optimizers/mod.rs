@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{DynOptimizer, DynState, GradientsParams, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_pack::Scalar;
@@ -44,7 +44,7 @@ pub enum Optimizer {
     Adamw(adamw::Adamw),
     /// The sign of a momentum.
     Lion(lion::Lion),
-    /// Orthogonalised momentum for matrices, `AdamW` for the rest.
+    /// Orthogonalised momentum for the matrices between layers, `AdamW` for the rest.
     Muon(muon::Muon),
     /// Stochastic gradient descent with momentum.
     Sgd(sgd::Sgd),
@@ -64,8 +64,9 @@ const COUNTER: &str = "step";
 pub struct Traits {
     /// Whether weight decay pulls on it: matrices and filters yes, norms and biases no.
     pub decays: bool,
-    /// The number of axes.
-    pub rank: usize,
+    /// Whether it is a matrix between layers: neither an embedding, whose rows are looked up, nor the head, which is the last
+    /// matrix of the network.
+    pub hidden_matrix: bool,
 }
 
 /// The rule for one kind of parameter.
@@ -194,6 +195,8 @@ pub trait Update<M: Module> {
 /// burn-optim's rules, one parameter at a time.
 pub struct Stepper {
     optimizer: Optimizer,
+    /// Of every parameter of the network, by its path; empty before the network is known.
+    traits: BTreeMap<String, Traits>,
     slots: BTreeMap<String, Slot>,
 }
 
@@ -205,17 +208,51 @@ struct Slot {
 impl Stepper {
     /// Begins with no memory.
     pub fn new(optimizer: &Optimizer) -> Self {
-        Self { optimizer: optimizer.clone(), slots: BTreeMap::new() }
+        Self { optimizer: optimizer.clone(), traits: BTreeMap::new(), slots: BTreeMap::new() }
     }
 }
 
-/// Whether weight decay pulls on a parameter: by the field's habit not on biases and norms, which have one axis.
-fn traits_of(rank: usize) -> Traits {
-    Traits { decays: rank > 1, rank }
+/// The traits of every parameter, by its path. By the field's habit weight decay does not pull on biases and norms, which have
+/// one axis.
+fn traits_of<M: Module>(network: &M) -> BTreeMap<String, Traits> {
+    #[derive(Default)]
+    struct Visitor {
+        path: Vec<String>,
+        embedded: bool,
+        traits: BTreeMap<String, Traits>,
+        last_matrix: Option<String>,
+    }
+    impl ModuleVisitor for Visitor {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.push(name.to_owned());
+            // How burn's derive names the struct around a field.
+            self.embedded = container == "Struct:Embedding";
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+            let path = self.path.join(".");
+            let hidden_matrix = D == 2 && !self.embedded;
+            self.traits.insert(path.clone(), Traits { decays: D > 1, hidden_matrix });
+            if hidden_matrix {
+                self.last_matrix = Some(path);
+            }
+        }
+    }
+    let mut visitor = Visitor::default();
+    network.visit(&mut visitor);
+    if let Some(head) = visitor.last_matrix.and_then(|path| visitor.traits.get_mut(&path)) {
+        head.hidden_matrix = false;
+    }
+    visitor.traits
 }
 
 impl<M: Module> Update<M> for Stepper {
     fn step(&mut self, rate: f64, network: M, gradients: GradientsParams) -> M {
+        if self.traits.is_empty() {
+            self.traits = traits_of(&network);
+        }
         network.map(&mut Mapper { stepper: self, path: Vec::new(), gradients, rate })
     }
 
@@ -260,10 +297,12 @@ impl<M: Module> Update<M> for Stepper {
                 name.rsplit_once('.').ok_or_else(|| bad(format!("`{name}` names no parameter")))?;
             by_parameter.entry(parameter).or_default().push((field, tensor));
         }
+        self.traits = traits_of(network);
         self.slots.clear();
         for (parameter, fields) in by_parameter {
-            let shape = shapes.get(parameter).ok_or_else(|| bad(format!("the network has no `{parameter}`")))?;
-            let rule = self.optimizer.rule(traits_of(shape.len()));
+            let known = shapes.get(parameter).zip(self.traits.get(parameter));
+            let (shape, traits) = known.ok_or_else(|| bad(format!("the network has no `{parameter}`")))?;
+            let rule = self.optimizer.rule(*traits);
             let slot =
                 read_slot(&rule, shape, &fields, &device).map_err(|reason| bad(format!("`{parameter}`: {reason}")))?;
             self.slots.insert(parameter.to_owned(), Slot { rule, state: Some(slot) });
@@ -329,12 +368,11 @@ impl ModuleMapper for Mapper<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
-        let optimizer = &self.stepper.optimizer;
-        let slot = self
-            .stepper
-            .slots
-            .entry(self.path.join("."))
-            .or_insert_with(|| Slot { rule: optimizer.rule(traits_of(D)), state: None });
+        let Stepper { optimizer, traits, slots } = &mut *self.stepper;
+        let slot = slots.entry(self.path.join(".")).or_insert_with_key(|path| {
+            let traits = traits.get(path).copied().unwrap_or(Traits { decays: D > 1, hidden_matrix: false });
+            Slot { rule: optimizer.rule(traits), state: None }
+        });
         let rate = self.rate * slot.rule.rate;
         param.map(|weight| {
             let (updated, state) = slot.rule.update.step_dyn(

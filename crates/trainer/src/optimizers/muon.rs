@@ -1,4 +1,5 @@
-//! Muon: momentum made orthogonal, for matrices; everything else goes to `AdamW`.
+//! Muon: momentum made orthogonal, for the matrices between layers. Everything else goes to `AdamW`: embeddings, the head,
+//! norms, biases, and filters, which are no matrices.
 //!
 //! Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024.
 
@@ -11,19 +12,19 @@ use serde::{Deserialize, Serialize};
 use super::{Rule, Traits, adamw::Adamw};
 
 /// One line for `firebox list`.
-pub const SUMMARY: &str = "orthogonalised momentum for matrices, AdamW for everything else";
+pub const SUMMARY: &str = "orthogonalised momentum for matrices between layers, AdamW for everything else";
 
 /// Settings of Muon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Muon {
-    /// The learning rate of matrices before any schedule.
+    /// The learning rate of matrices between layers before any schedule.
     pub learning_rate: f64,
     /// How much of the previous direction stays.
     pub momentum: f64,
     /// How strongly weights are pulled to 0; not norms and biases.
     pub weight_decay: f64,
-    /// The learning rate of everything that is no matrix, before any schedule.
+    /// The learning rate of everything else before any schedule.
     pub adamw_learning_rate: f64,
 }
 
@@ -35,7 +36,7 @@ impl Default for Muon {
 
 impl Muon {
     pub(super) fn rule(&self, traits: Traits) -> Rule {
-        if traits.rank != 2 {
+        if !traits.hidden_matrix {
             let adamw = Adamw { weight_decay: self.weight_decay, ..Adamw::default() };
             return adamw.rule(traits).at_rate(self.adamw_learning_rate / self.learning_rate);
         }

@@ -73,7 +73,7 @@ fn readable(moment: &str) -> String {
 
 fn rows(environment: &Environment, result: &RunResult, lineage: &Lineage) -> Vec<(String, String)> {
     let row = |what: &str, which: String| (what.to_owned(), which);
-    vec![
+    let mut rows = vec![
         row("Device", format!("{} ({})", environment.device, environment.device_description)),
         row("System", format!("{}, {} threads, {}", environment.system, environment.threads, environment.cpu_features)),
         row("Firebox", environment.firebox.clone()),
@@ -81,7 +81,11 @@ fn rows(environment: &Environment, result: &RunResult, lineage: &Lineage) -> Vec
         row("Parameters", result.parameters.to_string()),
         row("Data", format!("{}, {} rows", lineage.card, lineage.rows)),
         row("Command", environment.command.join(" ")),
-    ]
+    ];
+    for again in &environment.resumed {
+        rows.push(row("Resumed", format!("after step {} on {}, {}", again.step, again.device, readable(&again.started_at))));
+    }
+    rows
 }
 
 fn checkpoints(run: &RunDir) -> Vec<CheckpointFact> {

@@ -19,6 +19,8 @@ struct Parameters {
     filters: Param<Tensor<4>>,
     tall: Param<Tensor<2>>,
     wide: Param<Tensor<2>>,
+    /// The last matrix, which is never given a gradient.
+    head: Param<Tensor<2>>,
 }
 
 impl Parameters {
@@ -31,6 +33,7 @@ impl Parameters {
             filters: Param::from_tensor(tensor(at("filters"), &device)),
             tall: Param::from_tensor(tensor(at("tall"), &device)),
             wide: Param::from_tensor(tensor(at("wide"), &device)),
+            head: Param::from_tensor(Tensor::ones([1, 1], &device)),
         }
     }
 
@@ -180,8 +183,8 @@ fn a_state_that_is_not_the_networks_is_refused() {
             changed.insert(name, tensor);
             changed
         };
-        refused("another parameter", with("head.exp_avg".into(), tensor.clone()));
-        refused("no parameter", with("head".into(), tensor.clone()));
+        refused("another parameter", with("neck.exp_avg".into(), tensor.clone()));
+        refused("no parameter", with("neck".into(), tensor.clone()));
         refused("another field", with("bias.sum".into(), tensor.clone()));
         let longer = HostTensor { shape: vec![99], values: vec![0.0; 99] };
         refused("another shape", with(name.clone(), longer));
