@@ -58,6 +58,12 @@ impl From<model_zoo::Error> for Failure {
     }
 }
 
+impl From<serving::Error> for Failure {
+    fn from(error: serving::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint(), usage: error.is_usage() }
+    }
+}
+
 impl From<data_loader::Error> for Failure {
     fn from(error: data_loader::Error) -> Self {
         trainer::Error::from(error).into()

@@ -73,13 +73,6 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// A path as it can be typed into a shell.
-pub fn typed(path: &std::path::Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-@+:,".contains(c) || c == std::path::MAIN_SEPARATOR;
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 /// A whole number with commas, as in 60,000.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -117,8 +110,6 @@ mod tests {
         assert_eq!(span(59.4), "59 s");
         assert_eq!(span(192.0), "3 min 12 s");
         assert_eq!(span(7_260.0), "2 h 1 min");
-        assert_eq!(typed(std::path::Path::new("runs/a-1@b")), "runs/a-1@b");
-        assert_eq!(typed(std::path::Path::new("my run's")), r"'my run'\''s'");
         assert_eq!(sentence("use `x`"), "use `x`");
         assert_eq!(sentence("it broke"), "it broke.");
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use trainer::address::typed;
 use trainer::fit::Ending;
 use trainer::recorders::Recorder;
 use trainer::result::RunResult;
@@ -31,12 +32,7 @@ pub(super) fn run(args: &Train, json: bool) -> Ended {
         None => RunDir::create_under(Path::new(RUNS), &args.config)?,
     };
     let request = Request { config: &args.config, run: run.clone(), device: &device, recorders, interrupt: &interrupt };
-    let outcome = trainer::train::train(experiment, request).inspect_err(|error| {
-        // A folder that another process came to first is not ours to remove.
-        if !matches!(error, trainer::Error::RunLocked(_)) {
-            run.remove_if_unbegun();
-        }
-    })?;
+    let outcome = trainer::train::train(experiment, request)?;
     Ok(show(&run, &outcome, &device.name, json))
 }
 
@@ -95,7 +91,7 @@ pub(super) fn show(run: &RunDir, outcome: &Outcome, device: &str, json: bool) ->
         } else {
             report::line(format!("Interrupted after step {}; everything is saved.", report::count(outcome.step)));
             report::line("Go on with:");
-            report::line(format!("  firebox resume {}", report::typed(run.path())));
+            report::line(format!("  firebox resume {}", typed(run.path())));
         }
         return Status::Interrupted;
     };
@@ -145,7 +141,9 @@ fn tell(run: &RunDir, ending: Ending, result: &RunResult, device: &str) {
     }
     if result.skipped > 0 {
         let times = report::count(result.skipped);
-        report::line(format!("Examples that could not be read were left out of training, {times} times over all epochs."));
+        report::line(format!(
+            "Examples that could not be read were left out of training, {times} times over all epochs."
+        ));
     }
     if let Some(verdict) = &result.goal {
         let value = verdict.value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
@@ -158,7 +156,7 @@ fn tell(run: &RunDir, ending: Ending, result: &RunResult, device: &str) {
     }
     report::line(format!("The run lies at {path}"));
     report::line("Next:");
-    report::line(format!("  open {}", report::typed(&run.report())));
-    report::line(format!("  firebox evaluate {}", report::typed(run.path())));
-    report::line(format!("  firebox predict {} INPUT", report::typed(run.path())));
+    report::line(format!("  open {}", typed(&run.report())));
+    report::line(format!("  firebox evaluate {}", typed(run.path())));
+    report::line(format!("  firebox predict {} INPUT", typed(run.path())));
 }

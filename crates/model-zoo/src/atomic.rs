@@ -1,7 +1,8 @@
 //! How is something written so that it is there in whole or not at all?
 //!
 //! Under a temporary name beside its place, flushed to the disk, then renamed: a reader, or a crash at any byte, meets the old
-//! thing or the new one, never half of either.
+//! thing or the new one, never half of either. Where a file system cannot exchange two folders, the old one lies for an instant
+//! under another name, from which [`clear_leftovers`] brings it back.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -25,12 +26,51 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn sync_folder(path: &Path) -> Result<(), Error> {
-    // A rename is safe on the disk only when the folder that holds the name is.
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+/// What an older folder is called while the newer one takes its place.
+fn aside(place: &Path) -> PathBuf {
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(format!("{ASIDE}{}.tmp", std::process::id()));
+    place.with_file_name(name)
+}
+
+const ASIDE: &str = ".old.";
+
+/// Removes what interrupted writes left in `folder`, and puts back what had been moved aside and was not replaced. Only for
+/// whoever is the only one to write there.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn clear_leftovers(folder: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io("read", folder)(error)),
     };
+    for entry in entries.filter_map(Result::ok) {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if !is_leftover(&name) {
+            continue;
+        }
+        let place = name.split_once(ASIDE).map(|(place, _)| folder.join(place));
+        if let Some(place) = place.filter(|place| !place.exists()) {
+            fs::rename(&path, &place).map_err(io("put back", &place))?;
+        } else {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// A rename is safe on the disk only when the folder that holds the name is.
+fn sync_parent(path: &Path) -> Result<(), Error> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => sync_folder(Path::new(".")),
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     File::open(folder).and_then(|file| file.sync_all()).map_err(io("flush", folder))?;
     #[cfg(not(unix))]
@@ -50,7 +90,21 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
-    sync_folder(path)
+    sync_parent(path)
+}
+
+/// Exchanges two folders at one stroke; `false` where the system or the file system cannot.
+fn exchange(a: &Path, b: &Path) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok()
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        let _ = (a, b);
+        false
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -89,23 +143,30 @@ impl Folder {
         write_synced(&self.temporary.join(name), bytes)
     }
 
-    /// Puts the folder in its place. An older one there is moved aside first and then removed.
+    /// Puts the folder in its place, and removes an older one that was there.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn commit(mut self) -> Result<(), Error> {
-        sync_folder(&self.temporary.join("."))?;
-        let old = self.place.with_extension(format!("old.{}.tmp", std::process::id()));
-        if self.place.exists() {
-            fs::rename(&self.place, &old).map_err(io("move aside", &self.place))?;
+    pub fn commit(self) -> Result<(), Error> {
+        self.commit_by(exchange)
+    }
+
+    fn commit_by(mut self, exchange: impl Fn(&Path, &Path) -> bool) -> Result<(), Error> {
+        sync_folder(&self.temporary)?;
+        let mut old = None;
+        if !self.place.exists() {
+            fs::rename(&self.temporary, &self.place).map_err(io("rename to", &self.place))?;
+        } else if exchange(&self.temporary, &self.place) {
+            old = Some(self.temporary.clone());
+        } else {
+            let aside = aside(&self.place);
+            fs::rename(&self.place, &aside).map_err(io("move aside", &self.place))?;
+            fs::rename(&self.temporary, &self.place).map_err(io("rename to", &self.place))?;
+            old = Some(aside);
         }
-        fs::rename(&self.temporary, &self.place).map_err(io("rename to", &self.place))?;
         self.committed = true;
-        sync_folder(&self.place)?;
-        if old.exists() {
-            fs::remove_dir_all(&old).map_err(io("remove", &old))?;
-        }
-        Ok(())
+        sync_parent(&self.place)?;
+        old.map_or(Ok(()), |old| fs::remove_dir_all(&old).map_err(io("remove", &old)))
     }
 }
 
@@ -140,12 +201,47 @@ mod tests {
         assert!(!place.exists());
         drop(folder);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-        for text in [b"1", b"2"] {
+        for (text, exchange) in [(b"1", exchange as fn(&Path, &Path) -> bool), (b"2", exchange), (b"3", |_, _| false)] {
             let folder = Folder::begin(&place).unwrap();
             folder.write("x", text).unwrap();
-            folder.commit().unwrap();
+            folder.commit_by(exchange).unwrap();
             assert_eq!(fs::read(place.join("x")).unwrap(), text);
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         }
+    }
+
+    /// As a kill between the two renames leaves it, and as one at any other moment does.
+    #[test]
+    fn what_was_moved_aside_is_put_back() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("bundle");
+        let make = |path: &Path, text: &str| {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("x"), text).unwrap();
+        };
+        make(&aside(&place), "old");
+        make(&temporary(&place), "new");
+        clear_leftovers(root.path()).unwrap();
+        assert_eq!(fs::read_to_string(place.join("x")).unwrap(), "old");
+        make(&aside(&place), "older");
+        fs::write(temporary(&root.path().join("a.json")), "half").unwrap();
+        clear_leftovers(root.path()).unwrap();
+        assert_eq!(fs::read_to_string(place.join("x")).unwrap(), "old");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        clear_leftovers(&root.path().join("nowhere")).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn two_folders_are_exchanged_at_one_stroke() {
+        let root = tempfile::tempdir().unwrap();
+        let (a, b) = (root.path().join("a"), root.path().join("b"));
+        for path in [&a, &b] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("name"), path.file_name().unwrap().as_encoded_bytes()).unwrap();
+        }
+        assert!(exchange(&a, &b));
+        assert_eq!((fs::read(a.join("name")).unwrap(), fs::read(b.join("name")).unwrap()), (b"b".into(), b"a".into()));
+        assert!(!exchange(&a, &root.path().join("c")));
     }
 }

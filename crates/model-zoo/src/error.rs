@@ -25,6 +25,9 @@ pub enum Error {
         /// The inputs there are.
         found: String,
     },
+    /// A batch does not hold what the signature says.
+    #[error("the batch does not suit the network: {0}")]
+    WrongBatch(String),
     /// The device's name is not known.
     #[error("`{0}` is not a device")]
     UnknownDevice(String),

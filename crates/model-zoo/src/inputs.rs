@@ -39,16 +39,15 @@ impl Inputs {
     /// Lays the inputs of `batch` on `device`, checked against `signature`.
     ///
     /// # Errors
-    /// [`Error::MissingInput`] if an input of the signature is not in the batch; [`Error::Unfit`] if its type or shape differs.
+    /// [`Error::WrongBatch`] if an input of the signature is not in the batch, or its type or shape differs.
     pub fn from_batch(batch: &Batch, signature: &Signature, device: &Device) -> Result<Self, Error> {
         let fields = signature
             .inputs
             .iter()
             .map(|spec| {
-                let field = batch.input(&spec.name).ok_or_else(|| Error::Unfit {
-                    architecture: "any",
-                    reason: format!("the batch lacks the input `{}`", spec.name),
-                })?;
+                let field = batch
+                    .input(&spec.name)
+                    .ok_or_else(|| Error::WrongBatch(format!("it lacks the input `{}`", spec.name)))?;
                 Ok((spec.name.clone(), to_device(field, spec, device)?))
             })
             .collect::<Result<_, Error>>()?;
@@ -113,7 +112,7 @@ fn to_device(field: &InputArray, spec: &InputSpec, device: &Device) -> Result<In
     let fits = shape.len() == spec.shape.len() + 1
         && shape[1..].iter().zip(&spec.shape).all(|(have, want)| want.is_none_or(|want| want == *have))
         && shape.iter().product::<usize>() == field.array.data.len();
-    let misfit = |reason: String| Error::Unfit { architecture: "any", reason };
+    let misfit = Error::WrongBatch;
     if !fits {
         return Err(misfit(format!(
             "the input `{}` has shape {shape:?}; expected [batch, {:?}]",

@@ -5,8 +5,10 @@ use model_zoo::bundle::{self, Bundle};
 use model_zoo::device::{Device, Found, Tensor};
 use model_zoo::network::Answer;
 use model_zoo::weights::Weights;
-use model_zoo::{Architecture, Decoding, Error, Inputs, Output};
+use model_zoo::{Architecture, Decoding, Inputs, Output};
 use serde::Serialize;
+
+use crate::Error;
 
 /// The answer to one record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,7 +19,7 @@ pub struct Prediction {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The probability of each class, in the order of the labels, or each number in the user's units.
-    pub scores: Vec<(String, f32)>,
+    pub scores: Vec<(String, f64)>,
 }
 
 /// A network with the transforms that belong to it.
@@ -43,7 +45,7 @@ impl Predictor {
     /// The same from its parts, such as those of a checkpoint.
     ///
     /// # Errors
-    /// [`Error::WrongWeights`] if the weights are not those of the architecture.
+    /// [`model_zoo::Error::WrongWeights`] if the weights are not those of the architecture.
     pub fn from_parts(
         architecture: &Architecture,
         pipeline: Pipeline,
@@ -64,10 +66,16 @@ impl Predictor {
     /// Answers records, one prediction each, in order.
     ///
     /// # Errors
-    /// If a record does not suit the transforms, or the device fails.
-    pub fn predict(&self, records: Vec<Record>) -> Result<Vec<Prediction>, Error> {
+    /// If a record does not suit the transforms or the device fails; [`Error::NotFinite`], [`Error::CannotShow`].
+    pub fn predict(&self, mut records: Vec<Record>) -> Result<Vec<Prediction>, Error> {
         if records.is_empty() {
             return Ok(Vec::new());
+        }
+        // What someone wrote where the answer belongs is no business of the model's.
+        if let Some(target) = &self.pipeline.schema().target {
+            for record in &mut records {
+                record.fields.retain(|(name, _)| *name != target.name);
+            }
         }
         let batch = self.pipeline.batch(records)?;
         let signature: &Signature = self.pipeline.signature();
@@ -79,20 +87,20 @@ impl Predictor {
             }
             (Output::Values(values), OutputSpec::Values { names, mean, std }) => {
                 let mut rows = host(values)?;
-                for (k, value) in rows.iter_mut().enumerate() {
-                    *value = mean[k % mean.len()] + std[k % std.len()] * *value;
-                }
+                let units = mean.iter().zip(std).cycle();
+                rows.iter_mut().zip(units).for_each(|(value, (mean, std))| *value = mean + std * *value);
                 (names, rows)
             }
             (output, _) => {
-                return Err(Error::Unfit {
-                    architecture: "any",
-                    reason: format!("predictions for the task `{}` cannot be shown yet", output.task()),
-                });
+                return Err(Error::CannotShow { task: output.task() });
             }
         };
+        let width = names.len().max(1);
+        if let Some(broken) = rows.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { id: batch.ids[broken / width].to_string() });
+        }
         let classify = matches!(signature.output, OutputSpec::Classes { .. });
-        let predictions = batch.ids.iter().zip(rows.chunks(names.len().max(1))).map(|(id, row)| {
+        let predictions = batch.ids.iter().zip(rows.chunks(width)).map(|(id, row)| {
             let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(k, _)| names[k].clone());
             Prediction {
                 id: id.to_string(),
@@ -104,8 +112,10 @@ impl Predictor {
     }
 }
 
-fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
-    tensor
-        .try_into_vec_as::<f32>()
-        .map_err(|error| Error::DeviceFailed { doing: "predicting", reason: error.to_string() })
+/// The numbers in 64 bits, in which large ones of the user's units have room.
+fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>, Error> {
+    let numbers = tensor.try_into_vec_as::<f32>();
+    let numbers =
+        numbers.map_err(|error| model_zoo::Error::DeviceFailed { doing: "predicting", reason: error.to_string() })?;
+    Ok(numbers.into_iter().map(f64::from).collect())
 }

@@ -40,17 +40,21 @@ impl Address {
     /// The weights that are meant: the average where one was kept.
     ///
     /// # Errors
-    /// As [`open`](Self::open), [`Error::BadCheckpoint`]; also if the average is asked for and none was kept.
+    /// As [`open`](Self::open), [`Error::BadCheckpoint`], [`Error::NoAverage`].
     pub fn weights(&self) -> Result<Weights, Error> {
         let (_, chosen) = self.open()?;
         if self.checkpoint.as_deref() == Some("ema") && !checkpoint::has_average(&chosen.path)? {
-            return Err(Error::BadCheckpoint {
-                path: chosen.path,
-                reason: "no average of weights was kept; `train.ema_decay` keeps one".into(),
-            });
+            return Err(Error::NoAverage(self.run.clone()));
         }
         checkpoint::weights_of(&chosen.path, false)
     }
+}
+
+/// A path as it can be typed into a shell.
+pub fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-@+:,".contains(c) || c == std::path::MAIN_SEPARATOR;
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -62,6 +66,12 @@ mod tests {
         let address = Address::parse("runs/a@b@step-3");
         assert_eq!(address, Address { run: "runs/a@b".into(), checkpoint: Some("step-3".into()) });
         assert_eq!(Address::parse("runs/a"), Address { run: "runs/a".into(), checkpoint: None });
+    }
+
+    #[test]
+    fn what_is_typed_reaches_the_path() {
+        assert_eq!(typed(Path::new("runs/a-1@b")), "runs/a-1@b");
+        assert_eq!(typed(Path::new("my run's")), r"'my run'\''s'");
     }
 
     #[test]

@@ -26,6 +26,9 @@ const AVERAGE: &str = "average.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const MANIFEST: &str = "state.json";
 
+/// What must be the same for a checkpoint to be of use: a SHA-256 of each part, by its address in the config.
+pub type Identity = BTreeMap<String, String>;
+
 /// What stands in `state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -33,8 +36,8 @@ pub struct Manifest {
     pub format_version: u32,
     /// What training remembers besides tensors.
     pub memory: Memory,
-    /// SHA-256 of the experiment and the fitted transforms that it belongs to.
-    pub belongs_to: String,
+    /// The experiment that it belongs to.
+    pub belongs_to: Identity,
     /// SHA-256 of every other file of the folder.
     pub files: BTreeMap<String, String>,
     /// SHA-256 of all of the above: a digit that flipped must not become another step or another best score.
@@ -62,7 +65,12 @@ pub struct Chosen {
 ///
 /// # Errors
 /// If the disk or the device fails; what was there before is untouched.
-pub fn save<M: Network>(state: &State<M>, run: &RunDir, belongs_to: &str, keep_last: usize) -> Result<PathBuf, Error> {
+pub fn save<M: Network>(
+    state: &State<M>,
+    run: &RunDir,
+    belongs_to: &Identity,
+    keep_last: usize,
+) -> Result<PathBuf, Error> {
     let folder = run.checkpoints();
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     let step = state.memory.step;
@@ -85,7 +93,7 @@ pub fn save<M: Network>(state: &State<M>, run: &RunDir, belongs_to: &str, keep_l
         let mut manifest = Manifest {
             format_version: FORMAT_VERSION,
             memory: state.memory.clone(),
-            belongs_to: belongs_to.to_owned(),
+            belongs_to: belongs_to.clone(),
             files: hashes,
             seal: String::new(),
         };
@@ -132,8 +140,10 @@ fn hash(bytes: &[u8]) -> String {
 /// The steps of all checkpoints that are there, ascending.
 pub fn steps(run: &RunDir) -> Vec<u64> {
     let Ok(entries) = fs::read_dir(run.checkpoints()) else { return Vec::new() };
+    // A copy that someone made under a name of that kind, such as `step-10`, is none of ours.
+    let ours = |name: &str| step_of(name).filter(|&step| name == folder_name(step));
     let mut steps: Vec<u64> =
-        entries.filter_map(Result::ok).filter_map(|entry| step_of(&entry.file_name().to_string_lossy())).collect();
+        entries.filter_map(Result::ok).filter_map(|entry| ours(&entry.file_name().to_string_lossy())).collect();
     steps.sort_unstable();
     steps
 }
@@ -237,14 +247,13 @@ pub fn tensors_of(path: &Path) -> Result<BTreeMap<String, Weights>, Error> {
 /// Puts a checkpoint into a state that was just built from the same experiment.
 ///
 /// # Errors
-/// [`Error::BadCheckpoint`] if it is damaged or belongs to another experiment.
-pub fn load<M: Network>(mut state: State<M>, path: &Path, belongs_to: &str) -> Result<State<M>, Error> {
+/// [`Error::BadCheckpoint`] if it is damaged, [`Error::OtherExperiment`] if it belongs to another experiment.
+pub fn load<M: Network>(mut state: State<M>, path: &Path, belongs_to: &Identity) -> Result<State<M>, Error> {
     let manifest = read_manifest(path)?;
-    if manifest.belongs_to != belongs_to {
-        return Err(Error::BadCheckpoint {
-            path: path.to_owned(),
-            reason: "it belongs to another config, or the data has changed since".into(),
-        });
+    if manifest.belongs_to != *belongs_to {
+        let differs = |(address, hash): &(&String, &String)| manifest.belongs_to.get(*address) != Some(hash);
+        let differing: Vec<&str> = belongs_to.iter().filter(differs).map(|(address, _)| address.as_str()).collect();
+        return Err(Error::OtherExperiment { path: path.to_owned(), differing: differing.join("`, `") });
     }
     let network = read_weights(path, &manifest, NETWORK)?;
     state.network = weights::apply(state.network, &network, &path.join(NETWORK))?;
@@ -284,15 +293,8 @@ pub fn rewind(run: &RunDir, memory: &Memory) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Io`].
 pub fn remove_leftovers(run: &RunDir) -> Result<(), Error> {
-    let entries = [run.path(), &run.checkpoints()].map(fs::read_dir).into_iter().flatten().flatten();
-    for entry in entries.filter_map(Result::ok) {
-        if atomic::is_leftover(&entry.file_name().to_string_lossy()) {
-            let path = entry.path();
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(Error::io("remove", &path))?;
-        }
-    }
-    Ok(())
+    atomic::clear_leftovers(run.path())?;
+    Ok(atomic::clear_leftovers(&run.checkpoints())?)
 }
 
 /// Removes every checkpoint but the newest `keep_last`, those that a pointer names, and what was the best when one of these was

@@ -15,7 +15,7 @@ pub struct Environment {
     pub device_description: String,
     /// The widest vector instructions of the processor.
     pub cpu_features: String,
-    /// Threads that compute.
+    /// Threads that this process may run at once.
     pub threads: usize,
     /// Operating system and architecture.
     pub system: String,

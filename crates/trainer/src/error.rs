@@ -61,6 +61,27 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A checkpoint is whole, and of another experiment than this one.
+    #[error("the checkpoint {} was made with another `{differing}`", path.display())]
+    OtherExperiment {
+        /// The folder of the checkpoint.
+        path: PathBuf,
+        /// The addresses of what differs.
+        differing: String,
+    },
+    /// The average of weights was asked for and none was kept.
+    #[error("the run {} keeps no average of weights", .0.display())]
+    NoAverage(PathBuf),
+    /// A run goes on, and is to do something else than it began with.
+    #[error("the run {} is for the task `{began}`, not `{asked}`", run.display())]
+    OtherTask {
+        /// The run.
+        run: PathBuf,
+        /// The task with which it began.
+        began: data_loader::Task,
+        /// The task asked for.
+        asked: data_loader::Task,
+    },
     /// A checkpoint was written by a newer Firebox.
     #[error("the checkpoint {} has format version {found}; this program reads versions up to {known}", path.display())]
     NewerCheckpoint {
@@ -72,7 +93,10 @@ pub enum Error {
         known: u32,
     },
     /// The loss is no longer a number.
-    #[error("the loss is {loss} at step {step}, on the examples {}; the last good checkpoint is {checkpoint}", some_of(examples))]
+    #[error(
+        "the loss is {loss} at step {step}, on the examples {}; the last good checkpoint is {checkpoint}",
+        some_of(examples)
+    )]
     NotFinite {
         /// The step, from 1.
         step: u64,
@@ -80,7 +104,7 @@ pub enum Error {
         loss: f64,
         /// The ids of all examples of the step.
         examples: Vec<String>,
-        /// The step of the last checkpoint, or that there is none.
+        /// The last checkpoint of this process, such as `step-10`; `none` if there is none.
         checkpoint: String,
     },
     /// What would be saved holds numbers that are none.
@@ -92,7 +116,7 @@ pub enum Error {
         file: &'static str,
         /// The tensor in it.
         name: String,
-        /// The step of the last checkpoint, or that there is none.
+        /// The last checkpoint of this process, such as `step-10`; `none` if there is none.
         checkpoint: String,
     },
     /// The answer of the network and the target of the data do not go together.
@@ -138,18 +162,24 @@ impl Error {
             Self::NotARun(_) => "`firebox runs` lists the runs".into(),
             Self::NoCheckpoint { .. } => "name one of those, or leave out what stands after the @".into(),
             Self::BadCheckpoint { .. } => "name an earlier one with RUN@step-N; `firebox runs` lists them".into(),
-            Self::NewerCheckpoint { .. } => "update Firebox".into(),
-            Self::NotFinite { .. } => {
-                "lower the learning rate, set `train.clip_norm = 1.0`, or look at those examples, which not_finite.json in the run lists in full; `firebox resume` goes on from the checkpoint".into()
+            Self::OtherExperiment { .. } => {
+                "leave that setting as it was to go on with the run, or train a new one; epochs, steps, schedule and learning rate may change".into()
             }
-            Self::NotFiniteState { .. } => {
-                "lower the learning rate or set `train.clip_norm = 1.0`; `firebox resume` goes on from the checkpoint".into()
+            Self::NoAverage(_) => "leave out `@ema`; a training with `train.ema_decay` keeps one".into(),
+            Self::OtherTask { .. } => "train a new run for another task".into(),
+            Self::NewerCheckpoint { .. } => "update Firebox".into(),
+            Self::NotFinite { checkpoint, .. } => format!(
+                "lower the learning rate, set `train.clip_norm = 1.0`, or look at those examples, which not_finite.json in the run lists in full; then {}",
+                begin_again(checkpoint)
+            ),
+            Self::NotFiniteState { checkpoint, .. } => {
+                format!("lower the learning rate or set `train.clip_norm = 1.0`, then {}", begin_again(checkpoint))
             }
             Self::WrongLoss { .. } => "`firebox list losses` says what each loss is for".into(),
             Self::Io { source, .. } | Self::Model(model_zoo::Error::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::StorageFull =>
             {
-                "free some space, then `firebox resume RUN`: the earlier checkpoints are intact".into()
+                "free some space; if the run has begun, `firebox resume RUN` goes on with it: earlier checkpoints are intact".into()
             }
             Self::Io { source, .. } if model_zoo::error::is_wrong_path(source) => "check the path".into(),
             Self::Data(error) => return error.hint(),
@@ -177,6 +207,11 @@ impl Error {
 
 /// How many example ids a message names.
 const NAMED: usize = 8;
+
+/// How to go on after what went wrong.
+fn begin_again(checkpoint: &str) -> &'static str {
+    if checkpoint == "none" { "train a new run" } else { "`firebox resume RUN` goes on from the checkpoint" }
+}
 
 fn some_of(examples: &[String]) -> String {
     let named = examples[..examples.len().min(NAMED)].join(", ");

@@ -74,7 +74,7 @@ fn device_failed(error: impl std::fmt::Display) -> Error {
     Error::Model(model_zoo::Error::DeviceFailed { doing: "evaluating", reason: error.to_string() })
 }
 
-/// The answers to a batch on the host, numbers in the user's units. Scores whose probabilities are sigmoids are turned into
+/// The answers to a batch on the host. Scores whose probabilities are sigmoids are turned into
 /// scores whose softmax is these sigmoids divided by their sum.
 ///
 /// # Errors
@@ -91,22 +91,20 @@ pub fn answers(
     // A single score is the log-odds of the second class of two under either decoding.
     if decoding == Decoding::Sigmoid && width > 1 {
         // log sigmoid(x) = min(x, 0) - log(1 + exp(-|x|)), which cannot overflow.
-        scores.iter_mut().for_each(|x| *x = x.min(0.0) - (-x.abs()).exp().ln_1p());
+        for x in &mut scores {
+            *x = x.min(0.0) - (-x.abs()).exp().ln_1p();
+        }
     }
     let expected = match &batch.target {
         Target::Classes(classes) | Target::Mask { classes, .. } => Expected::Classes(classes.clone()),
         Target::Tokens { ids, .. } => Expected::Classes(ids.clone()),
         Target::SoftLabels { values, .. } => Expected::SoftLabels(values.clone()),
         Target::Values { values, .. } => {
-            let mut values = values.clone();
-            if let OutputSpec::Values { mean, std, .. } = spec {
-                for numbers in [&mut scores, &mut values] {
-                    for (k, number) in numbers.iter_mut().enumerate() {
-                        *number = mean[k % mean.len()] + std[k % std.len()] * *number;
-                    }
-                }
-            }
-            Expected::Values(values)
+            let (mean, std) = match spec {
+                OutputSpec::Values { mean, std, .. } => (mean.clone(), std.clone()),
+                _ => (vec![0.0], vec![1.0]),
+            };
+            Expected::Values { values: values.clone(), mean, std }
         }
         Target::None => return Err(Error::WrongLoss { loss: "any", reason: "the data has no target".into() }),
     };

@@ -8,7 +8,7 @@ use data_loader::{Dataset, Part};
 use model_zoo::Network;
 
 use crate::Error;
-use crate::checkpoint;
+use crate::checkpoint::{self, Identity};
 use crate::evaluate::evaluate;
 use crate::plan::Plan;
 use crate::recorders::{Event, Progress, Recorder, Scores};
@@ -34,7 +34,7 @@ pub struct Surroundings<'a> {
     /// Where everything of the run lies.
     pub run: &'a RunDir,
     /// To what its checkpoints belong.
-    pub belongs_to: &'a str,
+    pub belongs_to: &'a Identity,
     /// Who is told what happens.
     pub recorders: &'a mut [Box<dyn Recorder>],
     /// Set from outside to end the loop after the step at hand.
@@ -87,6 +87,7 @@ pub fn fit<M: Network>(
         let interrupted = around.interrupt.load(Ordering::Relaxed);
         if improved || interrupted || plan.saves(done, last_save.elapsed()) || state.memory.best.is_due(patience) {
             read_back(&mut state)?;
+            around.recorders.iter_mut().try_for_each(|recorder| recorder.flush())?;
             let keep = plan.experiment.checkpoints.keep_last;
             let path = checkpoint::save(&state, around.run, around.belongs_to, keep)?;
             state.last_saved = Some(done);

@@ -5,8 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use data_loader::{Dataset, Lineage, Pipeline};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::checkpoint::Identity;
 use crate::environment::Environment;
 use crate::experiment::{Experiment, root_of};
 use crate::{Error, Plan, RunDir};
@@ -23,9 +25,13 @@ pub fn open(experiment: &Experiment, config: &Path) -> Result<Dataset, Error> {
 /// Opens the data of a run that has begun, with the transforms as they were fitted then.
 ///
 /// # Errors
-/// [`Error::DataChanged`] if rows, files or splits are no longer those of the run.
+/// [`Error::DataChanged`] if rows, files or splits are no longer those of the run, [`Error::OtherTask`].
 pub fn reopen(experiment: &Experiment, run: &RunDir) -> Result<Dataset, Error> {
     let pipeline = fitted_pipeline(run)?;
+    let began = pipeline.signature().task;
+    if let Some(asked) = experiment.task.filter(|&asked| asked != began) {
+        return Err(Error::OtherTask { run: run.path().to_owned(), began, asked });
+    }
     let root = remembered_root(run, &experiment.data.card);
     let root = root.or_else(|| root_of(&run.config(), &experiment.data.card)).unwrap_or_default();
     let dataset = Dataset::open_with(&experiment.data, &root, pipeline, experiment.seed)?;
@@ -73,23 +79,24 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
 }
 
 /// What must be the same for a checkpoint to be of use: the data and its order, the transforms, the network, the optimizer.
-/// How long to train, and at which rate, may change.
-pub fn identity(plan: &Plan, dataset: &Dataset, architecture: &serde_json::Value) -> String {
+/// How long to train, and at which rate, may change. A hash of each, by its address in the config.
+pub fn identity(plan: &Plan, dataset: &Dataset, architecture: &serde_json::Value) -> Identity {
     let train = &plan.experiment.train;
     let data = &plan.experiment.data;
-    let parts = serde_json::json!({
-        "lineage": dataset.lineage(),
-        "pipeline": dataset.pipeline(),
-        "transforms": data.transforms,
-        "sampler": data.sampler,
-        "drop_last": data.loader.drop_last,
-        "model": architecture,
-        "optimizer": plan.experiment.optimizer.name(),
-        "loss": plan.experiment.loss,
-        "seed": plan.experiment.seed,
-        "batch_size": train.batch_size,
-        "accumulate": train.accumulate,
-        "average": train.ema_decay.is_some(),
-    });
-    format!("{:x}", Sha256::digest(parts.to_string()))
+    let parts = [
+        ("data", json!([dataset.lineage(), dataset.pipeline()])),
+        ("data.transforms", json!(data.transforms)),
+        ("data.sampler", json!(data.sampler)),
+        ("data.loader.drop_last", json!(data.loader.drop_last)),
+        ("model", architecture.clone()),
+        ("optimizer", json!(plan.experiment.optimizer.name())),
+        ("loss", json!(plan.experiment.loss)),
+        ("seed", json!(plan.experiment.seed)),
+        ("train.batch_size", json!(train.batch_size)),
+        ("train.accumulate", json!(train.accumulate)),
+        // Whether there is one; how fast it forgets may change.
+        ("train.ema_decay", json!(train.ema_decay.is_some())),
+    ];
+    let hash = |part: Value| format!("{:x}", Sha256::digest(part.to_string()));
+    parts.into_iter().map(|(address, part)| (address.to_owned(), hash(part))).collect()
 }

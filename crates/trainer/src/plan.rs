@@ -75,9 +75,13 @@ impl Plan {
             ("train.steps", train.steps),
             ("train.evaluate_every", train.evaluate_every),
             ("checkpoints.every_steps", experiment.checkpoints.every_steps),
+            ("train.evaluation_batch_size", train.evaluation_batch_size.map(|size| size as u64)),
             ("stopping.patience", experiment.stopping.as_ref().map(|stopping| stopping.patience)),
         ] {
             value.map_or(Ok(1), |value| positive(key, value))?;
+        }
+        if i64::try_from(experiment.seed).is_err() {
+            return Err(error("seed", format!("is {}; TOML knows whole numbers up to {}", experiment.seed, i64::MAX)));
         }
         if let Some(norm) = train.clip_norm
             && !(norm.is_finite() && norm > 0.0)
@@ -150,9 +154,9 @@ impl Plan {
             0 => 0,
             _ => train.evaluate_every.unwrap_or(steps_per_epoch),
         };
-        let evaluation_batch_size = train.evaluation_batch_size.unwrap_or(train.batch_size.max(256)).max(1);
+        let evaluation_batch_size = train.evaluation_batch_size.unwrap_or(train.batch_size.max(256));
         let save_every = experiment.checkpoints.every_steps.unwrap_or(steps_per_epoch);
-        // What was left out is filled in, so that the config saved with the run says all of it.
+        // What was left out and decides what is learnt is filled in, so that the config saved with the run says it.
         experiment.task = Some(task);
         experiment.data = dataset.config().clone();
         experiment.loss = Some(loss.clone());
@@ -201,7 +205,9 @@ impl Plan {
     /// The learning rate of the step that follows `step` steps.
     pub fn learning_rate(&self, step: u64) -> f64 {
         let base = self.experiment.optimizer.learning_rate();
-        self.experiment.schedule.learning_rate(base, step, self.total_steps, self.steps_per_epoch)
+        // Not rounded: over many epochs a part of a step in each adds up.
+        let steps_per_epoch = self.batches_per_epoch as f64 / self.experiment.train.accumulate as f64;
+        self.experiment.schedule.learning_rate(base, step, self.total_steps, steps_per_epoch)
     }
 
     /// Passes over the training split after `step` steps.

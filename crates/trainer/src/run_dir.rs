@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! runs/mnist_lenet-20261123T150400Z-9f3c/
-//!   config.toml         the experiment with every default filled in
+//!   config.toml         the experiment with what it left out filled in
+//!   pipeline.json       the transforms as they were fitted
 //!   environment.json    device, versions, command
 //!   lineage.json        what was read, with hashes
 //!   metrics.jsonl       loss and scores over time
@@ -84,8 +85,8 @@ impl RunDir {
     }
 
     /// Removes what a run that failed before it began has written: without a config it is no run, and should leave no trace.
-    /// Only for whoever made the folder and had its lock.
-    pub fn remove_if_unbegun(&self) {
+    /// Only for whoever has its lock, which goes with it.
+    pub fn remove_if_unbegun(&self, _lock: &Lock) {
         if self.config().exists() {
             return;
         }
@@ -104,20 +105,18 @@ impl RunDir {
         written.iter().any(|path| path == file) || (atomic::is_leftover(&name) && file.is_file())
     }
 
-    /// Removes the verdict of a run that goes on, be it good or bad.
+    /// Removes the verdict of a run that goes on, be it good or bad, and the bundle, which is no longer what the run leads to.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn forget_verdict(&self) -> Result<(), Error> {
         for path in [self.result(), self.report(), self.not_finite()] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path)(error));
-                }
-                _ => {}
-            }
+            gone(fs::remove_file(&path), &path)?;
         }
-        Ok(())
+        // Out of sight at one stroke, so that nobody meets half of it.
+        let (bundle, aside) = (self.bundle(), self.path.join("bundle.gone.tmp"));
+        gone(fs::rename(&bundle, &aside), &bundle)?;
+        gone(fs::remove_dir_all(&aside), &aside)
     }
 
     /// Opens the folder of an existing run.
@@ -157,11 +156,13 @@ impl RunDir {
     /// [`Error::RunLocked`] if another process has it, [`Error::Io`].
     pub fn lock(&self) -> Result<Lock, Error> {
         let path = self.path.join("lock");
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
         // Whoever only looks whether a run is active holds the lock for an instant; a training holds it for longer than that.
         for _ in 0..LOCK_TRIES {
+            let file = File::create(&path).map_err(Error::io("create", &path))?;
             match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file }),
+                // A run that failed before it began takes its lock with it: then this is the lock of nothing.
+                Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
+                Ok(()) => {}
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
                 Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
             }
@@ -251,6 +252,28 @@ impl RunDir {
     }
 }
 
+/// Whether `path` still leads to the open `file`.
+#[cfg(unix)]
+fn is_still(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |found: std::io::Result<fs::Metadata>| found.map(|found| (found.dev(), found.ino())).ok();
+    identity(file.metadata()).is_some_and(|open| identity(fs::metadata(path)) == Some(open))
+}
+
+/// Elsewhere a file that is open cannot be removed.
+#[cfg(not(unix))]
+fn is_still(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+/// What was not there need not be removed.
+fn gone(removed: std::io::Result<()>, path: &Path) -> Result<(), Error> {
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// A moment as `20261123T150400Z`.
 fn compact_utc(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':'], "")
@@ -291,5 +314,23 @@ mod tests {
         assert!(run.is_active());
         drop(lock);
         assert!(!run.is_active());
+    }
+
+    #[test]
+    fn the_lock_of_a_folder_that_is_gone_locks_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&root.path().join("r")).unwrap();
+        let lock = run.lock().unwrap();
+        let other = File::open(run.path().join("lock")).unwrap();
+        run.remove_if_unbegun(&lock);
+        assert!(!run.path().exists());
+        assert!(!is_still(&other, &run.path().join("lock")));
+        drop(lock);
+        let again = RunDir::create(run.path()).unwrap();
+        let lock = again.lock().unwrap();
+        assert!(!is_still(&other, &run.path().join("lock")));
+        fs::write(again.config(), "x").unwrap();
+        again.remove_if_unbegun(&lock);
+        assert!(again.config().exists());
     }
 }

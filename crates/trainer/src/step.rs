@@ -8,6 +8,7 @@ use model_zoo::{Inputs, Network};
 use crate::Error;
 use crate::average;
 use crate::gradients;
+use crate::losses;
 use crate::plan::Plan;
 use crate::state::{Pending, State};
 
@@ -35,7 +36,7 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
         // Sums, not means, are added up over several batches and divided at the end: the mean over all their examples is
         // what one large batch gives. Of a single batch the mean itself is differentiated, which spares a pass over gradients.
         let objective = match train.accumulate {
-            1 => loss.clone() / weight.clone().clamp_min(f32::MIN_POSITIVE),
+            1 => loss.clone() * losses::inverse(weight.clone()),
             _ => loss.clone(),
         };
         let batch_gradients = GradientsParams::from_grads(objective.backward(), &state.network);
@@ -49,7 +50,7 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
     };
     let mean = match train.accumulate {
         1 => sum,
-        _ => gradients::scale(&state.network, sum, &weight_sum.clone().clamp_min(f32::MIN_POSITIVE).recip()),
+        _ => gradients::scale(&state.network, sum, &losses::inverse(weight_sum.clone())),
     };
     let (clipped, norm) = match train.clip_norm {
         Some(max_norm) => gradients::clip(&state.network, mean, max_norm),
@@ -58,6 +59,7 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
     let rate = plan.learning_rate(state.memory.step);
     state.network = state.optimizer.step(rate, state.network, clipped);
     if let (Some(average), Some(decay)) = (state.average.take(), train.ema_decay) {
+        let decay = average::decay_after(state.memory.step, decay);
         state.average = Some(average::update(average, &state.network, decay));
     }
     state.memory.step += 1;

@@ -31,7 +31,7 @@ impl Best {
     /// all the same, and its weights are worth keeping, but it does not lengthen the wait.
     pub fn observe(&mut self, value: f64, step: u64, direction: Direction, min_delta: f64) -> bool {
         let beats = |than: Option<f64>, by: f64| match (than, direction) {
-            _ if value.is_nan() => false,
+            _ if !value.is_finite() => false,
             (None, _) => true,
             (Some(than), Direction::Higher) => value > than + by,
             (Some(than), Direction::Lower) => value < than - by,
@@ -64,7 +64,7 @@ mod tests {
     fn waits_for_patience_evaluations_without_progress() {
         let mut best = Best::default();
         let mut improved = Vec::new();
-        for (step, value) in [0.5, 0.6, 0.605, f64::NAN, 0.59].into_iter().enumerate() {
+        for (step, value) in [0.5, 0.6, 0.605, f64::NAN, f64::INFINITY].into_iter().enumerate() {
             improved.push(best.observe(value, step as u64, Direction::Higher, 0.01));
         }
         assert_eq!(improved, [true, true, true, false, false]);

@@ -24,7 +24,6 @@ use crate::experiment::{Experiment, root_of};
 use crate::fit::{Ending, Surroundings, fit, tell};
 use crate::recorders::{Event, Recorder, Scores, Started, jsonl, tensorboard};
 use crate::result::{RunResult, Verdict, status};
-use crate::run_dir::Lock;
 use crate::state::State;
 use crate::{Error, Plan, RunDir, origin, reports};
 
@@ -137,8 +136,20 @@ impl WithNetwork for Job<'_> {
     type Out = Result<Outcome, Error>;
 
     fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
+        let run = self.request.run.clone();
+        let lock = run.lock()?;
+        let led_to = self.run_locked(config);
+        if led_to.is_err() {
+            run.remove_if_unbegun(&lock);
+        }
+        led_to
+    }
+}
+
+impl Job<'_> {
+    /// The run being this process's own.
+    fn run_locked<C: NetworkConfig>(self, config: &C) -> Result<Outcome, Error> {
         let Job { experiment, architecture, mut request, beginning } = self;
-        let lock = request.run.lock()?;
         let dataset = Arc::new(match &beginning {
             // Another process came first, and is done already.
             Beginning::New if request.run.config().exists() => {
@@ -198,7 +209,6 @@ impl WithNetwork for Job<'_> {
             return Ok(Outcome { ending, step: state.memory.step, result: None });
         }
         let result = finish(state, ending, &plan, &mut around, architecture)?;
-        drop::<Lock>(lock);
         Ok(Outcome { ending, step: result.step, result: Some(result) })
     }
 }
@@ -244,8 +254,8 @@ pub fn judge(
 /// Writes what describes the run, which is new or goes on after some steps.
 fn prepare_run(request: &Request<'_>, plan: &Plan, dataset: &Dataset, resumed: Option<u64>) -> Result<(), Error> {
     let run = &request.run;
+    checkpoint::remove_leftovers(run)?;
     if let Some(step) = resumed {
-        checkpoint::remove_leftovers(run)?;
         // The verdict on an earlier end of the run is not the verdict on this one.
         run.forget_verdict()?;
         if let Some(begun) = origin::environment(run) {
@@ -328,6 +338,7 @@ fn finish<M: Network>(
     let content = bundle::Content {
         name: around.run.name(),
         architecture,
+        config: Some(serde_json::to_value(&plan.experiment).expect("our own types have text keys")),
         decoding: plan.loss.decoding(),
         golden: Some(bundle::record_golden(records, dataset.pipeline(), &network, &state.device)?),
         pipeline: dataset.pipeline().clone(),

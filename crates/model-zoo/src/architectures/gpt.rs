@@ -24,6 +24,11 @@ const STD: f64 = 0.02;
 /// How much wider the perceptron of a block is than its input.
 const EXPANSION: usize = 4;
 
+/// Ten times the layers of the deepest in use.
+const MOST_LAYERS: usize = 1000;
+/// Far beyond any width in use, and far below where four times it overflows.
+const MOST_FEATURES: usize = 1 << 20;
+
 /// Settings of [`Gpt`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -67,6 +72,9 @@ impl NetworkConfig for GptConfig {
             return Err(unfit(
                 "`layers`, `features`, `heads` and `context` must be at least 1 and `dropout` from 0 to below 1".into(),
             ));
+        }
+        if self.layers > MOST_LAYERS || self.features > MOST_FEATURES {
+            return Err(unfit(format!("`layers` may be at most {MOST_LAYERS} and `features` at most {MOST_FEATURES}")));
         }
         if !self.features.is_multiple_of(self.heads) {
             return Err(unfit(format!("{} features cannot be shared by {} heads", self.features, self.heads)));

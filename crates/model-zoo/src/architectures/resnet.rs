@@ -20,6 +20,11 @@ use crate::{Error, Inputs, Output, ops};
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "residual blocks in three stages for small images (He et al. 2015)";
 
+/// The deepest of the paper has 1202 layers.
+const MOST_DEPTH: usize = 1202;
+/// Far beyond any width in use, and far below where four times it overflows.
+const MOST_WIDTH: usize = 1 << 20;
+
 /// Settings of [`Resnet`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -55,6 +60,9 @@ impl NetworkConfig for ResnetConfig {
         let unfit = |reason: String| Error::Unfit { architecture: "resnet", reason };
         if self.depth < 8 || self.depth % 6 != 2 || self.width == 0 {
             return Err(unfit("`depth` must be 6n + 2, such as 20, 32, 44 or 56, and `width` at least 1".into()));
+        }
+        if self.depth > MOST_DEPTH || self.width > MOST_WIDTH {
+            return Err(unfit(format!("`depth` may be at most {MOST_DEPTH} and `width` at most {MOST_WIDTH}")));
         }
         let [InputSpec { kind: InputKind::Image { .. }, shape, .. }] = signature.inputs.as_slice() else {
             return Err(unfit("it reads images and nothing else".into()));

@@ -50,7 +50,11 @@ impl BatchNorm {
         let dims = x.dims();
         let count: usize = dims.iter().product::<usize>() / dims[1];
         let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, EPSILON);
-        let unbiased = variance.detach() * (count as f64 / (count.max(2) - 1) as f64);
+        if count < 2 {
+            // A single value says nothing about the spread: the last batch of an epoch must not spoil what is known of it.
+            return y;
+        }
+        let unbiased = variance.detach() * (count as f64 / (count - 1) as f64);
         self.running_mean.set(self.running_mean.get() * (1.0 - MOMENTUM) + mean.detach() * MOMENTUM);
         self.running_var.set(self.running_var.get() * (1.0 - MOMENTUM) + unbiased * MOMENTUM);
         y

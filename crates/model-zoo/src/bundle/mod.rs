@@ -44,6 +44,9 @@ pub struct Manifest {
     pub created_at: String,
     /// The architecture and its settings.
     pub architecture: serde_json::Value,
+    /// The experiment from which it came, as it was meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Value>,
     /// What goes in and comes out.
     pub signature: Signature,
     /// What the scores of classes mean.
@@ -70,6 +73,8 @@ pub struct Content {
     pub name: String,
     /// The architecture and its settings.
     pub architecture: serde_json::Value,
+    /// The experiment from which it came.
+    pub config: Option<serde_json::Value>,
     /// What the scores of classes mean.
     pub decoding: Decoding,
     /// The transforms as they were fitted.
@@ -123,6 +128,7 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
         created_by: format!("firebox {}", env!("CARGO_PKG_VERSION")),
         created_at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         architecture: content.architecture,
+        config: content.config,
         signature: content.pipeline.signature().clone(),
         decoding: content.decoding,
         parameters: content

@@ -3,8 +3,10 @@
 //! Networks reach these through [`blocks`](crate::blocks) and never know which device they run on. Today every operation is
 //! burn's own composition; a kernel written by hand replaces one here without a network noticing.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Bool, Distribution, Int, Tensor, activation, module};
+use burn::tensor::{Bool, Device, Distribution, Int, Tensor, activation, module};
 
 /// `x W^T + b`, the layout of weights being PyTorch's.
 ///
@@ -144,7 +146,12 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `x Phi(x)`, exact, by the error function.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu(x)
+    // Elsewhere burn's backward pass is that of the approximation by tanh, which is another function's.
+    if x.device().inner() == Device::flex() { activation::gelu(x) } else { gelu_by_erf(x) }
+}
+
+fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() * ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5
 }
 
 /// `x sigmoid(x)`.
@@ -170,4 +177,33 @@ pub fn softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
 /// The logarithms of [`softmax`], computed without losing small ones.
 pub fn log_softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     activation::log_softmax(x, axis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The derivative of `x Phi(x)` is `Phi(x) + x phi(x)`; by differences of the function itself, in 64 bits.
+    #[test]
+    fn both_forms_of_gelu_have_the_gradient_of_the_exact_one() {
+        let points: Vec<f32> = (-40..=40).map(|k| k as f32 / 10.0).collect();
+        let count = points.len();
+        for gelu in [gelu::<1>, gelu_by_erf::<1>] {
+            let x = Tensor::<1>::from_floats(points.as_slice(), &Device::flex().autodiff()).require_grad();
+            let gradients = gelu(x.clone()).sum().backward();
+            let found: Vec<f32> = x.grad(&gradients).unwrap().try_into_vec_as().unwrap();
+            // Phi by Simpson's rule over the density from 0.
+            let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            for (&point, &gradient) in points.iter().zip(&found) {
+                let (x, steps) = (f64::from(point), 400);
+                let h = x / f64::from(steps);
+                let inner: f64 =
+                    (1..steps).map(|k| if k % 2 == 1 { 4.0 } else { 2.0 } * density(f64::from(k) * h)).sum();
+                let phi = 0.5 + h / 3.0 * (density(0.0) + inner + density(x));
+                let exact = phi + x * density(x);
+                assert!((f64::from(gradient) - exact).abs() < 2e-6, "at {x}: {gradient}, exact is {exact}");
+            }
+            assert_eq!(found.len(), count);
+        }
+    }
 }

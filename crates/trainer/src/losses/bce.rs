@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Expected;
-use model_zoo::ops;
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "binary cross-entropy: each class yes or no on its own";
@@ -29,7 +28,9 @@ impl Bce {
             Expected::Classes { indices, .. } => indices.clone().one_hot::<2>(classes).float(),
             Expected::SoftLabels(q) | Expected::Values(q) => q.clone(),
         };
-        let tail = (-scores.clone().abs()).exp().log1p();
-        (ops::relu(scores.clone()) - scores * target + tail).mean_dim(1).reshape([rows])
+        let size = scores.clone().abs();
+        let tail = (-size.clone()).exp().log1p();
+        // Half of x + |x| is max(x, 0), and unlike it has the right gradient where x is 0.
+        ((scores.clone() + size) * 0.5 - scores * target + tail).mean_dim(1).reshape([rows])
     }
 }

@@ -49,8 +49,13 @@ pub struct RowLosses {
 impl RowLosses {
     /// The mean over the rows, each counted by its weight. On the device, `[1]`.
     pub fn mean(self) -> Tensor<1> {
-        self.weighted.sum() / self.weights.sum().clamp_min(f32::MIN_POSITIVE)
+        self.weighted.sum() * inverse(self.weights.sum())
     }
+}
+
+/// One over a sum of weights, `[1]`; 0 where nothing weighs anything, so that nothing is learnt from it.
+pub fn inverse(weight: Tensor<1>) -> Tensor<1> {
+    weight.clone().sign() * weight.clamp_min(f32::MIN_POSITIVE).recip()
 }
 
 impl Loss {

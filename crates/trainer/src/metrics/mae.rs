@@ -16,7 +16,7 @@ pub struct Mae(Mean);
 impl Metric for Mae {
     fn observe(&mut self, answers: &Answers) {
         answers.each_values(|answered, expected, weight| {
-            let distance = answered.iter().zip(expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+            let distance = answered.iter().zip(expected).map(|(a, b)| (a - b).abs());
             self.0.add(distance.sum::<f64>() / answered.len() as f64, weight);
         });
     }

@@ -56,14 +56,21 @@ pub enum Expected {
     Classes(Vec<i64>),
     /// A distribution over the classes, `[rows, width]`.
     SoftLabels(Vec<f32>),
-    /// Numbers in the user's units, `[rows, width]`.
-    Values(Vec<f32>),
+    /// Numbers in the network's units, and what makes them the user's.
+    Values {
+        /// `[rows, width]`.
+        values: Vec<f32>,
+        /// Added to each column, after the product; `[width]`, or fewer to be used in turns.
+        mean: Vec<f64>,
+        /// The factor of each column, as many as `mean`.
+        std: Vec<f64>,
+    },
 }
 
 /// The answers to a number of rows: examples, or the pixels or tokens of examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
-    /// Scores before softmax, or numbers in the user's units; `[rows, width]` row-major.
+    /// Scores before softmax, or numbers in the network's units; `[rows, width]` row-major.
     pub scores: Vec<f32>,
     /// Classes, or numbers, in a row. Width 1 with classes expected is a single logit: the log-odds of class 1 against 0.
     pub width: usize,
@@ -117,15 +124,19 @@ impl Answers {
         }
     }
 
-    /// Shows every row of which numbers were expected, as (answered, expected, weight): `[width]`, `[width]`, more than 0.
-    pub fn each_values(&self, mut visit: impl FnMut(&[f32], &[f32], f64)) {
-        let Expected::Values(expected) = &self.expected else { return };
+    /// Shows every row of which numbers were expected, as (answered, expected, weight): `[width]`, `[width]`, more than 0. The
+    /// numbers are in the user's units, in 64 bits: a moment in seconds has no room in 32.
+    pub fn each_values(&self, mut visit: impl FnMut(&[f64], &[f64], f64)) {
+        let Expected::Values { values, mean, std } = &self.expected else { return };
         let width = self.width.max(1);
-        for (row, (answered, expected)) in self.scores.chunks_exact(width).zip(expected.chunks_exact(width)).enumerate()
-        {
+        let in_units = |numbers: &[f32]| -> Vec<f64> {
+            let units = mean.iter().zip(std).cycle();
+            numbers.iter().zip(units).map(|(&number, (mean, std))| mean + std * f64::from(number)).collect()
+        };
+        for (row, (answered, expected)) in self.scores.chunks_exact(width).zip(values.chunks_exact(width)).enumerate() {
             let weight = self.weight(row);
             if weight > 0.0 {
-                visit(answered, expected, weight);
+                visit(&in_units(answered), &in_units(expected), weight);
             }
         }
     }
@@ -220,9 +231,7 @@ pub fn for_task(task: Task, labels: &[String]) -> Vec<Box<dyn Metric>> {
         Task::Generate => {
             metrics.push(Box::new(perplexity::Perplexity::default()));
             metrics.push(Box::new(accuracy::Accuracy::default()));
-            if classes > top_k::DEFAULT_K {
-                metrics.push(Box::new(top_k::TopK::default()));
-            }
+            metrics.push(Box::new(top_k::TopK::default()));
         }
         Task::Regress | Task::Forecast | Task::Reconstruct => {
             metrics.push(Box::new(mae::Mae::default()));

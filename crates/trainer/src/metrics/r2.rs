@@ -36,8 +36,7 @@ impl Metric for R2 {
                 self.columns.resize(answered.len(), Column::default());
             }
             self.rows += 1;
-            for ((column, answer), truth) in self.columns.iter_mut().zip(answered).zip(expected) {
-                let (answer, truth) = (f64::from(*answer), f64::from(*truth));
+            for ((column, &answer), &truth) in self.columns.iter_mut().zip(answered).zip(expected) {
                 column.weight += weight;
                 let distance = truth - column.mean;
                 column.mean += distance * weight / column.weight;

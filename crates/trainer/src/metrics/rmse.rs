@@ -21,7 +21,7 @@ impl Metric for Rmse {
                 self.0.resize(answered.len(), Mean::default());
             }
             for ((mean, a), b) in self.0.iter_mut().zip(answered).zip(expected) {
-                mean.add((f64::from(*a) - f64::from(*b)).powi(2), weight);
+                mean.add((a - b).powi(2), weight);
             }
         });
     }

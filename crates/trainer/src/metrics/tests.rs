@@ -6,6 +6,11 @@ use serde_json::Value;
 
 use super::*;
 
+/// Numbers that are in the user's units as they are.
+fn plain(values: Vec<f32>) -> Expected {
+    Expected::Values { values, mean: vec![0.0], std: vec![1.0] }
+}
+
 fn numbers(value: &Value) -> Option<Vec<f32>> {
     Some(value.as_array()?.iter().map(|number| number.as_f64().unwrap() as f32).collect())
 }
@@ -21,7 +26,7 @@ fn check(case: &Value, mut metrics: Vec<Box<dyn Metric>>, answers: &Answers) {
             expected: match &answers.expected {
                 Expected::Classes(classes) => Expected::Classes(vec![classes[row]]),
                 Expected::SoftLabels(soft) => Expected::SoftLabels(soft[range].to_vec()),
-                Expected::Values(values) => Expected::Values(values[range].to_vec()),
+                Expected::Values { values, .. } => plain(values[range].to_vec()),
             },
             weights: answers.weights.as_ref().map(|weights| vec![weights[row]]),
         };
@@ -82,7 +87,7 @@ fn values_are_those_of_scikit_learn() {
         let answers = Answers {
             scores: numbers(&case["scores"]).unwrap(),
             width: case["width"].as_u64().unwrap() as usize,
-            expected: Expected::Values(numbers(&case["values"]).unwrap()),
+            expected: plain(numbers(&case["values"]).unwrap()),
             weights: numbers(&case["weights"]),
         };
         check(case, for_task(Task::Regress, &[]), &answers);
@@ -105,6 +110,18 @@ fn a_single_logit_is_two_classes() {
     }
 }
 
+/// Seconds since 1970, ten apart: in 32 bits they would all be the same number.
+#[test]
+fn large_numbers_are_judged_in_the_users_units() {
+    let truths: Vec<f32> = (0..50).map(|k| k as f32 / 10.0 - 2.5).collect();
+    let expected = || Expected::Values { values: truths.clone(), mean: vec![1.7e9], std: vec![10.0] };
+    let wrong = vec![0.0; 50];
+    let mae: f64 = truths.iter().map(|truth| 10.0 * f64::from(truth.abs())).sum::<f64>() / 50.0;
+    assert!((judge(&mut mae::Mae::default(), &wrong, 1, expected())[0].1 - mae).abs() < 1e-5);
+    assert!(judge(&mut r2::R2::default(), &wrong, 1, expected())[0].1 < 1e-6);
+    assert_eq!(judge(&mut r2::R2::default(), &truths, 1, expected())[0].1, 1.0);
+}
+
 #[test]
 fn soft_labels_are_met_by_their_own_logarithm() {
     let soft = [0.5_f32, 0.3, 0.2];
@@ -124,8 +141,9 @@ fn nothing_panics_on_broken_answers() {
             for expected in [
                 Expected::Classes(vec![0, -1, 99, i64::MAX, i64::MIN]),
                 Expected::SoftLabels(bad[..5].to_vec()),
-                Expected::Values(bad.to_vec()),
-                Expected::Values(Vec::new()),
+                plain(bad.to_vec()),
+                plain(Vec::new()),
+                Expected::Values { values: bad.to_vec(), mean: Vec::new(), std: Vec::new() },
             ] {
                 for weights in [None, Some(vec![]), Some(vec![f32::NAN, -1.0, 0.0, f32::INFINITY, 1.0])] {
                     for metric in &mut for_task(*task, &labels) {

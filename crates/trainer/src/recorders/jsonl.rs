@@ -56,6 +56,10 @@ impl Recorder for Jsonl {
         self.length += line.len() as u64;
         Ok(())
     }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.file.sync_data().map_err(Error::io("flush", &self.path))
+    }
 }
 
 impl Jsonl {
@@ -141,7 +145,7 @@ fn forget_after(path: &Path, step: u64) -> Result<(), Error> {
     if clean {
         return Ok(());
     }
-    let part = path.with_extension("jsonl.part");
+    let part = path.with_extension("jsonl.tmp");
     let file = File::create(&part).map_err(Error::io("create", &part))?;
     let (mut writer, mut keeps) = (BufWriter::new(file), keeper());
     each_line(path, |bytes, line| {

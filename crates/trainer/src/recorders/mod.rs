@@ -99,4 +99,12 @@ pub trait Recorder {
     /// # Errors
     /// If it cannot be written.
     fn record(&mut self, event: &Event) -> Result<(), Error>;
+
+    /// Brings everything recorded so far to the disk: a checkpoint must not know of more than the records beside it.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }

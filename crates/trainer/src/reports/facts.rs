@@ -5,6 +5,7 @@ use std::path::Path;
 use data_loader::{Lineage, Part};
 
 use super::{CheckpointFact, GoalVerdict, RunFacts};
+use crate::address::typed;
 use crate::environment::Environment;
 use crate::recorders::jsonl;
 use crate::result::RunResult;
@@ -20,7 +21,7 @@ pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
     let environment: Environment = read_json(&run.environment())?;
     let lineage: Lineage = read_json(&run.lineage())?;
     let config = run.config();
-    let path = run.path().display();
+    let path = typed(run.path());
     let ended = history.finished.last().map(|(_, _, seconds)| {
         let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs_f64(seconds.max(0.0));
         readable(&humantime::format_rfc3339_seconds(time).to_string())
@@ -83,7 +84,10 @@ fn rows(environment: &Environment, result: &RunResult, lineage: &Lineage) -> Vec
         row("Command", environment.command.join(" ")),
     ];
     for again in &environment.resumed {
-        rows.push(row("Resumed", format!("after step {} on {}, {}", again.step, again.device, readable(&again.started_at))));
+        rows.push(row(
+            "Resumed",
+            format!("after step {} on {}, {}", again.step, again.device, readable(&again.started_at)),
+        ));
     }
     rows
 }

@@ -173,7 +173,13 @@ fn facts(run: &RunFacts) -> String {
         items.push(("Device".into(), begun.device.clone()));
     }
     if history.started.len() > 1 {
-        items.push(("Resumed".into(), format!("{} times", history.started.len() - 1).replace("1 times", "once")));
+        items.push((
+            "Resumed".into(),
+            match history.started.len() - 1 {
+                1 => "once".to_owned(),
+                times => format!("{times} times"),
+            },
+        ));
     }
     let examples = run.examples.iter();
     items.extend(examples.map(|(part, count)| (format!("{} examples", capital(part.name())), grouped(*count as f64))));

@@ -58,7 +58,7 @@ impl Schedule {
 
     /// The learning rate of a step, counted from 0, of `total_steps`. `base` is the rate that the user wrote. Steps beyond
     /// the last one get the rate of the last one.
-    pub fn learning_rate(&self, base: f64, step: u64, total_steps: u64, steps_per_epoch: u64) -> f64 {
+    pub fn learning_rate(&self, base: f64, step: u64, total_steps: u64, steps_per_epoch: f64) -> f64 {
         let step = step.min(total_steps.saturating_sub(1));
         let factor = match self {
             Self::Constant(schedule) => schedule.factor(step, total_steps),

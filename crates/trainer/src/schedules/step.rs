@@ -34,9 +34,9 @@ impl Default for Step {
 
 impl Step {
     /// The part of the base rate at a step.
-    pub(super) fn factor(&self, step: u64, total_steps: u64, steps_per_epoch: u64) -> f64 {
+    pub(super) fn factor(&self, step: u64, total_steps: u64, steps_per_epoch: f64) -> f64 {
         // Drops are compared in whole steps: epochs as fractions would round a drop one step late.
-        let length = steps_per_epoch.max(1) as f64;
+        let length = steps_per_epoch;
         let drops = if self.milestones.is_empty() {
             let every = (self.every_epochs * length).round().max(1.0);
             (step as f64 / every).floor()

@@ -13,7 +13,7 @@ fn parse(text: &str) -> Schedule {
     toml::from_str::<Config>(text).unwrap().schedule
 }
 
-fn check(text: &str, total: u64, epoch: u64, expected: &[(u64, f64)]) {
+fn check(text: &str, total: u64, epoch: f64, expected: &[(u64, f64)]) {
     let schedule = parse(text);
     schedule.check().unwrap();
     for (step, rate) in expected {
@@ -24,16 +24,18 @@ fn check(text: &str, total: u64, epoch: u64, expected: &[(u64, f64)]) {
 
 #[test]
 fn rates_are_those_of_the_closed_forms() {
-    check("[schedule.constant]", 10, 5, &[(0, 0.1), (9, 0.1), (99, 0.1)]);
-    check("[schedule.constant]\nwarmup = 4", 10, 5, &[(0, 0.02), (1, 0.04), (3, 0.08), (4, 0.1), (9, 0.1)]);
-    check("[schedule.constant]\nwarmup = 0.4", 10, 5, &[(0, 0.02), (1, 0.04), (3, 0.08), (4, 0.1)]);
-    check("[schedule.linear]\nwarmup = 0", 10, 5, &[(0, 0.1), (1, 0.09), (5, 0.05), (9, 0.01), (10, 0.01)]);
-    check("[schedule.linear]\nwarmup = 2\nfloor = 0.5", 12, 5, &[(2, 0.1), (7, 0.075), (11, 0.055)]);
-    check("[schedule.cosine]\nwarmup = 0", 12, 5, &[(0, 0.1), (4, 0.075), (6, 0.05), (8, 0.025)]);
-    check("[schedule.cosine]\nwarmup = 2\nfloor = 0.2", 10, 5, &[(2, 0.1), (6, 0.06)]);
-    check("[schedule.step]\nevery_epochs = 2\nfactor = 0.5", 60, 10, &[(0, 0.1), (19, 0.1), (20, 0.05), (59, 0.025)]);
-    check("[schedule.step]\nmilestones = [1, 2.5]", 60, 10, &[(9, 0.1), (10, 0.01), (24, 0.01), (25, 0.001)]);
-    check("[schedule.step]\nmilestones = [0.3]", 60, 10, &[(2, 0.1), (3, 0.01)]);
+    check("[schedule.constant]", 10, 5.0, &[(0, 0.1), (9, 0.1), (99, 0.1)]);
+    check("[schedule.constant]\nwarmup = 4", 10, 5.0, &[(0, 0.02), (1, 0.04), (3, 0.08), (4, 0.1), (9, 0.1)]);
+    check("[schedule.constant]\nwarmup = 0.4", 10, 5.0, &[(0, 0.02), (1, 0.04), (3, 0.08), (4, 0.1)]);
+    check("[schedule.linear]\nwarmup = 0", 10, 5.0, &[(0, 0.1), (1, 0.09), (5, 0.05), (9, 0.01), (10, 0.01)]);
+    check("[schedule.linear]\nwarmup = 2\nfloor = 0.5", 12, 5.0, &[(2, 0.1), (7, 0.075), (11, 0.055)]);
+    check("[schedule.cosine]\nwarmup = 0", 12, 5.0, &[(0, 0.1), (4, 0.075), (6, 0.05), (8, 0.025)]);
+    check("[schedule.cosine]\nwarmup = 2\nfloor = 0.2", 10, 5.0, &[(2, 0.1), (6, 0.06)]);
+    check("[schedule.step]\nevery_epochs = 2\nfactor = 0.5", 60, 10.0, &[(0, 0.1), (19, 0.1), (20, 0.05), (59, 0.025)]);
+    check("[schedule.step]\nmilestones = [1, 2.5]", 60, 10.0, &[(9, 0.1), (10, 0.01), (24, 0.01), (25, 0.001)]);
+    // Three batches of which two make a step: an epoch is a step and a half.
+    check("[schedule.step]\nmilestones = [30]", 60, 1.5, &[(44, 0.1), (45, 0.01)]);
+    check("[schedule.step]\nmilestones = [0.3]", 60, 10.0, &[(2, 0.1), (3, 0.01)]);
 }
 
 /// The formulas of `torch.optim.lr_scheduler.OneCycleLR` for `max_lr=0.1, total_steps=10`: the peak is at step 0.3 * 10 - 1.
@@ -46,8 +48,8 @@ fn one_cycle_is_that_of_pytorch() {
             _ => (step, cosine(0.1, 0.000_000_4, (step as f64 - 2.0) / 7.0)),
         })
         .collect();
-    check("[schedule.one_cycle]", 10, 5, &expected);
-    check("[schedule.one_cycle]", 10, 5, &[(0, 0.004), (1, 0.052), (2, 0.1), (9, 0.000_000_4)]);
+    check("[schedule.one_cycle]", 10, 5.0, &expected);
+    check("[schedule.one_cycle]", 10, 5.0, &[(0, 0.004), (1, 0.052), (2, 0.1), (9, 0.000_000_4)]);
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn rates_are_finite_and_never_above_the_base() {
         for total in [0, 1, 2, 3, 7, 1000, u64::MAX] {
             let mut rates: Vec<f64> = Vec::new();
             for step in (0..total.min(1000)).chain([total, u64::MAX]) {
-                let rate = schedule.learning_rate(0.1, step, total, total / 3);
+                let rate = schedule.learning_rate(0.1, step, total, (total / 3) as f64);
                 assert!(rate.is_finite() && (0.0..=0.1 + 1e-15).contains(&rate), "{member:?} {step}/{total}: {rate}");
                 rates.push(rate);
             }

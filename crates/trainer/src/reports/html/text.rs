@@ -35,7 +35,7 @@ pub(super) fn shortened(text: &str, length: usize) -> String {
     text.chars().take(length.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// A number with four significant digits: `0.9831`, `12,345`, `1.2e-05`.
+/// A number with as many digits as tell it from its like: `12,345`, `3.142`, `0.9831`, `1.2e-05`.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     if value.is_nan() {

@@ -1,0 +1,51 @@
+//! What can go wrong between a bundle and an answer?
+
+use data_loader::Task;
+
+/// An error of serving. Each is a sentence that names the culprit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The answer holds numbers that are none.
+    #[error("the model's answer to {id} is not a number")]
+    NotFinite {
+        /// The example.
+        id: String,
+    },
+    /// Answers of this kind have no form to be shown in.
+    #[error("answers for the task `{task}` cannot be shown yet")]
+    CannotShow {
+        /// The task of the model.
+        task: Task,
+    },
+    /// The data does not suit the model.
+    #[error(transparent)]
+    Data(#[from] data_loader::Error),
+    /// The model or the device fails.
+    #[error(transparent)]
+    Model(#[from] model_zoo::Error),
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFinite { .. } => {
+                Some("its weights grew beyond all bounds in training; choose an earlier checkpoint with RUN@step-N, or train with a lower learning rate".into())
+            }
+            Self::CannotShow { .. } => Some("models for the tasks classify and regress can answer".into()),
+            Self::Data(error) => error.hint(),
+            Self::Model(error) => error.hint(),
+        }
+    }
+
+    /// Whether the user's words or files are the cause, rather than the model, the machine or this program.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::NotFinite { .. } => false,
+            Self::CannotShow { .. } => true,
+            Self::Data(error) => error.is_usage(),
+            Self::Model(error) => error.is_usage(),
+        }
+    }
+}
