@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor};
 use data_loader::{DataConfig, Dataset, Loader, Part};
 use model_zoo::architectures::mlp::{Mlp, MlpConfig};
 use model_zoo::network::NetworkConfig;
-use model_zoo::{Inputs, Network, device};
+use model_zoo::{Decoding, Inputs, Network, device};
 use trainer::evaluate::answers;
 use trainer::losses::{Loss, RowLosses, cross_entropy::CrossEntropy};
 use trainer::metrics::Metric;
@@ -59,7 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let output = network.forward(&Inputs::from_batch(&batch, &signature, &recording)?)?;
         let loss = worse_half(loss.rows(output, &batch)?);
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        let rate = schedule.learning_rate(optimizer.learning_rate(), step, STEPS, batches.batches_per_epoch());
+        let steps_per_epoch = batches.batches_per_epoch() as f64;
+        let rate = schedule.learning_rate(optimizer.learning_rate(), step, STEPS, steps_per_epoch);
         network = stepper.step(rate, network, gradients);
         if (step + 1).is_multiple_of(50) {
             println!("step {:3}, loss on the worse half {:.4}", step + 1, loss.into_scalar::<f32>());
@@ -78,7 +79,7 @@ fn judge(network: &Mlp, dataset: &Arc<Dataset>, device: &Device) -> Result<f64, 
     for batch in Loader::once(Arc::clone(dataset), Part::Test, 256)? {
         let batch = batch?;
         let output = network.forward(&Inputs::from_batch(&batch, signature, device)?)?;
-        accuracy.observe(&answers(output, &batch, &signature.output)?);
+        accuracy.observe(&answers(output, &batch, &signature.output, Decoding::Softmax)?);
     }
     Ok(accuracy.values()[0].1)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use data_loader::{DataConfig, Dataset, Loader, Part};
 use model_zoo::bundle::Bundle;
-use model_zoo::{Inputs, device};
+use model_zoo::{Decoding, Inputs, device};
 use trainer::evaluate::answers;
 use trainer::metrics::{Answers, Metric, best, surprise};
 use trainer::train::{Request, train};
@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for batch in Loader::once(dataset, Part::Test, 256)? {
         let batch = batch?;
         let output = network.answer(&Inputs::from_batch(&batch, signature, &device.device)?)?;
-        metric.observe(&answers(output, &batch, &signature.output)?);
+        metric.observe(&answers(output, &batch, &signature.output, Decoding::Softmax)?);
     }
     for (name, value) in metric.values() {
         println!("test {name} {value:.4}");

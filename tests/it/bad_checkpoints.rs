@@ -87,7 +87,7 @@ fn a_checkpoint_of_another_architecture_or_data_set_is_refused() {
             std::fs::copy(&path, own.join(path.file_name().unwrap())).unwrap();
         }
         let before = sandbox.contents("r");
-        sandbox.run("resume r").refused(2, &[LAST, "another config"]);
+        sandbox.run("resume r").refused(2, &[LAST, "made with another `model`"]);
         sandbox.run("evaluate r@last").refused(2, &["does not fit the network", "layers."]);
         sandbox.run("predict r@last tiny/tiny.csv").refused(2, &["does not fit the network", "layers."]);
         assert_eq!(sandbox.contents("r"), before);

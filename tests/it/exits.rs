@@ -60,7 +60,29 @@ fn a_training_that_breaks_is_1_and_keeps_its_checkpoints() {
     let sandbox = Sandbox::with(CARD, &tiny_rows(), &config);
     let ended = sandbox.run("train config.toml --run r --set checkpoints.every_steps=1").refused(1, &["learning rate"]);
     assert!(ended.stderr.contains("NaN") || ended.stderr.contains("inf"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("tiny.csv#") || ended.stderr.contains("weight"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("tiny.csv#") || ended.stderr.contains("network.safetensors"), "{}", ended.stderr);
+    // Whatever was saved before is whole, and the program says truly whether there is something to go on from.
+    let run = trainer::RunDir::open(&sandbox.path("r")).unwrap();
+    let saved = trainer::checkpoint::steps(&run);
+    assert_eq!(saved.is_empty(), ended.stderr.contains("checkpoint is none"), "{saved:?} {}", ended.stderr);
+    for step in saved {
+        sandbox.run(&format!("evaluate r@step-{step} --json")).expect(0);
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_leaves_all_its_examples() {
+    let config = CONFIG.replace("learning_rate = 1e-2", "learning_rate = 1e36").replace("clip_norm = 1.0\n", "");
+    let config = config.replace("batch_norm = true\n", "").replace("[optimizer.adamw]", "[optimizer.sgd]");
+    let sandbox = Sandbox::with(CARD, &tiny_rows(), &config);
+    let line = "train config.toml --run r --set checkpoints.every_steps=1000";
+    let ended = sandbox.run(line).refused(1, &["tiny.csv#", "and 2 more", "checkpoint is none", "train a new run"]);
+    assert!(!ended.stderr.contains("resume"), "{}", ended.stderr);
+    let found: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(sandbox.path("r/not_finite.json")).unwrap()).unwrap();
+    let examples: Vec<&str> = found["examples"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    assert_eq!(examples.len(), 10, "two batches of five: {found}");
+    assert!(examples.iter().all(|id| id.contains("tiny.csv#")), "{found}");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! - `golden_losses`: the first losses of every shipped config, as they were
 //! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
+//! - `learning`: what settings mean, and what a run keeps
 //! - `resume`: a run that was interrupted ends as one that never was
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -24,5 +25,6 @@ mod exits;
 mod golden_losses;
 mod house;
 mod killed;
+mod learning;
 mod resume;
 mod sandbox;

@@ -97,6 +97,11 @@ fn cpu() -> Found {
     }
 }
 
+/// Whether a device is this processor by way of the backend that is used for it, with or without recording gradients.
+pub fn is_processor(device: &Device) -> bool {
+    device.clone().inner() == Device::flex()
+}
+
 /// The widest vector instructions of this processor: results are bit-identical only between machines that agree in them.
 pub fn cpu_features() -> &'static str {
     #[cfg(target_arch = "x86_64")]
@@ -196,6 +201,7 @@ mod tests {
         assert_eq!(open("cpu").unwrap().name, "cpu");
         assert_eq!(list()[0].name, "cpu");
         assert!(!open("auto").unwrap().software);
+        assert!(is_processor(&Device::flex()) && is_processor(&Device::flex().autodiff()));
     }
 
     #[test]

@@ -31,7 +31,8 @@ fn dependencies(table: &Table) -> Vec<(String, Vec<String>)> {
                 found.push((key.clone(), inner.keys().cloned().collect()));
             }
             Value::Table(inner) if key == "target" => {
-                found.extend(inner.values().filter_map(Value::as_table).flat_map(dependencies));
+                let of_system = inner.values().filter_map(Value::as_table).flat_map(dependencies);
+                found.extend(of_system.map(|(list, names)| (format!("target's {list}"), names)));
             }
             _ => {}
         }

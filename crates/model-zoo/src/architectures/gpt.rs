@@ -206,6 +206,17 @@ mod tests {
         Inputs::new(vec![("tokens".into(), Input::Tokens { ids, mask })])
     }
 
+    #[test]
+    fn sizes_beyond_all_bounds_are_refused_before_anything_is_built() {
+        for config in [
+            GptConfig { layers: 1_000_000_000, ..GptConfig::default() },
+            GptConfig { features: usize::MAX / 2, heads: 1, ..GptConfig::default() },
+        ] {
+            let built = config.build(&texts(5, 4), 0, &Device::flex());
+            assert!(matches!(built, Err(Error::Unfit { architecture: "gpt", .. })));
+        }
+    }
+
     /// GPT-2 small has 124,439,808 parameters with a tied head without bias, which this network unties: +V F + V.
     #[test]
     fn the_parameter_count_of_gpt2_small_is_the_published_one() {

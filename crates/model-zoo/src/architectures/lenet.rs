@@ -97,3 +97,25 @@ impl Network for Lenet {
         Ok(Output::Classes(self.fc3.forward(x)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use data_loader::signature::Dtype;
+    use data_loader::task::Task;
+
+    use super::*;
+    use crate::summary;
+
+    /// 61,706 is the count of LeNet-5 in this form, as Zhang et al., "Dive into Deep Learning", section 7.6, build it.
+    #[test]
+    fn the_default_on_mnist_has_the_published_count() {
+        let kind = InputKind::Image { mean: vec![0.0], std: vec![1.0] };
+        let shape = vec![Some(1), Some(28), Some(28)];
+        let image = InputSpec { name: "image".into(), dtype: Dtype::U8, shape, kind };
+        let labels = (0..10).map(|k| k.to_string()).collect();
+        let signature = Signature { task: Task::Classify, inputs: vec![image], output: OutputSpec::Classes { labels } };
+        let network = LenetConfig::default().build(&signature, 0, &Device::flex()).unwrap();
+        assert_eq!(summary::parameters(&network), 61_706);
+    }
+}

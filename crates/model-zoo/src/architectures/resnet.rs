@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn depths_that_are_not_6n_plus_2_are_refused() {
-        for depth in [0, 2, 7, 18, 21, 52] {
+        for depth in [0, 2, 7, 18, 21, 52, 1208, 2_000_000] {
             let built = ResnetConfig { depth, width: 16 }.build(&cifar(), 0, &Device::flex());
             assert!(matches!(built, Err(Error::Unfit { architecture: "resnet", .. })), "{depth}");
         }

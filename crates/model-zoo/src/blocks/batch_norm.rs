@@ -60,3 +60,30 @@ impl BatchNorm {
         y
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    fn statistics(norm: &BatchNorm) -> Vec<f32> {
+        [&norm.running_mean, &norm.running_var].iter().flat_map(|b| b.get().try_into_vec_as::<f32>().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_single_value_says_nothing_about_the_spread() {
+        let device = Device::flex().autodiff();
+        let norm = BatchNorm::new(2, &mut Init::new(0, &device));
+        let batch = |rows: usize| {
+            let values: Vec<f32> = (0..2 * rows).map(|k| (k * k) as f32).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [rows, 2]), &device)
+        };
+        norm.forward(batch(1));
+        assert_eq!(statistics(&norm), [0.0, 0.0, 1.0, 1.0]);
+        // Columns 0, 4, 16 and 1, 9, 25, whose unbiased variances are 208 / 3 and 448 / 3.
+        norm.forward(batch(3));
+        let expected = [20.0 / 3.0 * 0.1, 35.0 / 3.0 * 0.1, 0.9 + 20.8 / 3.0, 0.9 + 44.8 / 3.0];
+        assert!(statistics(&norm).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{:?}", statistics(&norm));
+    }
+}

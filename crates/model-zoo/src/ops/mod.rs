@@ -6,7 +6,9 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Bool, Device, Distribution, Int, Tensor, activation, module};
+use burn::tensor::{Bool, Distribution, Int, Tensor, activation, module};
+
+use crate::device::is_processor;
 
 /// `x W^T + b`, the layout of weights being PyTorch's.
 ///
@@ -147,7 +149,7 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// `x Phi(x)`, exact, by the error function.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     // Elsewhere burn's backward pass is that of the approximation by tanh, which is another function's.
-    if x.device().inner() == Device::flex() { activation::gelu(x) } else { gelu_by_erf(x) }
+    if is_processor(&x.device()) { activation::gelu(x) } else { gelu_by_erf(x) }
 }
 
 fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -181,6 +183,8 @@ pub fn log_softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
 
     /// The derivative of `x Phi(x)` is `Phi(x) + x phi(x)`; by differences of the function itself, in 64 bits.

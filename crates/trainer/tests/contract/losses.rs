@@ -154,3 +154,23 @@ fn the_list_is_alphabetical_and_names_the_tables() {
         assert_eq!(loss(entry.name, json!({})).name(), entry.name);
     }
 }
+
+/// The slope of `max(x, 0) - x q + log(1 + exp(-|x|))` is `sigmoid(x) - q`, at 0 too, where its parts have none.
+#[test]
+fn bce_has_a_slope_at_zero() {
+    let scores = Tensor::<2>::zeros([1, 2], &Device::flex().autodiff()).require_grad();
+    let target = Target::Classes(vec![1]);
+    let value = loss("bce", json!({})).rows(Output::Classes(scores.clone()), &batch(1, target, None)).unwrap().mean();
+    let gradient = host(scores.grad(&value.backward()).unwrap());
+    assert_eq!(gradient.values, [0.25, -0.25]);
+}
+
+#[test]
+fn a_batch_that_weighs_nothing_teaches_nothing() {
+    let weighted = loss("cross_entropy", json!({ "class_weights": [0.0, 1.0, 1.0, 1.0, 1.0], "label_smoothing": 0.1 }));
+    let scores = Tensor::<2>::ones([2, 5], &Device::flex().autodiff()).require_grad();
+    let batch = batch(2, Target::Classes(vec![0, 0]), None);
+    let value = weighted.rows(Output::Classes(scores.clone()), &batch).unwrap().mean();
+    assert_eq!(host(value.clone()).values, [0.0]);
+    assert!(host(scores.grad(&value.backward()).unwrap()).values.iter().all(|&slope| slope == 0.0));
+}

@@ -202,6 +202,35 @@ fn a_state_that_is_not_the_networks_is_refused() {
     }
 }
 
+/// Muon is for the matrices between layers: what is looked up and what answers is left to AdamW.
+#[test]
+fn muon_leaves_embeddings_and_the_head_to_adamw() {
+    #[derive(Module, Debug)]
+    struct Small {
+        embedding: model_zoo::blocks::Embedding,
+        hidden: model_zoo::blocks::Linear,
+        head: model_zoo::blocks::Linear,
+    }
+    let device = Device::flex().autodiff();
+    let init = &mut model_zoo::blocks::Init::new(0, &device);
+    let network = Small {
+        embedding: model_zoo::blocks::Embedding::new(5, 4, 1.0, init),
+        hidden: model_zoo::blocks::Linear::new(4, 4, init),
+        head: model_zoo::blocks::Linear::new(4, 3, init),
+    };
+    let indices = Tensor::<2, burn::tensor::Int>::from_ints([[0, 1, 2], [3, 4, 0]], &device);
+    let answer = network.head.forward(network.hidden.forward(network.embedding.forward(indices)));
+    let gradients = GradientsParams::from_grads(answer.square().sum().backward(), &network);
+    let mut stepper = Stepper::new(&optimizer("muon", json!({})));
+    stepper.step(0.02, network, gradients);
+    let names: Vec<String> = Update::<Small>::state(&stepper).unwrap().into_keys().collect();
+    let by_muon: Vec<&String> = names.iter().filter(|name| name.ends_with("momentum_buffer")).collect();
+    assert_eq!(by_muon, ["hidden.weight.momentum_buffer"]);
+    for parameter in ["embedding.weight", "hidden.bias", "head.weight", "head.bias"] {
+        assert!(names.contains(&format!("{parameter}.exp_avg")), "{parameter} in {names:?}");
+    }
+}
+
 /// Parameters that no gradient reached stay as they are, and nothing is remembered of them.
 #[test]
 fn parameters_without_gradient_are_left_alone() {
