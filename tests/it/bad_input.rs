@@ -280,7 +280,7 @@ fn new_data_that_does_not_suit_the_model_is_refused() {
         ("bad.jsonl", "{\"a\": 1, \"b\": 2, \"c\": \"red\"}\n{\"a\": 1, \"b\"\n", ["bad.jsonl", "row 1 (line 2)"]),
         ("gap.jsonl", "{\"a\": 1, \"c\": \"red\"}\n", ["gap.jsonl#0", "`b`"]),
         ("what.txt", "a,b,c\n1,2,red\n", ["what.txt", "format"]),
-        ("photo.png", "x", ["image", "feature"]),
+        ("photo.png", "x", ["reads the columns", ".csv"]),
         ("header.csv", "a,b,c\n", ["no examples", "header.csv"]),
         ("nothing.csv", "", ["nothing.csv", "header"]),
         ("nothing.jsonl", "", ["no examples", "nothing.jsonl"]),

@@ -161,6 +161,8 @@ fn new_data_may_bring_answers_along() {
         json.as_array().unwrap().iter().map(|answer| answer["scores"].clone()).collect()
     };
     assert_eq!(scores("with.csv", ""), scores("without.csv", ""));
+    sandbox.write("with.jsonl", "{\"a\": 1, \"b\": 2, \"c\": \"red\", \"y\": [7]}\n");
+    assert_eq!(scores("with.jsonl", ""), scores("without.csv", "")[..1]);
     assert_eq!(scores("with.csv", "--batch-size 1").len(), 3);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A card is a file `card.toml` in the folder of its data set.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -121,20 +121,11 @@ impl Card {
                 hint: "Add a [[files]] table with the path of each file.",
             });
         }
-        let mut seen = HashSet::new();
         let mut files = Vec::with_capacity(config.files.len());
         for entry in &config.files {
-            if !seen.insert(&entry.path) {
-                return Err(Error::Setting {
-                    key: "files".into(),
-                    message: format!("names {} twice", entry.path.display()),
-                    hint:
-                        "Examples that are read twice leak from one part of a split into another; name each file once."
-                            .into(),
-                });
-            }
             files.push(open_file(&folder, entry)?);
         }
+        each_once(&files)?;
         Ok(Self { config, folder, files })
     }
 
@@ -152,6 +143,32 @@ impl Card {
     pub fn task(&self) -> Task {
         self.config.task.unwrap_or_else(|| self.config.schema.default_task())
     }
+}
+
+/// Refuses examples that would be read twice: one file under two names, or two files of equal contents.
+fn each_once(files: &[SourceFile]) -> Result<(), Error> {
+    let twice = |message: String| {
+        let hint =
+            "Examples that are read twice leak from one part of a split into another; name each file once.".into();
+        Err(Error::Setting { key: "files".into(), message, hint })
+    };
+    let (mut paths, mut contents) = (HashMap::new(), HashMap::new());
+    for file in files {
+        let path = file.path.canonicalize().map_err(|source| Error::io("data file", &file.path, source))?;
+        match paths.insert(path, &file.name) {
+            Some(other) if *other == file.name => return twice(format!("names {other} twice")),
+            Some(other) => return twice(format!("names {other} and {}, which are one", file.name)),
+            None => {}
+        }
+        // Labels may well be equal: two parts with as many images of each class, class after class.
+        if file.bytes == 0 || file.role == Role::Labels {
+            continue;
+        }
+        if let Some(other) = contents.insert((file.role, &file.sha256), &file.name) {
+            return twice(format!("names {other} and {}, whose contents are equal", file.name));
+        }
+    }
+    Ok(())
 }
 
 fn open_file(folder: &Path, entry: &CardFile) -> Result<SourceFile, Error> {
@@ -285,7 +302,9 @@ validation = 0.1
         let first = digest(&[("a/1", "one"), ("b/2", "two")]);
         assert_eq!(first.1, 6);
         assert_eq!(first, digest(&[("b/2", "two"), ("a/1", "one")]));
-        for other in [[("a/1", "one"), ("b/2", "twO")], [("a/1", "one"), ("b/3", "two")], [("a/1", "two"), ("b/2", "one")]] {
+        for other in
+            [[("a/1", "one"), ("b/2", "twO")], [("a/1", "one"), ("b/3", "two")], [("a/1", "two"), ("b/2", "one")]]
+        {
             assert_ne!(first.0, digest(&other).0, "{other:?}");
         }
     }
@@ -308,7 +327,30 @@ validation = 0.1
         let error = Card::open(Path::new("/nowhere")).unwrap_err();
         assert!(matches!(error, Error::NotFound { what: "card", .. }));
 
-        let twice = CARD.replace("[schema]\n", "[[files]]\npath = \"a.csv\"\n[schema]\n");
-        assert!(Card::open(folder(&twice).path()).unwrap_err().to_string().contains("twice"));
+        let two = |second: &str| CARD.replace("[schema]\n", &format!("[[files]]\npath = \"{second}\"\n[schema]\n"));
+        assert!(Card::open(folder(&two("a.csv")).path()).unwrap_err().to_string().contains("names a.csv twice"));
+        let folder = folder(&two("sub/../a.csv"));
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        let error = Card::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("names a.csv and sub/../a.csv, which are one"), "{error}");
+    }
+
+    #[test]
+    fn two_files_of_equal_contents_are_refused_by_name() {
+        let open = |role: &str, text: &str| {
+            let file = |path: &str| format!("[[files]]\npath = \"{path}\"\nrole = \"{role}\"\n");
+            let card = CARD.replace("[[files]]\npath = \"a.csv\"\n", &(file("a.csv") + &file("b.csv")));
+            let folder = folder(&card);
+            std::fs::write(folder.path().join("a.csv"), text).unwrap();
+            std::fs::write(folder.path().join("b.csv"), text).unwrap();
+            Card::open(folder.path())
+        };
+        for role in ["records", "images"] {
+            let error = open(role, "x,y\n1,a\n").unwrap_err();
+            assert!(error.to_string().contains("names a.csv and b.csv, whose contents are equal"), "{error}");
+            assert!(error.hint().unwrap().contains("leak") && error.is_usage());
+        }
+        assert!(open("records", "").is_ok(), "two empty files hold no example twice");
+        assert!(open("labels", "0,1").is_ok(), "two parts may have equal labels");
     }
 }

@@ -1,13 +1,14 @@
 //! What does an experiment learn from? A card's files, split, with a pipeline fitted on the training part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::card::Card;
 use crate::data_config::{BadExamples, DataConfig};
-use crate::error::Error;
+use crate::error::{Error, listed};
 use crate::example::{Example, Record, TargetValue, Value};
 use crate::formats::{self, Records};
+use crate::limit;
 use crate::lineage::Lineage;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
@@ -77,7 +78,15 @@ impl Dataset {
             .unwrap_or_else(|| SplitConfig::default_for(&rows));
         let mut parts = split.split(&rows)?;
         if let Some(limit) = config.limit {
-            apply_limit(&mut parts, limit, seed)?;
+            let known = pipeline.as_ref().and_then(Pipeline::labels);
+            let classes = targets.classes.as_deref().map(|classes| limit::Classes {
+                of_rows: targets.usable.iter().copied().zip(classes.iter().copied()).collect(),
+                learnt: known.map(|known| {
+                    let known: BTreeSet<&String> = known.iter().collect();
+                    (0..).zip(&targets.names).filter(|(_, name)| known.contains(name)).map(|(class, _)| class).collect()
+                }),
+            });
+            limit::apply(&mut parts, limit, classes.as_ref(), seed)?;
         }
 
         let transforms = config
@@ -299,26 +308,7 @@ fn place_classes(
     Ok(placed)
 }
 
-/// Keeps `limit` examples of each part. Which ones depends on the seed and their rows alone, so that a larger limit keeps
-/// those of a smaller one.
-fn apply_limit(parts: &mut Parts, limit: usize, seed: u64) -> Result<(), Error> {
-    if limit == 0 {
-        return Err(Error::Setting {
-            key: "data.limit".into(),
-            message: "is 0".into(),
-            hint: "Leave it out to use all examples.".into(),
-        });
-    }
-    for part in Part::ALL {
-        let rows = parts.part_mut(part);
-        rows.sort_by_key(|&row| Random::derive(&[STREAM, seed, u64::from(row)]).next_u64());
-        rows.truncate(limit);
-        rows.sort_unstable();
-    }
-    Ok(())
-}
-
-/// The pipeline, if it reads the columns that the card describes.
+/// The pipeline, if it reads the columns that the card describes, and reads them as the card does.
 fn same_columns(pipeline: Pipeline, schema: &Schema) -> Result<Pipeline, Error> {
     let fitted = pipeline.schema();
     let differs = fitted.features.0.iter().find(|(name, kind)| schema.features.get(name) != Some(kind));
@@ -335,6 +325,17 @@ fn same_columns(pipeline: Pipeline, schema: &Schema) -> Result<Pipeline, Error> 
         return Err(Error::Mismatch {
             message: "The model was trained for another target than that of the card".into(),
             hint: "Use the card with which the model was trained, or one whose schema has the same target.".into(),
+        });
+    }
+    let markers = |schema: &Schema| schema.missing.iter().cloned().collect::<BTreeSet<String>>();
+    if markers(fitted) != markers(schema) {
+        return Err(Error::Mismatch {
+            message: format!(
+                "For the model the texts {} stood for a missing value, and in the card they are {}",
+                listed(&fitted.missing),
+                listed(&schema.missing)
+            ),
+            hint: "The same file would be read differently: give `missing` in [schema] of the card the texts of the model, or train anew.".into(),
         });
     }
     Ok(pipeline)

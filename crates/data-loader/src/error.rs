@@ -240,13 +240,17 @@ impl Error {
             Self::OneClass { .. } => "Check the target column, or use a stratified split.".into(),
             Self::BatchTooLarge { examples, .. } => format!("Use a batch size of at most {examples}."),
             Self::Shape { .. } => "For images, set `size = [height, width]` in the card's [format.image_folder].".into(),
+            Self::Io { source, .. } if is_wrong_path(source) => "Check the path, and whether you may read what is there.".into(),
             Self::Io { .. } | Self::WorkerFailed { .. } | Self::Stopped { .. } => return None,
         })
     }
 
     /// Whether the config or the data must be changed (exit code 2), rather than the machine or this program (exit code 1).
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Io { .. } | Self::WorkerFailed { .. } | Self::Stopped { .. })
+        match self {
+            Self::Io { source, .. } => is_wrong_path(source),
+            _ => !matches!(self, Self::WorkerFailed { .. } | Self::Stopped { .. }),
+        }
     }
 
     /// Whether one example is to blame, so that `bad_examples = "skip"` may leave it out and go on.
@@ -263,6 +267,13 @@ impl Error {
                 | Self::TargetMissing { .. }
         )
     }
+}
+
+/// Whether the path is to blame, and not the disk: it names nothing, or nothing that may be read in this way.
+fn is_wrong_path(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    let kinds = [InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied];
+    kinds.contains(&error.kind())
 }
 
 /// What to do about a file whose mistake is not a misspelling.
@@ -337,7 +348,15 @@ mod tests {
         assert!(missing.is_usage() && missing.hint().is_some());
         assert_eq!(missing.to_string(), "There is no data file at a.csv.");
         let broken = Error::io("data file", path, std::io::ErrorKind::StorageFull.into());
-        assert!(!broken.is_usage());
+        assert!(!broken.is_usage() && broken.hint().is_none());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.csv");
+        std::fs::write(&file, "x").unwrap();
+        for wrong in [folder.path().to_path_buf(), file.join("b.csv"), folder.path().join("x".repeat(300))] {
+            let error = Error::io("data file", &wrong, std::fs::read(&wrong).unwrap_err());
+            assert!(error.is_usage() && error.hint().unwrap().contains("path"), "{error}");
+        }
+        assert!(Error::io("data file", path, std::io::ErrorKind::PermissionDenied.into()).is_usage());
     }
 
     #[test]

@@ -10,8 +10,9 @@ use crate::batch::Array;
 /// The name of an example, by which errors, label decisions, feedback and monitoring speak of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ExampleId {
-    /// The value of the card's key column; without one `path#row`, the path relative to the card's folder and the row
-    /// counted from 0 without the header; for an image in a folder its path alone.
+    /// The value of the card's key column; without one `source/path#row`: the name of the card, the path relative to its
+    /// folder, and the row counted from 0 without the header; for an image in a folder `source/path`. New data that comes
+    /// without a card has no source, and its file is named as it was given.
     pub key: String,
     /// The first half of the SHA-256 of the features. The target is left out, so that an example whose label was
     /// corrected keeps its id.
@@ -71,6 +72,14 @@ impl Record {
         let mut fields = features;
         fields.extend(target);
         Self { id, fields }
+    }
+
+    /// The place of the field called `name`, looked for from `from` on and then from the beginning, so that whoever asks for
+    /// fields in the order in which they lie finds each at once, however many there are.
+    pub(crate) fn place(&self, name: &str, from: usize) -> Option<usize> {
+        let (before, after) = self.fields.split_at(from.min(self.fields.len()));
+        let find = |fields: &[(String, Value)]| fields.iter().position(|(field, _)| field == name);
+        find(after).map(|place| before.len() + place).or_else(|| find(before))
     }
 
     /// The value of the field called `name`.
@@ -188,6 +197,14 @@ mod tests {
         assert_ne!(a.id.content, c.id.content);
         assert_eq!(a.field("class"), Some(&Value::Text("cat".into())));
         assert_eq!(a.id.to_string(), "1");
+    }
+
+    #[test]
+    fn a_field_is_found_from_anywhere() {
+        let record = Record::new("1".into(), vec![number("x", 1.0), number("y", 2.0), number("z", 3.0)], None);
+        for from in 0..5 {
+            assert_eq!(["x", "y", "z", "a"].map(|name| record.place(name, from)), [Some(0), Some(1), Some(2), None]);
+        }
     }
 
     #[test]

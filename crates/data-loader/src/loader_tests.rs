@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::batch::ArrayData;
 use crate::card::Card;
 use crate::data_config::{DataConfig, LoaderConfig};
 use crate::example::{Record, Value};
 use crate::formats::Records;
-use crate::samplers::Sampler;
+use crate::samplers::{self, Sampler};
 use crate::split::{Share, SplitConfig, random};
 use crate::transforms::FittedTransform;
 
@@ -42,6 +43,10 @@ impl Records for Rows {
 }
 
 fn open(rows: Rows, loader: LoaderConfig, sampler: Sampler) -> Result<Arc<Dataset>, Error> {
+    open_with(rows, loader, sampler, 9)
+}
+
+fn open_with(rows: Rows, loader: LoaderConfig, sampler: Sampler, seed: u64) -> Result<Arc<Dataset>, Error> {
     let card = r#"
         name = "t"
         title = "T"
@@ -59,7 +64,7 @@ fn open(rows: Rows, loader: LoaderConfig, sampler: Sampler) -> Result<Arc<Datase
     let card = Card { config: toml::from_str(card).unwrap(), folder: "".into(), files: Vec::new() };
     let split = SplitConfig::Random(random::Config { validation: Share(7.0), test: Share(0.0), seed: 0 });
     let config = DataConfig { split: Some(split), loader, sampler, ..DataConfig::new("") };
-    Dataset::from_records(&config, card, Box::new(rows), None, None, 9).map(Arc::new)
+    Dataset::from_records(&config, card, Box::new(rows), None, None, seed).map(Arc::new)
 }
 
 fn dataset(n: usize) -> Arc<Dataset> {
@@ -72,7 +77,8 @@ fn take(loader: Loader, count: usize) -> Vec<Batch> {
 
 #[test]
 fn any_number_of_threads_gives_the_same_batches() {
-    for sampler in [Sampler::Shuffled, Sampler::Balanced, Sampler::Sequential] {
+    for entry in samplers::MEMBERS {
+        let sampler: Sampler = serde_json::from_value(entry.name.into()).unwrap();
         let data = open(Rows { n: 110, bad: None, panics: None }, LoaderConfig::default(), sampler).unwrap();
         let one = take(Loader::train(Arc::clone(&data), 10, 3, 1, 0).unwrap(), 40);
         for threads in [2, 8] {
@@ -112,11 +118,19 @@ fn a_loader_goes_on_from_any_position() {
     assert_eq!(loader.position(), 6);
 }
 
+fn numbers(batch: &Batch) -> &[f32] {
+    match &batch.inputs[0].array.data {
+        ArrayData::F32(numbers) => numbers,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn chance_belongs_to_seed_epoch_and_row() {
-    let jitter = |seed| {
-        let card = open(Rows { n: 30, bad: None, panics: None }, LoaderConfig::default(), Sampler::Sequential).unwrap();
-        let data = Arc::try_unwrap(card).unwrap().with_pipeline(|p| p.with_transforms(vec![FittedTransform::Jitter]));
+    let jitter = |seed, row_seed| {
+        let rows = Rows { n: 30, bad: None, panics: None };
+        let data = open_with(rows, LoaderConfig::default(), Sampler::Sequential, row_seed).unwrap();
+        let data = Arc::try_unwrap(data).unwrap().with_pipeline(|p| p.with_transforms(vec![FittedTransform::Jitter]));
         let data = Arc::new(data);
         let batches: Vec<_> =
             [1, 4].map(|threads| take(Loader::train(Arc::clone(&data), 5, seed, threads, 0).unwrap(), 10)).into();
@@ -125,8 +139,16 @@ fn chance_belongs_to_seed_epoch_and_row() {
         assert_eq!(plain, take(Loader::once(data, Part::Train, 5).unwrap(), 5));
         assert_ne!(plain[0].inputs, batches[0][0].inputs);
         assert_ne!(batches[0][0].inputs, batches[0][5].inputs, "two epochs are alike");
+        assert_eq!(batches[0][0].ids, batches[0][5].ids, "the order changed too, and proves nothing");
+        let mut noise: Vec<_> = numbers(&batches[0][0]).iter().map(|x| (x.fract() * 1e6) as u32).collect();
+        noise.sort_unstable();
+        noise.dedup();
+        assert_eq!(noise.len(), 5, "two rows are alike");
+        batches.into_iter().next()
     };
-    jitter(0);
+    assert_eq!(jitter(0, 9), jitter(0, 9));
+    assert_eq!(jitter(0, 9), jitter(1, 9), "the seed of the order reaches the rows");
+    assert_ne!(jitter(0, 9), jitter(0, 10), "two seeds are alike");
 }
 
 #[test]

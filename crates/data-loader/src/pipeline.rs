@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Array, ArrayData, Batch};
 use crate::collate::collate;
+use crate::decode::size_of;
 use crate::error::{Error, quoted};
 use crate::example::{Example, Record, TargetValue, Value};
 use crate::formats::Records;
-use crate::formats::image_folder::size_of;
 use crate::random::Random;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
@@ -128,11 +128,14 @@ impl Pipeline {
     fn input(&self, spec: &InputSpec, record: &mut Record) -> Result<Array, Error> {
         match &spec.kind {
             InputKind::Numbers { names } => {
-                let numbers = names.iter().map(|name| number(record, name)).collect::<Result<Vec<_>, _>>()?;
+                let mut next = 0;
+                let numbers =
+                    names.iter().map(|name| number(record, name, &mut next)).collect::<Result<Vec<_>, _>>()?;
                 Ok(Array { shape: vec![numbers.len()], data: ArrayData::F32(numbers) })
             }
             InputKind::Categories { names, .. } => {
-                let code = |name: &String| match record.field(name) {
+                let mut next = 0;
+                let code = |name: &String| match field(record, name, &mut next) {
                     Some(Value::Code(code)) => Ok(*code),
                     other => Err(unusable(record, "category", name, other)),
                 };
@@ -185,7 +188,7 @@ impl Pipeline {
             (_, None | Some(Value::Missing)) | (OutputSpec::Inputs, _) => Ok(TargetValue::None),
             (OutputSpec::Classes { .. }, Some(Value::Text(class))) => Ok(TargetValue::Class(self.code(class, record)?)),
             (OutputSpec::Values { .. }, Some(Value::Number(_))) => {
-                Ok(TargetValue::Values(vec![number(record, &spec.name)?]))
+                Ok(TargetValue::Values(vec![number(record, &spec.name, &mut 0)?]))
             }
             (_, other) => Err(unusable(record, "target", &spec.name, other)),
         }
@@ -207,13 +210,26 @@ impl Pipeline {
     }
 }
 
+/// The field called `name`, which lies at `next` if fields are asked for in order; `next` moves behind it.
+fn field<'a>(record: &'a Record, name: &str, next: &mut usize) -> Option<&'a Value> {
+    let place = record.place(name, *next)?;
+    *next = place + 1;
+    Some(&record.fields[place].1)
+}
+
 /// A number as a network takes it.
-fn number(record: &Record, name: &str) -> Result<f32, Error> {
-    match record.field(name) {
+fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
+    match field(record, name, next) {
         Some(Value::Number(number)) if (*number as f32).is_finite() => Ok(*number as f32),
-        Some(Value::Number(number)) => {
-            Err(Error::NotFinite { id: record.id.key.clone(), column: name.to_owned(), value: number.to_string() })
-        }
+        Some(Value::Number(number)) => Err(Error::Field {
+            id: record.id.key.clone(),
+            kind: "number",
+            column: name.to_owned(),
+            found: format!("{number:e} once it is transformed, and networks take numbers up to 3.4e38"),
+            hint:
+                "Check the value; if it stands for a missing one, add it to the list `missing` in [schema] of the card."
+                    .into(),
+        }),
         other => Err(unusable(record, "number", name, other)),
     }
 }
@@ -352,7 +368,7 @@ fn output(
                 FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
                 _ => None,
             });
-            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre as f32, scale.spread as f32));
+            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
             Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
         }
         (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),

@@ -66,7 +66,8 @@ fn what_a_request_lacks_is_named() {
 
     let mut record = memory.0[0].clone();
     *record.field_mut("x").unwrap() = Value::Number(1e300);
-    assert!(matches!(pipeline.prepare(record), Err(Error::NotFinite { .. })));
+    let error = pipeline.prepare(record).unwrap_err();
+    assert!(error.to_string().starts_with("Example #0: the number `x` is 2e300 once"), "{error}");
 }
 
 #[test]
@@ -109,6 +110,23 @@ fn targets_that_are_numbers_travel_in_units_of_the_network() {
     let OutputSpec::Values { names, mean, std } = &pipeline.signature().output else { panic!() };
     assert_eq!((&names[..], &mean[..], &std[..]), (&["y".to_owned()][..], &[20.0][..], &[10.0][..]));
     assert_eq!(pipeline.prepare(memory.0[1].clone()).unwrap().target, TargetValue::Values(vec![1.0]));
+}
+
+#[test]
+fn a_target_of_large_numbers_survives_its_scaling() {
+    // Seconds since 1970: as `f32` all of them would be one and the same number.
+    let schema = "target = { name = \"y\", kind = \"number\" }\n[features]\nx = \"number\"";
+    let seconds = [1_700_000_001.0, 1_700_000_003.0, 1_700_000_008.0];
+    let rows: Vec<[Value; 2]> = seconds.iter().map(|&y| [Value::Number(0.0), Value::Number(y)]).collect();
+    let rows: Vec<&[Value]> = rows.iter().map(|row| &row[..]).collect();
+    let (pipeline, memory) = fit(schema, Task::Regress, &rows).unwrap();
+    let OutputSpec::Values { mean, std, .. } = &pipeline.signature().output else { panic!() };
+    assert_eq!(mean[0], 1_700_000_004.0);
+    for (record, second) in memory.0.iter().zip(seconds) {
+        let TargetValue::Values(scaled) = pipeline.prepare(record.clone()).unwrap().target else { panic!() };
+        assert_eq!(scaled[0], ((second - mean[0]) / std[0]) as f32);
+        assert!((mean[0] + std[0] * f64::from(scaled[0]) - second).abs() < 1e-5);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What do the columns of a data set mean?
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::OrderedMap;
@@ -112,6 +114,13 @@ impl Schema {
             Some(TargetKind::Number) => Task::Regress,
             None => Task::Reconstruct,
         }
+    }
+
+    /// The names of all columns that are a feature, the target, the key or ignored.
+    pub(crate) fn known(&self) -> HashSet<&str> {
+        let features = self.features.0.iter().map(|(name, _)| name);
+        let target = self.target.as_ref().map(|target| &target.name);
+        features.chain(target).chain(&self.key).chain(&self.ignore).map(String::as_str).collect()
     }
 
     /// Whether `name` is a feature, the target, the key or ignored.

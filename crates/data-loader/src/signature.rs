@@ -105,8 +105,9 @@ impl InputSpec {
 }
 
 /// Whether there are `count` means and as many positive standard deviations.
-fn same_length(what: &str, count: usize, mean: &[f32], std: &[f32]) -> Result<(), String> {
-    let sound = mean.iter().all(|m| m.is_finite()) && std.iter().all(|s| s.is_finite() && *s > 0.0);
+fn same_length<N: Into<f64> + Copy>(what: &str, count: usize, mean: &[N], std: &[N]) -> Result<(), String> {
+    let finite = |number: &N| (*number).into().is_finite();
+    let sound = mean.iter().all(finite) && std.iter().all(|s| finite(s) && (*s).into() > 0.0);
     if count > 0 && mean.len() == count && std.len() == count && sound {
         Ok(())
     } else {
@@ -127,10 +128,10 @@ pub enum OutputSpec {
     Values {
         /// The name of each number.
         names: Vec<String>,
-        /// What was subtracted from each target.
-        mean: Vec<f32>,
+        /// What was subtracted from each target, in 64 bits: between two neighbouring `f32` at 1.7e9 lie 128.
+        mean: Vec<f64>,
         /// By what each target was divided; never 0.
-        std: Vec<f32>,
+        std: Vec<f64>,
     },
     /// One score for each class at each pixel.
     Mask {

@@ -89,12 +89,12 @@ fn keys_and_types() {
 fn rows_that_cannot_be_used() {
     check(&with(3, "1.5,red"), CARD, "", &["a.csv", "row 3", "line 5", "2 values"]);
     check(&with(3, "1.5,red,a,9"), CARD, "", &["row 3", "4 values"]);
-    check(&with(3, "1.5,red,"), CARD, "", &["a.csv#3", "`y`"]);
+    check(&with(3, "1.5,red,"), CARD, "", &["tiny/a.csv#3", "`y`"]);
     // Fitting meets every training row; the split puts these among them.
     let all_train = "[split.random]";
-    check(&with(3, "NaN,red,b"), CARD, all_train, &["a.csv#3", "`x`", "NaN"]);
-    check(&with(3, "inf,red,b"), CARD, all_train, &["a.csv#3", "`x`", "inf"]);
-    check(&with(3, "three,red,b"), CARD, all_train, &["a.csv#3", "`x`", "three"]);
+    check(&with(3, "NaN,red,b"), CARD, all_train, &["tiny/a.csv#3", "`x`", "NaN"]);
+    check(&with(3, "inf,red,b"), CARD, all_train, &["tiny/a.csv#3", "`x`", "inf"]);
+    check(&with(3, "three,red,b"), CARD, all_train, &["tiny/a.csv#3", "`x`", "three"]);
     check(&[], CARD, "", &["no examples"]);
     let one_class: Vec<String> = (0..20).map(|i| format!("{i},red,a")).collect();
     check(&one_class, CARD, "", &["`a`"]);
@@ -105,6 +105,22 @@ fn a_marker_in_the_card_makes_nan_a_gap() {
     let card = CARD.replace("features =", "missing = [\"NaN\"]\nfeatures =");
     let data = Folder::new(&card, &with(3, "NaN,red,b")).open("[split.random]").unwrap();
     assert!(data.example(3, None).is_ok());
+}
+
+#[test]
+fn a_model_meets_gaps_where_it_was_trained_to() {
+    let markers = |list: &str| CARD.replace("features =", &format!("missing = {list}\nfeatures ="));
+    let pipeline = Folder::new(&markers("[\"\", \"-999\"]"), &rows()).open("").unwrap().pipeline().clone();
+    let open = |card: &str| {
+        let folder = Folder::new(card, &rows());
+        Dataset::open_with(&DataConfig::new("."), folder.0.path(), pipeline.clone(), 0)
+    };
+    for card in [CARD, &markers("[\"\"]")] {
+        let error = open(card).unwrap_err();
+        assert!(error.to_string().contains("the texts ``, `-999` stood for a missing value"), "{error}");
+        assert!(error.hint().unwrap().contains("`missing`") && error.is_usage());
+    }
+    assert!(open(&markers("[\"-999\", \"\"]")).is_ok(), "their order does not matter");
 }
 
 #[test]
@@ -128,7 +144,7 @@ fn a_class_that_training_never_saw_is_met_before_training() {
     let error = folder.open("").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Example b.csv#1 has the class `zebra`, which was never seen in training; the known classes are `a`, `b`."
+        "Example tiny/b.csv#1 has the class `zebra`, which was never seen in training; the known classes are `a`, `b`."
     );
     // The same holds for a model that was trained before.
     let pipeline: Pipeline = Folder::new(CARD, &rows()).open("").unwrap().pipeline().clone();

@@ -37,7 +37,7 @@ fn mnist() {
     let image = &batch.input("image").unwrap().array;
     assert_eq!(image.shape, [128, 1, 28, 28]);
     assert!(matches!(&image.data, ArrayData::U8(pixels) if pixels.len() == 128 * 784));
-    assert!(batch.ids[0].key.starts_with("train-images-idx3-ubyte.gz#"));
+    assert!(batch.ids[0].key.starts_with("mnist/train-images-idx3-ubyte.gz#"));
     // The first test image is a seven.
     assert_eq!(data.record(data.part(Part::Test)[0]).unwrap().field("digit"), Some(&Value::Text("7".into())));
     assert_eq!(data.lineage().files.len(), 4);
@@ -123,6 +123,18 @@ fn a_limit_keeps_the_examples_of_a_smaller_one() {
     let (few, more) = (limited(200), limited(400));
     assert_eq!((few.train.len(), few.validation.len(), few.test.len()), (200, 200, 200));
     assert!(few.train.iter().all(|row| more.train.contains(row)));
+    // Some of every class, or none of it anywhere: no chance of a digit that training never saw.
+    for limit in [5, 20] {
+        for seed in 0..2 {
+            let config = DataConfig { limit: Some(limit), ..DataConfig::new("mnist") };
+            let data = Dataset::open(&config, &datasets(), None, seed).unwrap();
+            assert_eq!(data.pipeline().labels().unwrap().len(), limit.min(10));
+            assert_eq!(sizes(&data), [limit; 3]);
+            // The same examples judge the model that was trained on them.
+            let again = Dataset::open_with(&config, &datasets(), data.pipeline().clone(), seed).unwrap();
+            assert_eq!(again.parts(), data.parts());
+        }
+    }
     assert!(Dataset::open(&DataConfig { limit: Some(0), ..DataConfig::new("mnist") }, &datasets(), None, 0).is_err());
 }
 
@@ -177,4 +189,44 @@ fn speed() {
         eprintln!("{threads} threads: {rate:.0} examples a second");
         assert!(rate > 20_000.0, "the loader is too slow");
     }
+}
+
+/// `cargo test --release -p data-loader --test real_data -- --ignored --nocapture wide`
+#[test]
+#[ignore = "measures; run it alone, in release"]
+#[allow(clippy::print_stderr)]
+fn a_wide_table_is_read_as_fast_as_a_narrow_one() {
+    const ROWS: usize = 4000;
+    let mut rates = Vec::new();
+    for columns in [49, 784] {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..columns).map(|column| format!("pixel_{column}")).collect();
+        let features: Vec<String> = names.iter().map(|name| format!("{name} = \"number\"\n")).collect();
+        let card = format!(
+            "name = \"wide\"\ntitle = \"\"\nsummary = \"\"\nsource = \"\"\nlicence = \"\"\ncitation = \"\"\n[format.csv]\n\
+             [[files]]\npath = \"a.csv\"\n[schema]\ntarget = {{ name = \"y\", kind = \"class\" }}\n[schema.features]\n{}",
+            features.concat()
+        );
+        std::fs::write(folder.path().join("card.toml"), card).unwrap();
+        let mut text = format!("{},y\n", names.join(","));
+        for row in 0..ROWS {
+            let fields = (0..columns).map(|column| ((row * 31 + column * 17) % 256).to_string());
+            text += &fields.chain([(row % 10).to_string()]).collect::<Vec<_>>().join(",");
+            text.push('\n');
+        }
+        std::fs::write(folder.path().join("a.csv"), text).unwrap();
+        let start = std::time::Instant::now();
+        let data = Dataset::open(&DataConfig::new("."), folder.path(), None, 0).unwrap();
+        let opened = start.elapsed().as_secs_f64();
+        let start = std::time::Instant::now();
+        data.part(Part::Train).iter().for_each(|&row| drop(data.example(row, None).unwrap()));
+        let rate = data.part(Part::Train).len() as f64 / start.elapsed().as_secs_f64();
+        eprintln!(
+            "{columns} columns: open {opened:.3} s, then {rate:.0} examples, {:.0} fields a second",
+            rate * columns as f64
+        );
+        rates.push(rate * columns as f64);
+    }
+    // Looking columns up by name one after the other made a field of the wide table cost ten times as much.
+    assert!(rates[1] > rates[0] / 2.0, "a field of a wide table costs more than one of a narrow table");
 }

@@ -1,14 +1,18 @@
 //! How does a CSV file become records? The first line names the columns; each further one is an example.
 
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BYTES, Purpose, Records, check_columns, read_bytes, value_of};
+use super::{MAX_BYTES, Purpose, Records, Use, check_columns, value_of};
 use crate::card::SourceFile;
-use crate::error::{Error, quoted};
+use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::registry::Entry;
 use crate::schema::Schema;
 use crate::split::Part;
+use crate::unpack::read_bytes;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "csv", summary: "lines of values separated by commas, with a header line" };
@@ -27,22 +31,111 @@ impl Default for Config {
     }
 }
 
+/// The longest header line that is read: 16 MiB, more than a million columns.
+const MAX_HEADER: usize = 16 << 20;
+
 /// A row that cannot be used; it is reported when it is read, so that `bad_examples = "skip"` can leave it out.
 struct BadRow {
     row: usize,
     message: String,
 }
 
+/// Where a row is.
+struct Row {
+    /// The line on which it begins, counted from 1.
+    line: u32,
+    /// The place of its first field among the ends of all fields. A row that cannot be used has no fields.
+    first: usize,
+}
+
 /// One file, unpacked: the text of all fields in one piece, cut by their ends.
 struct Table {
     file: SourceFile,
     columns: Vec<String>,
+    /// The place of each column.
+    places: HashMap<String, usize>,
+    /// What each column is for.
+    uses: Vec<Use>,
+    /// The columns of the features in the order of the schema, then that of the target if it is there.
+    read: Vec<usize>,
+    /// How many of these are features.
+    features: usize,
+    /// The column that names the rows.
+    key: Option<usize>,
     text: String,
     /// The end in `text` of each field, row by row.
     ends: Vec<usize>,
-    /// The line on which each row begins, counted from 1.
-    lines: Vec<u32>,
+    rows: Vec<Row>,
     bad: Vec<BadRow>,
+}
+
+/// Counts lines as an editor does: `\n`, `\r\n` and a lone `\r` end one.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    /// Up to where was counted.
+    place: usize,
+    line: u32,
+}
+
+impl Lines<'_> {
+    /// Where the row lies that the reader begins at `start`, and on which line: empty lines before it are no part of it,
+    /// nor is the second half of a `\r\n` whose first half ended the row before.
+    fn begin(&mut self, start: usize) -> (usize, u32) {
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let start = start + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        while self.place < start {
+            let byte = self.bytes[self.place];
+            self.place += 1;
+            if byte == b'\n' || byte == b'\r' && self.bytes.get(self.place) != Some(&b'\n') {
+                self.line += 1;
+            }
+        }
+        (start, self.line)
+    }
+}
+
+/// The names in the header line of `bytes`, the content of the file at `path`.
+fn header(bytes: &[u8], delimiter: u8, path: &Path) -> Result<Vec<String>, Error> {
+    let malformed = |message: String| Error::Malformed { path: path.to_path_buf(), message };
+    let start = &bytes[..bytes.len().min(MAX_HEADER + 1)];
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(start);
+    let header = reader.byte_headers().map_err(|error| malformed(error.to_string()))?.clone();
+    if reader.position().byte() > MAX_HEADER as u64 {
+        let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+        return Err(Error::TooLarge {
+            path: path.to_path_buf(),
+            what: "the length of its header line in bytes",
+            size: end.max(MAX_HEADER + 1) as u64,
+            limit: MAX_HEADER as u64,
+        });
+    }
+    let mut columns = Vec::new();
+    let mut seen = HashSet::new();
+    for name in &header {
+        let name = std::str::from_utf8(name).map_err(|_| malformed("its header line is not UTF-8 text".into()))?.trim();
+        if !seen.insert(name) {
+            return Err(malformed(format!("the column `{name}` stands twice in its header")));
+        }
+        columns.push(name.to_owned());
+    }
+    if columns.is_empty() {
+        return Err(malformed("it has no header line".into()));
+    }
+    Ok(columns)
+}
+
+/// What separates the values of `bytes`. A model does not know how the files of its card were written, so for a prediction it
+/// is the character that finds most of the features in the header line, in doubt the one that was given.
+fn delimiter(bytes: &[u8], given: u8, schema: &Schema, purpose: Purpose, path: &Path) -> u8 {
+    let found = |delimiter: &u8| {
+        let columns: HashSet<String> = header(bytes, *delimiter, path).unwrap_or_default().into_iter().collect();
+        schema.features.0.iter().filter(|(name, _)| columns.contains(name)).count()
+    };
+    if purpose == Purpose::Training || found(&given) == schema.features.0.len() {
+        return given;
+    }
+    // Of several that find as many the last one is taken, which is the given one.
+    [b'|', b'\t', b';', b',', given].into_iter().max_by_key(found).unwrap_or(given)
 }
 
 /// Whether a record, as its bytes stand in the file, ends before its last quoted field does. As RFC 4180 has it, a quote opens
@@ -86,7 +179,7 @@ impl Csv {
         let mut starts = vec![0];
         for file in files {
             let table = Table::read(file, config, schema, purpose)?;
-            starts.push(starts[starts.len() - 1] + table.lines.len());
+            starts.push(starts[starts.len() - 1] + table.rows.len());
             tables.push(table);
         }
         Ok(Self { tables, starts, schema: schema.clone(), purpose })
@@ -104,53 +197,64 @@ impl Table {
         let bytes = read_bytes(&file.path, MAX_BYTES)?;
         // Excel begins UTF-8 files with a byte order mark, which is no part of the first column's name.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let malformed = |message: String| Error::Malformed { path: file.path.clone(), message };
-        let mut reader = csv::ReaderBuilder::new().delimiter(config.delimiter as u8).flexible(true).from_reader(bytes);
-        let header = reader.byte_headers().map_err(|error| malformed(error.to_string()))?.clone();
-        let columns: Vec<String> = header
-            .iter()
-            .map(|name| std::str::from_utf8(name).map(|name| name.trim().to_owned()))
-            .collect::<Result<_, _>>()
-            .map_err(|_| malformed("its header line is not UTF-8 text".into()))?;
-        if columns.is_empty() {
-            return Err(malformed("it has no header line".into()));
-        }
-        if let Some(name) = columns.iter().enumerate().find(|(i, name)| columns[..*i].contains(name)) {
-            return Err(malformed(format!("the column `{}` stands twice in its header", name.1)));
-        }
+        let delimiter = delimiter(bytes, config.delimiter as u8, schema, purpose, &file.path);
+        let columns = header(bytes, delimiter, &file.path)?;
         check_columns(&file.path, &columns, schema, purpose)?;
+        let mut table = Self::new(file, columns, schema, purpose);
 
-        let mut table = Self {
-            file: file.clone(),
-            columns,
-            text: String::new(),
-            ends: Vec::new(),
-            lines: Vec::new(),
-            bad: Vec::new(),
-        };
+        let malformed = |message: String| Error::Malformed { path: file.path.clone(), message };
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(bytes);
+        reader.byte_headers().map_err(|error| malformed(error.to_string()))?;
+        let mut lines = Lines { bytes, place: 0, line: 1 };
         let mut record = csv::ByteRecord::new();
         let mut last = 0;
         while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
-            last = record.position().map_or(0, |position| position.byte() as usize);
-            table.push(&record);
+            let (start, line) = lines.begin(record.position().map_or(0, |position| position.byte() as usize));
+            last = start;
+            table.push(&record, line);
         }
         // A quote that never closes swallows the rest of the file, so it is the last row that holds it.
-        if !table.lines.is_empty() && ends_inside_quotes(&bytes[last..], config.delimiter as u8) {
+        if !table.rows.is_empty() && ends_inside_quotes(&bytes[last..], delimiter) {
             table.refuse_last("a quote opens in it and never closes: everything that follows became a part of it");
         }
         Ok(table)
     }
 
+    /// A table without rows. What is asked of every field of every row is looked up here, once.
+    fn new(file: &SourceFile, columns: Vec<String>, schema: &Schema, purpose: Purpose) -> Self {
+        let places: HashMap<String, usize> = columns.iter().cloned().zip(0..).collect();
+        let place = |name: &String| places.get(name).copied();
+        let mut uses = vec![Use::Other; columns.len()];
+        let mut read = Vec::with_capacity(schema.features.0.len() + 1);
+        for (name, kind) in &schema.features.0 {
+            if let Some(column) = place(name) {
+                uses[column] = Use::Feature(*kind);
+                read.push(column);
+            }
+        }
+        let features = read.len();
+        // What stands there in new data is what the model is asked for, whatever someone wrote.
+        if let Some(target) = schema.target.as_ref().filter(|_| purpose == Purpose::Training)
+            && let Some(column) = place(&target.name)
+        {
+            uses[column] = Use::Target(target.kind);
+            read.push(column);
+        }
+        let key = schema.key.as_ref().and_then(place);
+        let (text, ends, rows, bad) = (String::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { file: file.clone(), columns, places, uses, read, features, key, text, ends, rows, bad }
+    }
+
     /// Makes the last row one that cannot be used.
     fn refuse_last(&mut self, message: &str) {
-        let row = self.lines.len() - 1;
+        let row = self.rows.len() - 1;
         self.bad.retain(|bad| bad.row != row);
         self.bad.push(BadRow { row, message: message.to_owned() });
     }
 
-    fn push(&mut self, record: &csv::ByteRecord) {
-        let row = self.lines.len();
-        self.lines.push(record.position().map_or(0, |position| position.line() as u32));
+    fn push(&mut self, record: &csv::ByteRecord, line: u32) {
+        let row = self.rows.len();
+        self.rows.push(Row { line, first: self.ends.len() });
         let fields: Result<Vec<&str>, _> = record.iter().map(std::str::from_utf8).collect();
         let message = match fields {
             Ok(fields) if fields.len() == self.columns.len() => {
@@ -163,45 +267,46 @@ impl Table {
             Ok(fields) => format!("it has {} values and the header has {} columns", fields.len(), self.columns.len()),
             Err(_) => "it is not UTF-8 text".to_owned(),
         };
-        self.ends.extend(std::iter::repeat_n(self.text.len(), self.columns.len()));
         self.bad.push(BadRow { row, message });
+    }
+
+    fn refuse(&self, row: usize, message: String) -> Error {
+        Error::Row { path: self.file.path.clone(), row, line: self.rows[row].line.into(), message }
     }
 
     fn check(&self, row: usize) -> Result<(), Error> {
         match self.bad.binary_search_by_key(&row, |bad| bad.row) {
-            Ok(found) => Err(Error::Row {
-                path: self.file.path.clone(),
-                row,
-                line: self.lines[row].into(),
-                message: self.bad[found].message.clone(),
-            }),
+            Ok(found) => Err(self.refuse(row, self.bad[found].message.clone())),
             Err(_) => Ok(()),
         }
     }
 
     fn text(&self, row: usize, column: usize) -> &str {
-        let field = row * self.columns.len() + column;
+        let field = self.rows[row].first + column;
         let start = if field == 0 { 0 } else { self.ends[field - 1] };
         &self.text[start..self.ends[field]]
     }
 
-    fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
+    fn value(&self, row: usize, column: usize, schema: &Schema) -> Result<Value, Error> {
+        let id = || self.id(row);
+        value_of(self.text(row, column), &self.columns[column], self.uses[column], schema, &id)
     }
 
-    fn value(&self, row: usize, name: &str, schema: &Schema) -> Result<Value, Error> {
-        let column = self.column(name).ok_or_else(|| Error::ColumnMissing {
-            place: self.file.path.display().to_string(),
-            column: name.to_owned(),
-            found: self.columns.clone(),
-        })?;
-        value_of(self.text(row, column), name, schema, &|| self.key(row, schema))
+    /// What the key column says, if there is one and it says anything; else file and row.
+    fn id(&self, row: usize) -> String {
+        match self.key.map(|column| self.text(row, column).trim()) {
+            Some(key) if !key.is_empty() => key.to_owned(),
+            _ => format!("{}#{row}", self.file.name),
+        }
     }
 
-    fn key(&self, row: usize, schema: &Schema) -> String {
-        match schema.key.as_deref().and_then(|key| self.column(key)) {
-            Some(column) => self.text(row, column).trim().to_owned(),
-            None => format!("{}#{row}", self.file.name),
+    fn key(&self, row: usize, purpose: Purpose) -> Result<String, Error> {
+        self.check(row)?;
+        match self.key {
+            Some(column) if purpose == Purpose::Training && self.text(row, column).trim().is_empty() => {
+                Err(self.refuse(row, format!("the key column `{}` is empty", self.columns[column])))
+            }
+            _ => Ok(self.id(row)),
         }
     }
 }
@@ -213,33 +318,30 @@ impl Records for Csv {
 
     fn read(&self, row: usize) -> Result<Record, Error> {
         let (table, row) = self.locate(row);
-        table.check(row)?;
-        let field = |name: &String| Ok::<_, Error>((name.clone(), table.value(row, name, &self.schema)?));
-        let features = self.schema.features.0.iter().map(|(name, _)| field(name)).collect::<Result<_, _>>()?;
-        let target = self.schema.target.as_ref().filter(|target| table.column(&target.name).is_some());
-        let target = target.map(|target| field(&target.name)).transpose()?;
-        Ok(Record::new(table.key(row, &self.schema), features, target))
+        let key = table.key(row, self.purpose)?;
+        let field = |&column: &usize| {
+            let value = table.value(row, column, &self.schema)?;
+            Ok::<_, Error>((table.columns[column].clone(), value))
+        };
+        let (features, target) = table.read.split_at(table.features);
+        let features = features.iter().map(field).collect::<Result<_, _>>()?;
+        Ok(Record::new(key, features, target.first().map(field).transpose()?))
     }
 
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
         let (table, row) = self.locate(row);
         table.check(row)?;
-        table.value(row, name, &self.schema)
+        let column = table.places.get(name).ok_or_else(|| Error::ColumnMissing {
+            place: table.file.path.display().to_string(),
+            column: name.to_owned(),
+            found: table.columns.clone(),
+        })?;
+        table.value(row, *column, &self.schema)
     }
 
     fn key(&self, row: usize) -> Result<String, Error> {
         let (table, row) = self.locate(row);
-        table.check(row)?;
-        let key = table.key(row, &self.schema);
-        if key.is_empty() && self.purpose == Purpose::Training {
-            return Err(Error::Row {
-                path: table.file.path.clone(),
-                row,
-                line: table.lines[row].into(),
-                message: format!("the key column is empty, {}", quoted(&key)),
-            });
-        }
-        Ok(key)
+        table.key(row, self.purpose)
     }
 
     fn part(&self, row: usize) -> Option<Part> {
@@ -248,114 +350,5 @@ impl Records for Csv {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::formats::open_for_prediction;
-
-    fn schema(key: Option<&str>) -> Schema {
-        let mut schema: Schema = toml::from_str(
-            "target = { name = \"y\", kind = \"class\" }\n[features]\nb = \"number\"\na = \"category\"\n",
-        )
-        .unwrap();
-        schema.key = key.map(str::to_owned);
-        schema
-    }
-
-    fn open(bytes: &[u8], schema: &Schema, purpose: Purpose) -> Result<Csv, Error> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.csv");
-        std::fs::write(&path, bytes).unwrap();
-        let file = SourceFile {
-            name: "t.csv".into(),
-            path,
-            sha256: String::new(),
-            bytes: 0,
-            role: crate::card::Role::default(),
-            part: None,
-        };
-        Csv::open(&[file], &Config::default(), schema, purpose)
-    }
-
-    #[test]
-    fn rows_are_read_in_the_order_of_the_schema() {
-        let csv = open(b"\xef\xbb\xbfa,b,y\n\"r,ed\",1,cat\nNA,,dog\n", &schema(None), Purpose::Training).unwrap();
-        assert_eq!(csv.len(), 2);
-        let record = csv.read(0).unwrap();
-        assert_eq!(record.id.key, "t.csv#0");
-        let fields = [
-            ("b".to_owned(), Value::Number(1.0)),
-            ("a".to_owned(), Value::Text("r,ed".into())),
-            ("y".to_owned(), Value::Text("cat".into())),
-        ];
-        assert_eq!(record.fields, fields);
-        assert_eq!(csv.field(1, "b").unwrap(), Value::Missing);
-        assert_eq!(csv.field(1, "a").unwrap(), Value::Missing);
-        let keyed = open(b"a,b,y\nred,1,cat\n", &schema(Some("a")), Purpose::Training).unwrap();
-        assert_eq!(keyed.read(0).unwrap().id.key, "red");
-    }
-
-    #[test]
-    fn bad_rows_name_row_and_line_and_good_rows_can_still_be_read() {
-        let csv =
-            open(b"a,b,y\nred,1\nred,1,cat\nred,1,cat,9\nr\xffd,1,cat\n", &schema(None), Purpose::Training).unwrap();
-        for (row, line, word) in [(0, 2, "2 values"), (2, 4, "4 values"), (3, 5, "UTF-8")] {
-            let error = csv.read(row).unwrap_err();
-            assert!(matches!(&error, Error::Row { row: r, line: l, .. } if *r == row && *l == line), "{error}");
-            assert!(error.to_string().contains(word) && error.is_bad_example());
-        }
-        assert!(csv.read(1).is_ok());
-    }
-
-    #[test]
-    fn a_quote_that_never_closes_spoils_its_row_and_no_other() {
-        let csv =
-            open(b"a,b,y\nred,1,cat\n\"red,2,cat\nred,3,cat\n", &schema(None), Purpose::Training).unwrap();
-        assert_eq!(csv.len(), 2);
-        assert!(csv.read(0).is_ok());
-        let error = csv.read(1).unwrap_err();
-        assert!(matches!(&error, Error::Row { row: 1, line: 3, .. }) && error.is_bad_example(), "{error}");
-        assert!(error.to_string().contains("never closes"), "{error}");
-        for closed in ["\"red\",1,\"cat\"", "\"r\"\"ed\",1,\"\"", "5\" pipe,1,cat", "\"a\nb\",1,\"c\"\r\n"] {
-            let text = format!("a,b,y\nred,1,cat\n{closed}");
-            let csv = open(text.as_bytes(), &schema(None), Purpose::Training).unwrap();
-            assert!(csv.read(1).is_ok(), "{closed}");
-        }
-        for open_still in ["red,1,\"cat", "red,1,\"", "red,1,\"cat\"\"", "red,1,\"a,b\n"] {
-            assert!(ends_inside_quotes(open_still.as_bytes(), b','), "{open_still}");
-        }
-    }
-
-    #[test]
-    fn headers_are_checked() {
-        let check = |bytes: &[u8], purpose, word: &str| match open(bytes, &schema(None), purpose) {
-            Ok(_) => panic!("{word}: opened"),
-            Err(error) => {
-                assert!(error.to_string().contains(word), "{error}");
-                assert!(error.is_usage() && error.hint().is_some());
-            }
-        };
-        check(b"", Purpose::Training, "no header line");
-        check(b"a,y\n", Purpose::Prediction, "has no column `b`; it has `a`, `y`");
-        check(b"a,b\n", Purpose::Training, "has no column `y`");
-        check(b"a,a,b,y\n", Purpose::Training, "twice");
-        check(b"a,b,y,z\n", Purpose::Training, "`z`");
-        check(b"a,b,\xff\n", Purpose::Training, "UTF-8");
-        assert_eq!(
-            open(b"z,a,b\n1,red,2\n", &schema(None), Purpose::Prediction).unwrap().read(0).unwrap().fields.len(),
-            2
-        );
-        assert!(open(b"a,b,y\n", &schema(None), Purpose::Training).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_delimiter_may_be_chosen() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.tsv");
-        std::fs::write(&path, "a\tb\nred\t2\n").unwrap();
-        assert_eq!(open_for_prediction(&path, &schema(None)).unwrap().field(0, "b").unwrap(), Value::Number(2.0));
-        assert!(Csv::open(&[], &Config { delimiter: 'é' }, &schema(None), Purpose::Training).is_err());
-        assert!(Path::new(&path).exists());
-    }
-}
+#[path = "csv_tests.rs"]
+mod tests;

@@ -5,13 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BYTES, Records, read_bytes};
+use super::{MAX_BYTES, Records};
 use crate::card::{Role, SourceFile};
 use crate::error::Error;
 use crate::example::{Image, Record, Value};
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
+use crate::unpack::Unpacked;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "idx", summary: "arrays of bytes for images and labels, as MNIST is published" };
@@ -30,11 +31,13 @@ struct ByteArray {
 }
 
 impl ByteArray {
+    /// Reads the header, and then no more than it promises, so that a small packed file cannot unpack to a huge one.
     fn read(file: &SourceFile) -> Result<Self, Error> {
         let malformed = |message: String| Error::Malformed { path: file.path.clone(), message };
-        let mut bytes = read_bytes(&file.path, MAX_BYTES)?;
-        let Some(&[zero, nought, kind, axes]) = bytes.first_chunk() else {
-            return Err(malformed(format!("an IDX file has at least 4 bytes and this one has {}", bytes.len())));
+        let mut content = Unpacked::open(&file.path)?;
+        let start = content.take(4)?;
+        let Some(&[zero, nought, kind, axes]) = start.first_chunk() else {
+            return Err(malformed(format!("an IDX file has at least 4 bytes and this one has {}", start.len())));
         };
         if zero != 0 || nought != 0 {
             return Err(malformed("it does not begin with the two zero bytes of an IDX file".into()));
@@ -42,21 +45,29 @@ impl ByteArray {
         if kind != 8 {
             return Err(malformed(format!("its numbers are of the type {kind}; only bytes (type 8) are supported")));
         }
-        let header = 4 + 4 * usize::from(axes);
-        let Some(sizes) = bytes.get(4..header) else {
+        let header = 4 * usize::from(axes);
+        let sizes = content.take(header as u64)?;
+        if sizes.len() < header {
             return Err(malformed(format!(
-                "its header of {axes} axes takes {header} bytes and the file has {}",
-                bytes.len()
+                "its header of {axes} axes takes {} bytes and the file has {}",
+                4 + header,
+                4 + sizes.len()
             )));
-        };
-        let shape: Vec<usize> = sizes.as_chunks().0.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
-        let content = bytes.len() - header;
-        let claimed = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
-        if claimed != Some(content) {
-            let claimed = claimed.map_or("more bytes than a computer can address".into(), |n| format!("{n} bytes"));
-            return Err(malformed(format!("its header promises {shape:?}, {claimed}, and {content} bytes follow")));
         }
-        bytes.drain(..header);
+        let shape: Vec<usize> = sizes.as_chunks().0.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
+        let claimed = shape.iter().try_fold(1_u64, |product, &size| product.checked_mul(size as u64));
+        let bytes = content.take(claimed.unwrap_or(MAX_BYTES).min(MAX_BYTES).saturating_add(1))?;
+        let found = bytes.len() as u64;
+        if found > MAX_BYTES {
+            let what = "its size in bytes";
+            return Err(Error::TooLarge { path: file.path.clone(), what, size: found, limit: MAX_BYTES });
+        }
+        if claimed != Some(found) {
+            // One byte too many is all that was read of them.
+            let follow = if claimed.is_some_and(|claimed| found > claimed) { "or more follow" } else { "follow" };
+            let claimed = claimed.map_or("more bytes than a computer can address".into(), |n| format!("{n} bytes"));
+            return Err(malformed(format!("its header promises {shape:?}, {claimed}, and {found} bytes {follow}")));
+        }
         Ok(Self { file: file.clone(), shape, bytes })
     }
 
@@ -145,6 +156,13 @@ impl Idx {
                 (_, None) => None,
             };
             pairs.push(Pair::new(images, label)?);
+        }
+        if let (Some(label), Some(_)) = (labels.first(), &schema.target) {
+            return Err(Error::Mismatch {
+                message: format!("The card names no file of images for the labels in {}", label.name),
+                hint: "Add a [[files]] table with `role = \"images\"` and the same `part`, or leave the labels out."
+                    .into(),
+            });
         }
         Self::new(pairs, schema)
     }
@@ -288,7 +306,7 @@ mod tests {
             (idx(&[u32::MAX, u32::MAX, u32::MAX], &[1]), "more bytes than"),
             (idx(&[4_000_000_000, 28, 28], &[1]), "and 1 bytes follow"),
             (idx(&[1, 2, 2], &[1, 2, 3]), "and 3 bytes follow"),
-            (idx(&[1, 2, 2], &[1, 2, 3, 4, 5]), "and 5 bytes follow"),
+            (idx(&[1, 2, 2], &[1, 2, 3, 4, 5]), "and 5 bytes or more follow"),
             (idx(&[1, 2, 2, 2], &[0; 8]), "[count, height, width]"),
             (idx(&[], &[0]), "[count, height, width]"),
             (idx(&[1, 0, 2], &[]), "no pixels"),
@@ -299,5 +317,48 @@ mod tests {
         }
         assert!(open(&idx(&[1, 1, 1], &[1]), &idx(&[1, 1], &[1])).is_err());
         assert!(open(&idx(&[0, 28, 28], &[]), &idx(&[0], &[])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_packed_file_is_unpacked_no_further_than_its_header_promises() {
+        use std::io::Write;
+        // 64 MiB of zeros behind a header for four bytes: 64 KB on disk.
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(&idx(&[4], &[0; 4])).unwrap();
+        (0..64).for_each(|_| packer.write_all(&vec![0; 1 << 20]).unwrap());
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), packer.finish().unwrap()).unwrap();
+        let mut content = Unpacked::open(path.path()).unwrap();
+        assert_eq!((content.take(8).unwrap().len(), content.take(5).unwrap().capacity() < 1024), (8, true));
+        let file = SourceFile {
+            name: "bomb".into(),
+            path: path.path().into(),
+            sha256: String::new(),
+            bytes: 0,
+            role: Role::Labels,
+            part: None,
+        };
+        let Err(error) = ByteArray::read(&file) else { panic!("opened") };
+        assert!(error.to_string().contains("promises [4], 4 bytes, and 5 bytes or more follow"), "{error}");
+    }
+
+    #[test]
+    fn labels_without_images_are_refused_where_labels_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, role, bytes: &[u8], part| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            SourceFile { name: name.into(), path, sha256: String::new(), bytes: 0, role, part: Some(part) }
+        };
+        let files = [
+            file("images", Role::Images, &idx(&[1, 1, 1], &[1]), Part::Train),
+            file("labels", Role::Labels, &idx(&[1], &[1]), Part::Train),
+            file("lonely", Role::Labels, &idx(&[1], &[1]), Part::Test),
+        ];
+        let Err(error) = Idx::open(&files, &schema()) else { panic!("opened") };
+        assert!(error.to_string().contains("no file of images for the labels in lonely"), "{error}");
+        assert!(Idx::open(&files[..2], &schema()).is_ok());
+        let unlabelled = Schema { target: None, ..schema() };
+        assert!(Idx::open(&files, &unlabelled).is_ok());
     }
 }

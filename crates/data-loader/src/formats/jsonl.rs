@@ -1,15 +1,18 @@
 //! How does a file with a JSON object on each line become records? Also: how does one JSON object sent to a server?
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{MAX_BYTES, Purpose, Records, read_bytes, value_of};
+use super::{MAX_BYTES, Purpose, Records, Use, unknown_column, value_of};
 use crate::card::SourceFile;
 use crate::error::{Error, quoted};
 use crate::example::{Image, Record, Value};
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema};
 use crate::split::Part;
+use crate::unpack::read_bytes;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "jsonl", summary: "a JSON object a line" };
@@ -33,19 +36,22 @@ pub struct Jsonl {
     /// The number of rows before each file, and at the end the number of all rows.
     starts: Vec<usize>,
     schema: Schema,
+    /// The keys that the schema knows.
+    known: HashSet<String>,
     purpose: Purpose,
 }
 
 impl Jsonl {
-    /// Reads `files`.
+    /// Reads `files`. For training every key of an object must be known to the schema, as every column of a CSV file must.
     pub fn open(files: &[SourceFile], schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
         let mut starts = vec![0];
         let mut all = Vec::with_capacity(files.len());
         for file in files {
             let bytes = read_bytes(&file.path, MAX_BYTES)?;
             let mut rows = Vec::new();
-            let mut start = 0;
-            for (line, content) in bytes.split(|&byte| byte == b'\n').enumerate() {
+            // Some editors begin UTF-8 files with a byte order mark, which is no part of the first object.
+            let mut start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+            for (line, content) in bytes[start..].split(|&byte| byte == b'\n').enumerate() {
                 if !content.trim_ascii().is_empty() {
                     rows.push((line as u64 + 1, start, start + content.len()));
                 }
@@ -54,7 +60,8 @@ impl Jsonl {
             starts.push(starts[starts.len() - 1] + rows.len());
             all.push(Lines { file: file.clone(), bytes, rows });
         }
-        Ok(Self { files: all, starts, schema: schema.clone(), purpose })
+        let known = schema.known().into_iter().map(str::to_owned).collect();
+        Ok(Self { files: all, starts, schema: schema.clone(), known, purpose })
     }
 
     /// The file that holds `row`, and the row within it.
@@ -66,17 +73,39 @@ impl Jsonl {
     fn object(&self, row: usize) -> Result<Map<String, Json>, Error> {
         let (lines, row) = self.locate(row);
         let (line, start, end) = lines.rows[row];
-        serde_json::from_slice(&lines.bytes[start..end]).map_err(|error| Error::Row {
-            path: lines.file.path.clone(),
-            row,
-            line,
-            message: format!("it is not a JSON object ({error})"),
-        })
+        let object: Map<String, Json> = serde_json::from_slice(&lines.bytes[start..end]).map_err(|error| {
+            // Behind what is wrong serde says where, counted from the beginning of this line as if it were a file.
+            let text = error.to_string();
+            let what = text.split(" at line ").next().unwrap_or(&text);
+            Self::refuse(lines, row, format!("it is not a JSON object ({what})"))
+        })?;
+        if self.purpose == Purpose::Training
+            && let Some(key) = object.keys().find(|key| !self.known.contains(*key))
+        {
+            return Err(unknown_column(&format!("{}, row {row} (line {line})", lines.file.path.display()), key));
+        }
+        Ok(object)
     }
 
-    fn key_of(&self, row: usize, object: &Map<String, Json>) -> String {
+    fn refuse(lines: &Lines, row: usize, message: String) -> Error {
+        Error::Row { path: lines.file.path.clone(), row, line: lines.rows[row].0, message }
+    }
+
+    /// What names the example in errors: its key, or else file and row.
+    fn id(&self, row: usize, object: &Map<String, Json>) -> String {
         let (lines, row) = self.locate(row);
         key_in(object, &self.schema).unwrap_or_else(|| format!("{}#{row}", lines.file.name))
+    }
+
+    fn key_of(&self, row: usize, object: &Map<String, Json>) -> Result<String, Error> {
+        if let Some(name) = &self.schema.key
+            && self.purpose == Purpose::Training
+            && key_in(object, &self.schema).is_none()
+        {
+            let (lines, row) = self.locate(row);
+            return Err(Self::refuse(lines, row, format!("it has no text or number for the key `{name}`")));
+        }
+        Ok(self.id(row, object))
     }
 }
 
@@ -87,14 +116,14 @@ impl Records for Jsonl {
 
     fn read(&self, row: usize) -> Result<Record, Error> {
         let object = self.object(row)?;
-        record(&object, &self.schema, self.key_of(row, &object), self.purpose)
+        record(&object, &self.schema, self.key_of(row, &object)?, self.purpose)
     }
 
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
         let object = self.object(row)?;
-        let id = || self.key_of(row, &object);
+        let id = || self.id(row, &object);
         let json = object.get(name).ok_or_else(|| column_missing(&id(), name, &object))?;
-        value_in(json, name, &self.schema, &id)
+        value_in(json, name, Use::of(name, &self.schema), &self.schema, &id)
     }
 
     fn key(&self, row: usize) -> Result<String, Error> {
@@ -102,7 +131,7 @@ impl Records for Jsonl {
             let (lines, row) = self.locate(row);
             return Ok(format!("{}#{row}", lines.file.name));
         }
-        Ok(self.key_of(row, &self.object(row)?))
+        self.key_of(row, &self.object(row)?)
     }
 
     fn part(&self, row: usize) -> Option<Part> {
@@ -111,7 +140,7 @@ impl Records for Jsonl {
 }
 
 /// The record of one JSON object, as a server receives it. Every feature must be there; `null` is a missing value. The
-/// target may be absent, and keys that the schema does not name do not matter. Without a key column the id is `request`.
+/// target is not looked at, and keys that the schema does not name do not matter. Without a key column the id is `request`.
 pub fn record_from_json(object: &Map<String, Json>, schema: &Schema) -> Result<Record, Error> {
     let key = key_in(object, schema).unwrap_or_else(|| "request".into());
     record(object, schema, key, Purpose::Prediction)
@@ -119,21 +148,23 @@ pub fn record_from_json(object: &Map<String, Json>, schema: &Schema) -> Result<R
 
 fn record(object: &Map<String, Json>, schema: &Schema, key: String, purpose: Purpose) -> Result<Record, Error> {
     let id = || key.clone();
-    let field = |name: &String| match object.get(name) {
-        Some(json) => Ok((name.clone(), value_in(json, name, schema, &id)?)),
+    let field = |name: &String, used| match object.get(name) {
+        Some(json) => Ok((name.clone(), value_in(json, name, used, schema, &id)?)),
         None => Err(column_missing(&key, name, object)),
     };
-    let features = schema.features.0.iter().map(|(name, _)| field(name)).collect::<Result<_, _>>()?;
+    let features = schema.features.0.iter().map(|(name, kind)| field(name, Use::Feature(*kind)));
+    let features = features.collect::<Result<_, _>>()?;
     let target = match &schema.target {
-        Some(target) if purpose == Purpose::Training || object.contains_key(&target.name) => Some(field(&target.name)?),
+        Some(target) if purpose == Purpose::Training => Some(field(&target.name, Use::Target(target.kind))?),
         _ => None,
     };
     Ok(Record::new(key, features, target))
 }
 
+/// What the key column says, without the blanks around it.
 fn key_in(object: &Map<String, Json>, schema: &Schema) -> Option<String> {
     match object.get(schema.key.as_ref()?)? {
-        Json::String(text) => Some(text.clone()),
+        Json::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Json::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -148,8 +179,11 @@ fn column_missing(id: &str, name: &str, object: &Map<String, Json>) -> Error {
 }
 
 /// What a JSON value means for a column of the schema.
-fn value_in(json: &Json, name: &str, schema: &Schema, id: &dyn Fn() -> String) -> Result<Value, Error> {
-    let kind = schema.features.get(name).copied();
+fn value_in(json: &Json, name: &str, used: Use, schema: &Schema, id: &dyn Fn() -> String) -> Result<Value, Error> {
+    let kind = match used {
+        Use::Feature(kind) => Some(kind),
+        Use::Target(_) | Use::Other => None,
+    };
     let wrong = |found: String, hint: &str| {
         let kind = kind.map_or("target or key", FeatureKind::name);
         Error::Field { id: id(), kind, column: name.to_owned(), found, hint: hint.into() }
@@ -166,12 +200,12 @@ fn value_in(json: &Json, name: &str, schema: &Schema, id: &dyn Fn() -> String) -
             quoted(&json.to_string()),
             "Write pixels from 0 to 255 as [height][width] or [channels][height][width].",
         )),
-        (Json::String(text), _) => value_of(text, name, schema, id),
+        (Json::String(text), _) => value_of(text, name, used, schema, id),
         (_, Some(FeatureKind::Text)) | (Json::Array(_) | Json::Object(_), _) => {
             Err(wrong(quoted(&json.to_string()), "Write it as a JSON string, or as null if it is missing."))
         }
         // Numbers and truth values of a category or class count as the text they are written as.
-        (Json::Number(_) | Json::Bool(_), _) => value_of(&json.to_string(), name, schema, id),
+        (Json::Number(_) | Json::Bool(_), _) => value_of(&json.to_string(), name, used, schema, id),
     }
 }
 
@@ -206,98 +240,5 @@ fn image_in(json: &Json) -> Option<Image> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schema() -> Schema {
-        toml::from_str("target = { name = \"y\", kind = \"class\" }\n[features]\nx = \"number\"\nword = \"category\"\n")
-            .unwrap()
-    }
-
-    fn open(bytes: &[u8], purpose: Purpose) -> Jsonl {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.jsonl");
-        std::fs::write(&path, bytes).unwrap();
-        let file = SourceFile {
-            name: "t.jsonl".into(),
-            path,
-            sha256: String::new(),
-            bytes: 0,
-            role: crate::card::Role::default(),
-            part: None,
-        };
-        Jsonl::open(&[file], &schema(), purpose).unwrap()
-    }
-
-    fn object(text: &str) -> Map<String, Json> {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn lines_become_records_and_empty_lines_do_not() {
-        let rows = open(
-            b"{\"x\": 1, \"word\": \"a\", \"y\": 3}\r\n\n{\"x\": null, \"word\": true, \"y\": \"b\"}",
-            Purpose::Training,
-        );
-        assert_eq!(rows.len(), 2);
-        assert_eq!(rows.read(0).unwrap().field("y"), Some(&Value::Text("3".into())));
-        assert_eq!(rows.read(1).unwrap().id.key, "t.jsonl#1");
-        assert_eq!(rows.field(1, "x").unwrap(), Value::Missing);
-        assert_eq!(rows.field(1, "word").unwrap(), Value::Text("true".into()));
-    }
-
-    #[test]
-    fn bad_lines_name_row_and_line() {
-        let deep = "[".repeat(100_000);
-        let rows = open(
-            format!("{{}}\n\n{{\"x\": 1\n[1]\n{deep}\n{{\"x\": [1], \"word\": 1, \"y\": 1}}").as_bytes(),
-            Purpose::Training,
-        );
-        assert!(matches!(rows.read(0), Err(Error::ColumnMissing { .. })));
-        for (row, line) in [(1, 3), (2, 4), (3, 5)] {
-            let error = rows.read(row).unwrap_err();
-            assert!(matches!(error, Error::Row { row: r, line: l, .. } if (r, l) == (row, line)), "{error}");
-        }
-        assert!(matches!(rows.read(4), Err(Error::Field { .. })));
-        assert!(matches!(open(b"\xff\xfe", Purpose::Training).read(0), Err(Error::Row { .. })));
-    }
-
-    #[test]
-    fn a_request_may_lack_the_target_and_nothing_else() {
-        let record = record_from_json(&object(r#"{"x": 2.5, "word": "a", "other": 1}"#), &schema()).unwrap();
-        assert_eq!((record.fields.len(), record.id.key.as_str()), (2, "request"));
-        let error = record_from_json(&object(r#"{"word": "a"}"#), &schema()).unwrap_err();
-        assert_eq!(error.to_string(), "Example request has no column `x`; it has `word`.");
-        for text in [r#"{"x": "NaN", "word": "a"}"#, r#"{"x": true, "word": "a"}"#, r#"{"x": {}, "word": "a"}"#] {
-            assert!(record_from_json(&object(text), &schema()).unwrap_err().is_usage(), "{text}");
-        }
-        let mut keyed = schema();
-        keyed.key = Some("word".into());
-        assert_eq!(record_from_json(&object(r#"{"x": 1, "word": "a"}"#), &keyed).unwrap().id.key, "a");
-    }
-
-    #[test]
-    fn images_are_nested_lists() {
-        let image = |text: &str| image_in(&serde_json::from_str(text).unwrap());
-        assert_eq!(
-            image("[[1,2],[3,4],[5,255]]").unwrap(),
-            Image { channels: 1, height: 3, width: 2, pixels: vec![1, 2, 3, 4, 5, 255] }
-        );
-        assert_eq!(image("[[[1]],[[2]],[[3]]]").unwrap().channels, 3);
-        for text in [
-            "[]",
-            "[[]]",
-            "[[[]]]",
-            "[1]",
-            "[[1],[2,3]]",
-            "[[256]]",
-            "[[1.5]]",
-            "[[-1]]",
-            "[[[1]],[[2]]]",
-            "[[[1]],[],[]]",
-            "[[\"a\"]]",
-        ] {
-            assert_eq!(image(text), None, "{text}");
-        }
-    }
-}
+#[path = "jsonl_tests.rs"]
+mod tests;

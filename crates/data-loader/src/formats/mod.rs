@@ -5,18 +5,19 @@ pub mod idx;
 pub mod image_folder;
 pub mod jsonl;
 
-use std::io::Read;
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::card::{Card, SourceFile};
-use crate::error::{Error, closest, quoted};
+use crate::error::{Error, closest, listed, quoted};
 use crate::example::{Record, Value};
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
 
+pub use crate::unpack::MAX_BYTES;
 pub use jsonl::record_from_json;
 
 /// Every format, alphabetically.
@@ -63,7 +64,10 @@ pub trait Records: Send + Sync {
 
 /// Opens the files of a card for training and evaluation. A target that the schema names must be there.
 pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
-    let (files, schema) = (&card.files, card.schema());
+    // An id says from which source, file and row an example came, also where data sets of several cards meet.
+    let named = |file: &SourceFile| SourceFile { name: format!("{}/{}", card.name(), file.name), ..file.clone() };
+    let files: &[SourceFile] = &card.files.iter().map(named).collect::<Vec<_>>();
+    let schema = card.schema();
     Ok(match &card.config.format {
         FormatConfig::Csv(config) => Box::new(csv::Csv::open(files, config, schema, Purpose::Training)?),
         FormatConfig::Idx(_) => Box::new(idx::Idx::open(files, schema)?),
@@ -79,6 +83,7 @@ pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
 pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if path.is_dir() || image_folder::is_image(path) {
+        takes_images(path, schema)?;
         return Ok(Box::new(image_folder::ImageFolder::open_for_prediction(path, schema)?));
     }
     if !path.exists() {
@@ -100,13 +105,34 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
         "csv" => Box::new(csv::Csv::open(&[file], &csv::Config::default(), schema, Purpose::Prediction)?),
         "tsv" => Box::new(csv::Csv::open(&[file], &csv::Config { delimiter: '\t' }, schema, Purpose::Prediction)?),
         "jsonl" | "ndjson" => Box::new(jsonl::Jsonl::open(&[file], schema, Purpose::Prediction)?),
-        _ if stem.ends_with("ubyte") || extension == "idx" => Box::new(idx::Idx::open_for_prediction(&file, schema)?),
+        _ if stem.ends_with("ubyte") || extension == "idx" => {
+            takes_images(path, schema)?;
+            Box::new(idx::Idx::open_for_prediction(&file, schema)?)
+        }
         _ => {
             return Err(Error::Mismatch {
                 message: format!("The format of {} cannot be told from its name", path.display()),
                 hint: "Known names end in .csv, .tsv, .jsonl, .ndjson, .png, .jpg, .jpeg, -ubyte or .idx, with or without .gz.".into(),
             });
         }
+    })
+}
+
+/// Images are for models that read an image and nothing else.
+fn takes_images(path: &Path, schema: &Schema) -> Result<(), Error> {
+    if matches!(schema.features.0[..], [(_, FeatureKind::Image)]) {
+        return Ok(());
+    }
+    let columns: Vec<&str> = schema.features.0.iter().map(|(name, _)| name.as_str()).collect();
+    Err(Error::Mismatch {
+        message: format!(
+            "This model reads the columns {}, and {} is no table that has them",
+            listed(&columns),
+            path.display()
+        ),
+        hint:
+            "Give a table with these columns: a file that ends in .csv, .tsv, .jsonl or .ndjson, with or without .gz."
+                .into(),
     })
 }
 
@@ -119,50 +145,37 @@ pub enum Purpose {
     Prediction,
 }
 
-/// How much memory a file may take once it is unpacked: 4 GiB. Larger data belongs in several files.
-pub const MAX_BYTES: u64 = 4 << 30;
+/// What a column is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It is a feature of this kind.
+    Feature(FeatureKind),
+    /// It is the target, and of this kind.
+    Target(TargetKind),
+    /// It is the key, or does not matter.
+    Other,
+}
 
-/// All bytes of the file at `path`, unpacked if they begin as gzip does, whatever the file is called.
-///
-/// Memory grows with what is really there, never with what a header claims, and no further than `limit` bytes.
-pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::io("data file", path, source);
-    let mut file = std::fs::File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(Error::Malformed { path: path.to_path_buf(), message: "it is a folder".into() });
+impl Use {
+    /// What the column called `name` is for. Whoever asks for every field of a wide table asks once a file.
+    pub(crate) fn of(name: &str, schema: &Schema) -> Self {
+        let target = || schema.target.as_ref().filter(|target| target.name == name);
+        match schema.features.get(name) {
+            Some(&kind) => Self::Feature(kind),
+            None => target().map_or(Self::Other, |target| Self::Target(target.kind)),
+        }
     }
-    let mut start = Vec::new();
-    file.by_ref().take(2).read_to_end(&mut start).map_err(failed)?;
-    let packed = start == [0x1f, 0x8b];
-    let whole = start.as_slice().chain(file);
-    let mut bytes = Vec::new();
-    if packed {
-        // Some programs write several gzip members one after the other; all of them count.
-        flate2::read::MultiGzDecoder::new(std::io::BufReader::new(whole))
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::Malformed {
-                path: path.to_path_buf(),
-                message: format!("its gzip stream breaks after {} unpacked bytes ({error})", bytes.len()),
-            })?;
-    } else {
-        whole.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    }
-    if bytes.len() as u64 > limit {
-        return Err(Error::TooLarge {
-            path: path.to_path_buf(),
-            what: "its size in bytes",
-            size: bytes.len() as u64,
-            limit,
-        });
-    }
-    Ok(bytes)
 }
 
 /// What a text in a file means for a column of the schema. `id` names the example in errors.
-pub(crate) fn value_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() -> String) -> Result<Value, Error> {
-    let kind = schema.features.get(name).copied();
-    if kind == Some(FeatureKind::Text) {
+pub(crate) fn value_of(
+    text: &str,
+    name: &str,
+    used: Use,
+    schema: &Schema,
+    id: &dyn Fn() -> String,
+) -> Result<Value, Error> {
+    if used == Use::Feature(FeatureKind::Text) {
         // A text that happens to read `NA` is still a text; only nothing at all is missing.
         return Ok(if text.is_empty() { Value::Missing } else { Value::Text(text.to_owned()) });
     }
@@ -170,10 +183,9 @@ pub(crate) fn value_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() ->
     if schema.is_missing(text) {
         return Ok(Value::Missing);
     }
-    let target = schema.target.as_ref().filter(|target| target.name == name).map(|target| target.kind);
-    match (kind, target) {
-        (Some(FeatureKind::Number), _) | (None, Some(TargetKind::Number)) => number_of(text, name, schema, id),
-        (Some(FeatureKind::Image), _) => Err(Error::Field {
+    match used {
+        Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number) => number_of(text, name, schema, id),
+        Use::Feature(FeatureKind::Image) => Err(Error::Field {
             id: id(),
             kind: "image",
             column: name.to_owned(),
@@ -186,19 +198,24 @@ pub(crate) fn value_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() ->
 }
 
 fn number_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() -> String) -> Result<Value, Error> {
+    let wrong = |found: String, hint: String| {
+        Err(Error::Field { id: id(), kind: "number", column: name.to_owned(), found, hint })
+    };
     match text.parse::<f64>() {
+        // One such number would blow up mean and deviation, and every other row would be blamed for it.
+        Ok(number) if number.is_finite() && number.abs() > f64::from(f32::MAX) => wrong(
+            format!("{}, and networks take numbers up to 3.4e38", quoted(text)),
+            format!("If {} stands for a missing value, add it to the list `missing` in [schema] of the card; else use another unit.", quoted(text)),
+        ),
         Ok(number) if number.is_finite() => Ok(Value::Number(number)),
         Ok(_) => Err(Error::NotFinite { id: id(), column: name.to_owned(), value: text.to_owned() }),
-        Err(_) => Err(Error::Field {
-            id: id(),
-            kind: "number",
-            column: name.to_owned(),
-            found: format!("the text {}", quoted(text)),
-            hint: match closest(text, schema.missing.iter().map(String::as_str)) {
+        Err(_) => wrong(
+            format!("the text {}", quoted(text)),
+            match closest(text, schema.missing.iter().map(String::as_str)) {
                 Some(near) => format!("If it stands for a missing value like `{near}`, add it to the list `missing` in [schema] of the card."),
                 None => "Write the number with a point and no thousands separator; if the text stands for a missing value, add it to the list `missing` in [schema] of the card.".into(),
             },
-        }),
+        ),
     }
 }
 
@@ -209,30 +226,34 @@ pub(crate) fn check_columns(place: &Path, columns: &[String], schema: &Schema, p
         column: column.to_owned(),
         found: columns.to_vec(),
     };
-    let has = |name: &str| columns.iter().any(|column| column == name);
-    if let Some((name, _)) = schema.features.0.iter().find(|(name, _)| !has(name)) {
+    let has: HashSet<&str> = columns.iter().map(String::as_str).collect();
+    if let Some((name, _)) = schema.features.0.iter().find(|(name, _)| !has.contains(name.as_str())) {
         return Err(missing(name));
     }
     if purpose == Purpose::Prediction {
         return Ok(());
     }
     let needed = [schema.target.as_ref().map(|target| &target.name), schema.key.as_ref()];
-    if let Some(name) = needed.into_iter().flatten().find(|name| !has(name)) {
+    if let Some(name) = needed.into_iter().flatten().find(|name| !has.contains(name.as_str())) {
         return Err(missing(name));
     }
-    if let Some(column) = columns.iter().find(|column| !schema.knows(column)) {
-        return Err(Error::Mismatch {
-            message: format!("{} has the column `{column}`, which its card does not mention", place.display()),
-            hint: "Name it under [schema.features], or in `ignore` if it is not to be used.".into(),
-        });
+    let known = schema.known();
+    if let Some(column) = columns.iter().find(|column| !known.contains(column.as_str())) {
+        return Err(unknown_column(&place.display().to_string(), column));
     }
     Ok(())
 }
 
+/// The error for a column that a card does not mention, so that a feature which was added is not left out in silence.
+fn unknown_column(place: &str, column: &str) -> Error {
+    Error::Mismatch {
+        message: format!("{place} has the column `{column}`, which its card does not mention"),
+        hint: "Name it under [schema.features], or in `ignore` if it is not to be used.".into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn schema() -> Schema {
@@ -240,7 +261,7 @@ mod tests {
     }
 
     fn value(text: &str, name: &str) -> Result<Value, Error> {
-        value_of(text, name, &schema(), &|| "row".into())
+        value_of(text, name, Use::of(name, &schema()), &schema(), &|| "row".into())
     }
 
     #[test]
@@ -266,23 +287,30 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_unpacked_and_a_broken_one_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("data");
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        packer.write_all(&vec![7; 100_000]).unwrap();
-        let packed = packer.finish().unwrap();
-        std::fs::write(&path, &packed).unwrap();
-        assert_eq!(read_bytes(&path, MAX_BYTES).unwrap(), vec![7; 100_000]);
-        assert!(matches!(read_bytes(&path, 1000), Err(Error::TooLarge { limit: 1000, .. })));
-        for cut in [3, 10, packed.len() / 2, packed.len() - 1] {
-            std::fs::write(&path, &packed[..cut]).unwrap();
-            let error = read_bytes(&path, MAX_BYTES).unwrap_err();
-            assert!(matches!(error, Error::Malformed { .. }) && error.is_usage(), "{cut}: {error}");
+    fn numbers_beyond_32_bits_are_refused_as_they_are_written() {
+        for text in ["1e300", "-4e38", "3.5e38"] {
+            let error = value(text, "x").unwrap_err();
+            assert!(error.to_string().contains(&format!("row: the number `x` is \"{text}\"")), "{error}");
+            assert!(error.hint().unwrap().contains("`missing`") && error.is_bad_example());
         }
-        std::fs::write(&path, b"x").unwrap();
-        assert_eq!(read_bytes(&path, MAX_BYTES).unwrap(), b"x");
-        assert!(matches!(read_bytes(folder.path(), MAX_BYTES), Err(Error::Malformed { .. })));
+        assert_eq!(value("-3.4028234663852886e38", "x").unwrap(), Value::Number(-f64::from(f32::MAX)));
+        let json = |text: &str| record_from_json(&serde_json::from_str(text).unwrap(), &schema());
+        let error = json(r#"{"x": 1e300, "word": "a", "text": "b"}"#).unwrap_err();
+        assert!(error.to_string().contains("request: the number `x` is \"1e+300\""), "{error}");
+    }
+
+    #[test]
+    fn a_model_of_tables_says_which_files_it_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["photo.png", "t10k-images-idx3-ubyte", "images.idx.gz"].map(|name| folder.path().join(name)) {
+            std::fs::write(&path, b"x").unwrap();
+            let Err(error) = open_for_prediction(&path, &schema()) else { panic!("{} was opened", path.display()) };
+            assert!(error.to_string().contains("reads the columns `x`, `word`, `text`"), "{error}");
+            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+            let hint = error.hint().unwrap();
+            assert!(hint.contains(".csv") && hint.contains(".jsonl") && !hint.contains("card"), "{hint}");
+        }
+        assert!(open_for_prediction(folder.path(), &schema()).is_err());
     }
 
     #[test]

@@ -52,7 +52,8 @@ mod tests {
             classes in proptest::collection::vec(0_u32..4, 1..200), seed: u64, epoch in 0_u64..1000,
         ) {
             let rows: Vec<u32> = (0..classes.len() as u32).map(|row| row * 3 + 1).collect();
-            for sampler in [Sampler::Balanced, Sampler::Sequential, Sampler::Shuffled] {
+            for entry in MEMBERS {
+                let sampler: Sampler = serde_json::from_value(entry.name.into()).unwrap();
                 let order = sampler.order(&rows, Some(&classes), seed, epoch);
                 prop_assert_eq!(order.len(), rows.len());
                 prop_assert!(order.iter().all(|row| rows.contains(row)));

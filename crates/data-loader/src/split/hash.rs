@@ -60,7 +60,8 @@ pub fn split(config: &Config, rows: &Rows<'_>) -> Result<Parts, Error> {
     let mut parts = Parts::default();
     for &row in rows.usable {
         let text = match rows.records.field(row as usize, by)? {
-            Value::Text(text) => text,
+            // Ids are read without the blanks around them, so `Lee` and `Lee ` are one and stay together.
+            Value::Text(text) if !text.trim().is_empty() => text.trim().to_owned(),
             Value::Number(number) => number.to_string(),
             _ => return Err(no_value(rows, row, by)),
         };
@@ -139,6 +140,16 @@ mod tests {
         let less =
             SplitConfig::Hash(Config { by: Some("c".into()), validation: Share(0.1), test: Share(0.2), seed: 1 });
         assert_eq!(check(&less, &column, None).unwrap().test, parts.test);
+    }
+
+    #[test]
+    fn blanks_around_a_value_do_not_part_it() {
+        let values: Vec<String> =
+            (0..200).map(|i| ["", " ", "\t"][i % 3].to_owned() + &(i / 3).to_string() + " ").collect();
+        let parts = check(&config(0), &Column::of(&values), None).unwrap();
+        for row in 0..198_u32 {
+            assert_eq!(part(&parts, row), part(&parts, row / 3 * 3), "{:?}", values[row as usize]);
+        }
     }
 
     #[test]

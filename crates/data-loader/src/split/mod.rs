@@ -188,7 +188,19 @@ impl SplitConfig {
         Self::Random(random::Config { validation: share, test: share, seed: 0 })
     }
 
-    /// Splits the usable rows. Every one of them lands in exactly one part, and the training part is not empty.
+    /// How much was asked for validation and for test.
+    fn asked(&self) -> (Share, Share) {
+        match self {
+            Self::File(config) => (config.validation, Share(0.0)),
+            Self::Hash(config) => (config.validation, config.test),
+            Self::Random(config) => (config.validation, config.test),
+            Self::Stratified(config) => (config.validation, config.test),
+            Self::Time(config) => (config.validation, config.test),
+        }
+    }
+
+    /// Splits the usable rows. Every one of them lands in exactly one part; neither the training part nor one that was asked
+    /// for is empty.
     pub fn split(&self, rows: &Rows<'_>) -> Result<Parts, Error> {
         if rows.usable.is_empty() {
             return Err(Error::NoExamples {
@@ -208,6 +220,17 @@ impl SplitConfig {
                 place: format!("in the training part of the split `{}`", self.name()),
                 hint: "Give less to validation and test, or use more data.",
             });
+        }
+        // A part that was asked for and is empty would judge every model alike, and nobody would notice.
+        let (validation, test) = self.asked();
+        for (part, share) in [(Part::Validation, validation), (Part::Test, test)] {
+            if !share.is_zero() && parts.part(part).is_empty() {
+                return Err(Error::Setting {
+                    key: format!("data.split.{}.{part}", self.name()),
+                    message: format!("asks for {}, and none of the {} examples came out", share.0, rows.usable.len()),
+                    hint: "Ask for more, use more data, or set it to 0 to do without this part.".into(),
+                });
+            }
         }
         Ok(parts.sorted())
     }
@@ -293,6 +316,33 @@ pub(crate) mod tests {
         let empty = Column::of::<u8>(&[]);
         let error = check(&SplitConfig::Random(random::Config::default()), &empty, None).unwrap_err();
         assert!(matches!(error, Error::NoExamples { .. }));
+    }
+
+    #[test]
+    fn a_part_that_was_asked_for_is_never_empty() {
+        let column = Column(["1", "2", "3", "4"].map(str::to_owned).to_vec(), vec![Some(Part::Train); 4]);
+        let classes = [0, 1, 2, 3];
+        for (name, settings) in [
+            ("file", "validation"),
+            ("hash", "validation"),
+            ("hash", "test"),
+            ("random", "validation"),
+            ("random", "test"),
+            ("stratified", "validation"),
+            ("stratified", "test"),
+            ("time", "validation"),
+            ("time", "test"),
+        ] {
+            let by = if name == "time" { "by = \"c\"\n" } else { "" };
+            let config: SplitConfig = toml::from_str(&format!("[{name}]\n{by}{settings} = 0.01")).unwrap();
+            let error = check(&config, &column, Some(&classes)).unwrap_err();
+            assert!(error.to_string().contains(&format!("`data.split.{name}.{settings}` asks for 0.01")), "{error}");
+            assert!(error.hint().unwrap().contains("to 0") && error.is_usage());
+        }
+        // Every class has one example, which stays in training, however much is asked for.
+        let config = SplitConfig::Stratified(stratified::Config { validation: Share(2.0), ..Default::default() });
+        let error = check(&config, &column, Some(&classes)).unwrap_err();
+        assert!(error.to_string().contains("asks for 2, and none of the 4 examples"), "{error}");
     }
 
     #[test]

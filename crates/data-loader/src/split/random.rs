@@ -45,9 +45,12 @@ mod tests {
         fn parts_have_the_sizes_asked_for(n in 3_usize..300, v in 0.0..0.3, t in 0.0..0.3, seed: u64) {
             let column = Column::of(&(0..n).collect::<Vec<_>>());
             let config = Config { validation: Share(v), test: Share(t), seed };
+            let asked = |share: f64| (share * n as f64).round() as usize;
+            // A share that is rounded down to nothing is refused.
+            prop_assume!(asked(v) > 0 && asked(t) > 0);
             let parts = check(&SplitConfig::Random(config), &column, None).unwrap();
-            prop_assert_eq!(parts.validation.len(), (v * n as f64).round() as usize);
-            prop_assert_eq!(parts.test.len(), (t * n as f64).round() as usize);
+            prop_assert_eq!(parts.validation.len(), asked(v));
+            prop_assert_eq!(parts.test.len(), asked(t));
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::no_value;
 use super::{Parts, Rows, Share, shares};
-use crate::error::Error;
+use crate::error::{Error, quoted};
 use crate::example::Value;
 use crate::registry::Entry;
 
@@ -41,9 +41,21 @@ pub fn split(config: &Config, rows: &Rows<'_>) -> Result<Parts, Error> {
         };
         texts.push(text);
     }
-    // One text that is no number makes all of them texts: a mixed order would be no order of time.
-    let numbers: Option<Vec<f64>> =
-        texts.iter().map(|text| text.trim().parse().ok().filter(|number: &f64| number.is_finite())).collect();
+    let number = |text: &String| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    let numbers: Option<Vec<f64>> = texts.iter().map(number).collect();
+    // Numbers ordered as texts would put 10 before 9, and a mixed order would be no order of time.
+    if numbers.is_none()
+        && texts.iter().any(|text| number(text).is_some())
+        && let Some(place) = texts.iter().position(|text| number(text).is_none())
+    {
+        return Err(Error::Field {
+            id: rows.records.key(rows.usable[place] as usize)?,
+            kind: "time",
+            column: config.by.clone(),
+            found: format!("{}, which is not a number, and others are", quoted(&texts[place])),
+            hint: "Write all times as numbers, or all as texts that sort by age, such as `2024-05-31T12:00`.".into(),
+        });
+    }
     let compare = |a: usize, b: usize| match &numbers {
         Some(numbers) => numbers[a].total_cmp(&numbers[b]),
         None => texts[a].cmp(&texts[b]),
@@ -109,6 +121,16 @@ mod tests {
         assert_eq!(parts.test, [0]);
         let parts = check(&config(1.0, 1.0), &Column::of(&["2024-02-01", "2023-12-31", "2024-01-01"]), None).unwrap();
         assert_eq!((parts.train, parts.validation, parts.test), (vec![1], vec![2], vec![0]));
+    }
+
+    #[test]
+    fn numbers_among_texts_are_no_order_of_time() {
+        let error = check(&config(0.0, 1.0), &Column::of(&["10", "9", "2024-05-31", "soon"]), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Example 2024-05-31: the time `c` is \"2024-05-31\", which is not a number, and others are."
+        );
+        assert!(error.hint().unwrap().contains("all as texts") && error.is_usage());
     }
 
     #[test]

@@ -43,8 +43,11 @@ impl Encode {
         let mut counts = vec![BTreeMap::<String, usize>::new(); names.len()];
         if !names.is_empty() {
             training.each(|record| {
+                let mut next = 0;
                 for (name, counts) in names.iter().zip(&mut counts) {
-                    if let Some(Value::Text(category)) = record.field(name) {
+                    let Some(place) = record.place(name, next) else { continue };
+                    next = place + 1;
+                    if let Value::Text(category) = &record.fields[place].1 {
                         match counts.get_mut(category) {
                             Some(count) => *count += 1,
                             None => drop(counts.insert(category.clone(), 1)),
@@ -63,14 +66,15 @@ impl Encode {
 
     /// Puts codes in the place of the categories of `record`; a missing or unknown one gets 0.
     pub(super) fn apply(&self, record: &mut Record) {
+        let mut next = 0;
         for (name, known) in &self.categories.0 {
-            if let Some(value) = record.field_mut(name) {
-                let code = match value {
-                    Value::Text(category) => known.binary_search(category).map_or(0, |place| place as i64 + 1),
-                    _ => 0,
-                };
-                *value = Value::Code(code);
-            }
+            let Some(place) = record.place(name, next) else { continue };
+            next = place + 1;
+            let code = match &record.fields[place].1 {
+                Value::Text(category) => known.binary_search(category).map_or(0, |code| code as i64 + 1),
+                _ => 0,
+            };
+            record.fields[place].1 = Value::Code(code);
         }
     }
 }

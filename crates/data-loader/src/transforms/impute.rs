@@ -106,15 +106,19 @@ impl Impute {
 
     /// Fills the gaps of `record`.
     pub(super) fn apply(&self, record: &mut Record) {
+        let mut next = 0;
         for name in &self.indicators {
-            let gap = record.field(name) == Some(&Value::Missing);
+            let place = record.place(name, next);
+            next = place.map_or(next, |place| place + 1);
+            let gap = place.is_some_and(|place| record.fields[place].1 == Value::Missing);
             record.fields.push((indicator_name(name), Value::Number(f64::from(u8::from(gap)))));
         }
+        next = 0;
         for (name, stand_in) in &self.values.0 {
-            if let Some(value) = record.field_mut(name)
-                && *value == Value::Missing
-            {
-                *value = Value::Number(*stand_in);
+            let Some(place) = record.place(name, next) else { continue };
+            next = place + 1;
+            if record.fields[place].1 == Value::Missing {
+                record.fields[place].1 = Value::Number(*stand_in);
             }
         }
     }

@@ -227,9 +227,12 @@ impl Training<'_> {
         let mut columns = vec![Vec::new(); names.len()];
         if !names.is_empty() {
             self.each(|record| {
+                let mut next = 0;
                 for (name, column) in names.iter().zip(&mut columns) {
-                    if let Some(Value::Number(number)) = record.field(name) {
-                        column.push(*number);
+                    let Some(place) = record.place(name, next) else { continue };
+                    next = place + 1;
+                    if let Value::Number(number) = record.fields[place].1 {
+                        column.push(number);
                     }
                 }
                 Ok(())

@@ -111,8 +111,11 @@ impl Normalize {
     /// Scales the numbers of `record`.
     pub(super) fn apply(&self, record: &mut Record) {
         let target = self.target.as_ref().map(|(name, scale)| (name, scale));
+        let mut next = 0;
         for (name, scale) in self.numbers.0.iter().map(|(name, scale)| (name, scale)).chain(target) {
-            if let Some(Value::Number(number)) = record.field_mut(name) {
+            let Some(place) = record.place(name, next) else { continue };
+            next = place + 1;
+            if let Value::Number(number) = &mut record.fields[place].1 {
                 *number = scale.apply(*number);
             }
         }

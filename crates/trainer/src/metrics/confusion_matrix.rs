@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Answers, CLASSES_LISTED, Metric, best};
 
 /// How it is listed.
-pub const ENTRY: Entry = Entry { name: "confusion_matrix", summary: "which class is taken for which; shown in reports, no number to watch" };
+pub const ENTRY: Entry =
+    Entry { name: "confusion_matrix", summary: "which class is taken for which; shown in reports, no number to watch" };
 
 /// How much was expected of each class and predicted as each class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

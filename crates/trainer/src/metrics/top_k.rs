@@ -7,7 +7,8 @@ use data_loader::Entry;
 use super::{Answers, Mean, Metric};
 
 /// How it is listed.
-pub const ENTRY: Entry = Entry { name: "top_k", summary: "the share of rows whose class is among the k best scores, as `top_5_accuracy`" };
+pub const ENTRY: Entry =
+    Entry { name: "top_k", summary: "the share of rows whose class is among the k best scores, as `top_5_accuracy`" };
 
 /// The field's custom, from the `ImageNet` challenge.
 pub const DEFAULT_K: usize = 5;

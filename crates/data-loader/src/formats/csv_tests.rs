@@ -1,0 +1,166 @@
+//! Are the rows of a CSV file what a person would read in it, and its mistakes found on their lines?
+
+use super::*;
+use crate::formats::open_for_prediction;
+
+fn schema(key: Option<&str>) -> Schema {
+    let mut schema: Schema =
+        toml::from_str("target = { name = \"y\", kind = \"class\" }\n[features]\nb = \"number\"\na = \"category\"\n")
+            .unwrap();
+    schema.key = key.map(str::to_owned);
+    schema
+}
+
+fn open(bytes: &[u8], schema: &Schema, purpose: Purpose) -> Result<Csv, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, bytes).unwrap();
+    let file = SourceFile {
+        name: "t.csv".into(),
+        path,
+        sha256: String::new(),
+        bytes: 0,
+        role: crate::card::Role::default(),
+        part: None,
+    };
+    Csv::open(&[file], &Config::default(), schema, purpose)
+}
+
+#[test]
+fn rows_are_read_in_the_order_of_the_schema() {
+    let csv = open(b"\xef\xbb\xbfa,b,y\n\"r,ed\",1,cat\nNA,,dog\n", &schema(None), Purpose::Training).unwrap();
+    assert_eq!(csv.len(), 2);
+    let record = csv.read(0).unwrap();
+    assert_eq!(record.id.key, "t.csv#0");
+    let fields = [
+        ("b".to_owned(), Value::Number(1.0)),
+        ("a".to_owned(), Value::Text("r,ed".into())),
+        ("y".to_owned(), Value::Text("cat".into())),
+    ];
+    assert_eq!(record.fields, fields);
+    assert_eq!(csv.field(1, "b").unwrap(), Value::Missing);
+    assert_eq!(csv.field(1, "a").unwrap(), Value::Missing);
+    let keyed = open(b"a,b,y\nred,1,cat\n", &schema(Some("a")), Purpose::Training).unwrap();
+    assert_eq!(keyed.read(0).unwrap().id.key, "red");
+}
+
+#[test]
+fn bad_rows_name_row_and_line_and_good_rows_can_still_be_read() {
+    let csv = open(b"a,b,y\nred,1\nred,1,cat\nred,1,cat,9\nr\xffd,1,cat\n", &schema(None), Purpose::Training).unwrap();
+    for (row, line, word) in [(0, 2, "2 values"), (2, 4, "4 values"), (3, 5, "UTF-8")] {
+        let error = csv.read(row).unwrap_err();
+        assert!(matches!(&error, Error::Row { row: r, line: l, .. } if *r == row && *l == line), "{error}");
+        assert!(error.to_string().contains(word) && error.is_bad_example());
+    }
+    assert!(csv.read(1).is_ok());
+}
+
+#[test]
+fn a_quote_that_never_closes_spoils_its_row_and_no_other() {
+    let csv = open(b"a,b,y\nred,1,cat\n\"red,2,cat\nred,3,cat\n", &schema(None), Purpose::Training).unwrap();
+    assert_eq!(csv.len(), 2);
+    assert!(csv.read(0).is_ok());
+    let error = csv.read(1).unwrap_err();
+    assert!(matches!(&error, Error::Row { row: 1, line: 3, .. }) && error.is_bad_example(), "{error}");
+    assert!(error.to_string().contains("never closes"), "{error}");
+    for closed in ["\"red\",1,\"cat\"", "\"r\"\"ed\",1,\"\"", "5\" pipe,1,cat", "\"a\nb\",1,\"c\"\r\n"] {
+        let text = format!("a,b,y\nred,1,cat\n{closed}");
+        let csv = open(text.as_bytes(), &schema(None), Purpose::Training).unwrap();
+        assert!(csv.read(1).is_ok(), "{closed}");
+    }
+    for open_still in ["red,1,\"cat", "red,1,\"", "red,1,\"cat\"\"", "red,1,\"a,b\n"] {
+        assert!(ends_inside_quotes(open_still.as_bytes(), b','), "{open_still}");
+    }
+}
+
+#[test]
+fn headers_are_checked() {
+    let check = |bytes: &[u8], purpose, word: &str| match open(bytes, &schema(None), purpose) {
+        Ok(_) => panic!("{word}: opened"),
+        Err(error) => {
+            assert!(error.to_string().contains(word), "{error}");
+            assert!(error.is_usage() && error.hint().is_some());
+        }
+    };
+    check(b"", Purpose::Training, "no header line");
+    check(b"a,y\n", Purpose::Prediction, "has no column `b`; it has `a`, `y`");
+    check(b"a,b\n", Purpose::Training, "has no column `y`");
+    check(b"a,a,b,y\n", Purpose::Training, "twice");
+    check(b"a,b,y,z\n", Purpose::Training, "`z`");
+    check(b"a,b,\xff\n", Purpose::Training, "UTF-8");
+    assert_eq!(open(b"z,a,b\n1,red,2\n", &schema(None), Purpose::Prediction).unwrap().read(0).unwrap().fields.len(), 2);
+    assert!(open(b"a,b,y\n", &schema(None), Purpose::Training).unwrap().is_empty());
+}
+
+#[test]
+fn a_delimiter_may_be_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.tsv");
+    std::fs::write(&path, "a\tb\nred\t2\n").unwrap();
+    assert_eq!(open_for_prediction(&path, &schema(None)).unwrap().field(0, "b").unwrap(), Value::Number(2.0));
+    assert!(Csv::open(&[], &Config { delimiter: 'é' }, &schema(None), Purpose::Training).is_err());
+}
+
+#[test]
+fn a_row_is_on_the_line_on_which_it_begins() {
+    for (ending, name) in [("\n", "LF"), ("\r\n", "CRLF"), ("\r", "CR")] {
+        // Behind the header an empty line, a good row, two empty lines, a row over two lines, and the bad one in line 8.
+        let text = ["a,b,y", "", "red,1,cat", "", "", "\"r", "ed\",1,cat", "red,1", "red,1,cat,9", ""].join(ending);
+        let csv = open(text.as_bytes(), &schema(None), Purpose::Training).unwrap();
+        assert_eq!(csv.len(), 4, "{name}");
+        let lines: Vec<u32> = csv.tables[0].rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [3, 6, 8, 9], "{name}");
+        let error = csv.read(3).unwrap_err();
+        assert!(matches!(error, Error::Row { row: 3, line: 9, .. }), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_model_finds_the_delimiter_of_new_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    for delimiter in [",", ";", "\t", "|"] {
+        std::fs::write(
+            &path,
+            ["a,b,other", "\"r,e;d\",2,x"]
+                .join("\n")
+                .replace("a,b,other", "a#b#other")
+                .replace("\",2,x", "\"#2#x")
+                .replace('#', delimiter),
+        )
+        .unwrap();
+        let rows = open_for_prediction(&path, &schema(None)).unwrap();
+        assert_eq!(rows.field(0, "b").unwrap(), Value::Number(2.0), "{delimiter:?}");
+        assert_eq!(rows.field(0, "a").unwrap(), Value::Text("r,e;d".into()), "{delimiter:?}");
+    }
+    // What the card says holds for its own files.
+    assert!(open(b"a;b;y\nred;1;cat\n", &schema(None), Purpose::Training).is_err());
+    std::fs::write(&path, "a;c\nred;2\n").unwrap();
+    let error = open_for_prediction(&path, &schema(None)).err().unwrap();
+    assert!(error.to_string().contains("no column `b`; it has `a`, `c`"), "{error}");
+}
+
+#[test]
+fn a_header_without_end_is_refused_and_short_rows_cost_nothing() {
+    let mut long = b"a,b,y,".to_vec();
+    long.resize(MAX_HEADER + 1000, b'x');
+    let Err(error) = open(&long, &schema(None), Purpose::Training) else { panic!("opened") };
+    assert!(matches!(error, Error::TooLarge { limit: 0x0100_0000, size: 0x0100_03e8, .. }), "{error}");
+    // Room for every column in each of these rows would be 160 GB.
+    let columns: Vec<String> = (0..100_000).map(|i| format!("c{i}")).collect();
+    let text = format!("a,b,y,{}\n{}", columns.join(","), "1\n".repeat(200_000));
+    let csv = open(text.as_bytes(), &schema(None), Purpose::Prediction).unwrap();
+    assert_eq!((csv.len(), csv.tables[0].ends.len()), (200_000, 0));
+    assert!(csv.read(199_999).is_err());
+}
+
+#[test]
+fn a_row_without_its_key_is_refused_in_training_and_named_by_its_place_else() {
+    let rows = b"a,b,y\n ,1,cat\n";
+    let csv = open(rows, &schema(Some("a")), Purpose::Training).unwrap();
+    for error in [csv.key(0).unwrap_err(), csv.read(0).unwrap_err()] {
+        assert!(error.to_string().ends_with("t.csv, row 0 (line 2): the key column `a` is empty."), "{error}");
+    }
+    let csv = open(rows, &schema(Some("a")), Purpose::Prediction).unwrap();
+    assert_eq!(csv.read(0).unwrap().id.key, "t.csv#0");
+}
