@@ -350,6 +350,13 @@ fn read_slot(
         .ok_or_else(|| "what the optimizer remembered of it is incomplete".to_owned())
 }
 
+/// The same numbers in the order of their rows. The gradient of a linear weight comes as the transpose of another tensor; the
+/// many passes of an update over it would each read it across its rows, so it is copied once.
+fn row_by_row<const D: usize>(gradient: Tensor<D>) -> Tensor<D> {
+    let shape = gradient.dims();
+    gradient.reshape([shape.iter().product::<usize>()]).reshape(shape)
+}
+
 struct Mapper<'a> {
     stepper: &'a mut Stepper,
     path: Vec<String>,
@@ -379,7 +386,7 @@ impl ModuleMapper for Mapper<'_> {
                 D,
                 rate,
                 weight.inner().into_bridge(),
-                gradient.into_bridge(),
+                row_by_row(gradient).into_bridge(),
                 slot.state.take(),
             );
             slot.state = state;
