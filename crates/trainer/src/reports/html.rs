@@ -33,7 +33,7 @@ const SMOOTHED: usize = 60;
 /// # Errors
 /// If it cannot be written.
 pub fn write(run: &RunFacts, out: &Path) -> Result<(), Error> {
-    let part = out.with_extension("html.part");
+    let part = out.with_extension("html.tmp");
     let mut file = File::create(&part).map_err(Error::io("create", &part))?;
     file.write_all(render(run).as_bytes()).map_err(Error::io("write", &part))?;
     std::fs::rename(&part, out).map_err(Error::io("replace", out))
