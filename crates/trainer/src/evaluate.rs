@@ -137,9 +137,9 @@ mod tests {
         for (row, scores) in scores.iter().enumerate() {
             let sigmoids = scores.map(|x| 1.0 / (1.0 + (-f64::from(x)).exp()));
             let sum: f64 = sigmoids.iter().sum();
-            for class in 0..3 {
+            for (class, sigmoid) in sigmoids.iter().enumerate() {
                 let probability = (-metrics::surprise(&found.scores[row * 3..][..3], class)).exp();
-                assert!((probability - sigmoids[class] / sum).abs() < 1e-6, "row {row}, class {class}: {probability}");
+                assert!((probability - sigmoid / sum).abs() < 1e-6, "row {row}, class {class}: {probability}");
             }
         }
     }
