@@ -14,10 +14,6 @@ pub struct ExampleId {
     /// folder, and the row counted from 0 without the header; for an image in a folder `source/path`. New data that comes
     /// without a card has no source, and its file is named as it was given.
     pub key: String,
-    /// The first half of the SHA-256 of the features. The target is left out, so that an example whose label was
-    /// corrected keeps its id.
-    #[serde(with = "hex")]
-    pub content: [u8; 16],
 }
 
 impl fmt::Display for ExampleId {
@@ -66,12 +62,17 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of `features` and, where it is known, the target. The id's content hash is taken from the features.
+    /// A record of `features` and, where it is known, the target.
     pub fn new(key: String, features: Vec<(String, Value)>, target: Option<(String, Value)>) -> Self {
-        let id = ExampleId { key, content: content_hash(&features) };
         let mut fields = features;
         fields.extend(target);
-        Self { id, fields }
+        Self { id: ExampleId { key }, fields }
+    }
+
+    /// The first half of the SHA-256 of all fields but the one called `target`, by which examples of equal contents are found
+    /// whatever their labels. It is taken of the record as it was read, before any transform.
+    pub fn content(&self, target: Option<&str>) -> [u8; 16] {
+        content_hash(self.fields.iter().filter(|(name, _)| Some(name.as_str()) != target))
     }
 
     /// The place of the field called `name`, looked for from `from` on and then from the beginning, so that whoever asks for
@@ -121,7 +122,7 @@ pub struct Example {
 }
 
 /// The first half of the SHA-256 of the names and values of `fields`.
-fn content_hash(fields: &[(String, Value)]) -> [u8; 16] {
+fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 16] {
     let mut hash = Sha256::new();
     for (name, value) in fields {
         // Every part is preceded by its length or has a fixed one, so that no two records are written alike.
@@ -162,23 +163,6 @@ fn content_hash(fields: &[(String, Value)]) -> [u8; 16] {
     std::array::from_fn(|i| digest[i])
 }
 
-/// Writes the content hash as 32 hexadecimal digits.
-mod hex {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 16], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("{:032x}", u128::from_be_bytes(*bytes)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 16], D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.len() != 32 {
-            return Err(D::Error::custom("a content hash has 32 hexadecimal digits"));
-        }
-        u128::from_str_radix(&text, 16).map(u128::to_be_bytes).map_err(D::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,8 +177,10 @@ mod tests {
         let a = Record::new("1".into(), vec![number("x", 1.0)], target("cat"));
         let b = Record::new("1".into(), vec![number("x", 1.0)], target("dog"));
         let c = Record::new("1".into(), vec![number("x", 2.0)], target("cat"));
-        assert_eq!(a.id, b.id);
-        assert_ne!(a.id.content, c.id.content);
+        let content = |record: &Record| record.content(Some("class"));
+        assert_eq!(content(&a), content(&b));
+        assert_ne!(content(&a), content(&c));
+        assert_ne!(a.content(None), b.content(None));
         assert_eq!(a.field("class"), Some(&Value::Text("cat".into())));
         assert_eq!(a.id.to_string(), "1");
     }
@@ -212,6 +198,5 @@ mod tests {
         let id = Record::new("row".into(), vec![number("x", 0.5)], None).id;
         let text = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<ExampleId>(&text).unwrap(), id);
-        assert!(serde_json::from_str::<ExampleId>(r#"{"key":"a","content":"zz"}"#).is_err());
     }
 }

@@ -17,7 +17,6 @@ use crate::random::Random;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
-use crate::transforms::impute::indicator_name;
 use crate::transforms::{FittedTransform, Training, Transforms};
 
 /// Fitted transforms with the schema they read and the signature they make.
@@ -274,21 +273,21 @@ fn first_image(name: &str, training: &Training<'_>) -> Result<ImageSize, Error> 
     Err(Error::NoExamples { place: "with an image in the training part".into(), hint: "Check the files of the card." })
 }
 
-/// The inputs that the features become, in a fixed order.
+/// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
-    let names = |kind| schema.names(kind).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let mut features = schema.features.clone();
+    fitted.iter().for_each(|transform| transform.reshape(&mut features));
+    let names = |kind| {
+        let of_kind = features.0.iter().filter(|(_, found)| *found == kind);
+        of_kind.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
     let lacks = |what: &str, transform: &str| Error::Mismatch {
         message: format!("The data has {what}, and no transform turns them into numbers"),
         hint: format!("Add [data.transforms.{transform}]."),
     };
     let mut inputs = Vec::new();
 
-    let mut numbers = names(FeatureKind::Number);
-    for transform in fitted {
-        if let FittedTransform::Impute(impute) = transform {
-            numbers.extend(impute.indicators.iter().map(|name| indicator_name(name)));
-        }
-    }
+    let numbers = names(FeatureKind::Number);
     if !numbers.is_empty() {
         let shape = vec![Some(numbers.len())];
         inputs.push(InputSpec {

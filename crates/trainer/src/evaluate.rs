@@ -128,7 +128,7 @@ mod tests {
     fn metrics_see_sigmoids_that_sum_to_one() {
         let scores = [[2.0_f32, -1.0, 0.5], [-300.0, 300.0, 0.0]];
         let tensor = Tensor::<2>::from_data(TensorData::from(scores), &Device::flex());
-        let ids = (0..2).map(|k| ExampleId { key: k.to_string(), content: [0; 16] }).collect();
+        let ids = (0..2).map(|k| ExampleId { key: k.to_string() }).collect();
         let target = Target::Classes(vec![0, 1]);
         let batch = Batch { inputs: Vec::new(), target, ids, weights: None, epoch: 0, index: 0, skipped: 0 };
         let labels = ["a", "b", "c"].map(str::to_owned).to_vec();

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Training;
+use super::{Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
 
@@ -36,9 +37,11 @@ pub struct Encode {
     pub categories: OrderedMap<Vec<String>>,
 }
 
-impl Encode {
+impl Transform for Encode {
+    type Config = Config;
+
     /// Lists the categories of each column.
-    pub(super) fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
+    fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         let names = training.schema.names(FeatureKind::Category);
         let mut counts = vec![BTreeMap::<String, usize>::new(); names.len()];
         if !names.is_empty() {
@@ -65,7 +68,7 @@ impl Encode {
     }
 
     /// Puts codes in the place of the categories of `record`; a missing or unknown one gets 0.
-    pub(super) fn apply(&self, record: &mut Record) {
+    fn apply(&self, record: &mut Record, _random: Option<&mut Random>) -> Result<(), Error> {
         let mut next = 0;
         for (name, known) in &self.categories.0 {
             let Some(place) = record.place(name, next) else { continue };
@@ -76,6 +79,7 @@ impl Encode {
             };
             record.fields[place].1 = Value::Code(code);
         }
+        Ok(())
     }
 }
 

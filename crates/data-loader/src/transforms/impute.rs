@@ -5,10 +5,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Training;
+use super::{Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
 use crate::statistics::{mean_and_std, quantile};
@@ -54,9 +55,11 @@ pub fn indicator_name(column: &str) -> String {
     format!("{column}_missing")
 }
 
-impl Impute {
+impl Transform for Impute {
+    type Config = Config;
+
     /// Finds the stand-in of each column.
-    pub(super) fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
+    fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         let names = training.schema.names(FeatureKind::Number);
         let mut values = Vec::new();
         let mut indicators = Vec::new();
@@ -105,7 +108,7 @@ impl Impute {
     }
 
     /// Fills the gaps of `record`.
-    pub(super) fn apply(&self, record: &mut Record) {
+    fn apply(&self, record: &mut Record, _random: Option<&mut Random>) -> Result<(), Error> {
         let mut next = 0;
         for name in &self.indicators {
             let place = record.place(name, next);
@@ -121,6 +124,11 @@ impl Impute {
                 record.fields[place].1 = Value::Number(*stand_in);
             }
         }
+        Ok(())
+    }
+
+    fn reshape(&self, features: &mut OrderedMap<FeatureKind>) {
+        features.0.extend(self.indicators.iter().map(|name| (indicator_name(name), FeatureKind::Number)));
     }
 }
 

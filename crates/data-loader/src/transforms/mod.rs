@@ -14,6 +14,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::batch::Batch;
+use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::Records;
@@ -21,20 +23,131 @@ use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 
-/// Every transform, alphabetically.
-pub const MEMBERS: &[Entry] = &[encode::ENTRY, impute::ENTRY, normalize::ENTRY, tokenize::ENTRY];
+/// What every transform can do.
+pub(crate) trait Transform: Sized {
+    /// What a config may say of it.
+    type Config;
 
-/// A transform as it is written: `[data.transforms.impute]` in a config is the address of `transforms/impute.rs`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TransformConfig {
+    /// Learns from the training part what it needs to know.
+    fn fit(config: &Self::Config, training: &Training<'_>) -> Result<Self, Error>;
+
+    /// Changes `record`. `random` is there in training alone; it belongs to (seed, epoch, row), and a transform without
+    /// chance leaves it untouched.
+    fn apply(&self, record: &mut Record, random: Option<&mut Random>) -> Result<(), Error>;
+
+    /// Changes the list of features to what it is behind this transform, where columns come, go, or change their kind.
+    fn reshape(&self, _features: &mut OrderedMap<FeatureKind>) {}
+
+    /// Changes a whole batch of training, for transforms that mix examples. `random` belongs to (seed, epoch, batch).
+    fn mix(&self, _batch: &mut Batch, _random: &mut Random) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// From one visible list of members all that has an arm for each of them.
+macro_rules! members {
+    ($($(#[$doc:meta])* $variant:ident($file:ident),)*) => {
+        /// Every transform, alphabetically.
+        pub const MEMBERS: &[Entry] = &[$($file::ENTRY),*];
+
+        /// A transform as it is written: `[data.transforms.impute]` in a config is the address of `transforms/impute.rs`.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum TransformConfig {
+            $($(#[$doc])* $variant($file::Config),)*
+        }
+
+        /// `[data.transforms]` as an editor sees it; the order in the file is the order of work.
+        #[derive(JsonSchema)]
+        #[schemars(rename = "Transforms", deny_unknown_fields)]
+        #[expect(dead_code, reason = "Only its JSON Schema is used.")]
+        struct Shape {
+            $($(#[$doc])* $file: Option<$file::Config>,)*
+        }
+
+        impl TransformConfig {
+            /// Writes the member as an entry of a table.
+            fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+                match self {
+                    $(Self::$variant(config) => map.serialize_entry($file::ENTRY.name, config),)*
+                }
+            }
+
+            /// Reads the member called `name`, whose settings come next in `map`.
+            fn deserialize_from<'de, M: MapAccess<'de>>(name: &str, map: &mut M) -> Result<Self, M::Error> {
+                const NAMES: &[&str] = &[$($file::ENTRY.name),*];
+                $(if name == $file::ENTRY.name {
+                    return Ok(Self::$variant(map.next_value()?));
+                })*
+                Err(serde::de::Error::unknown_variant(name, NAMES))
+            }
+
+            fn fit(&self, training: &Training<'_>) -> Result<FittedTransform, Error> {
+                Ok(match self {
+                    $(Self::$variant(config) => FittedTransform::$variant(Transform::fit(config, training)?),)*
+                })
+            }
+        }
+
+        /// A transform with all that it learnt from the training part; it lies in the bundle as JSON.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FittedTransform {
+            $($(#[$doc])* $variant($file::$variant),)*
+            /// Adds noise to every number: the tests' stand-in for random augmentation.
+            #[cfg(test)]
+            Jitter,
+        }
+
+        impl FittedTransform {
+            /// Changes `record`. `random` is there in training alone; it belongs to (seed, epoch, row), and a transform
+            /// without chance leaves it untouched.
+            pub fn apply(&self, record: &mut Record, random: Option<&mut Random>) -> Result<(), Error> {
+                match self {
+                    $(Self::$variant(fitted) => fitted.apply(record, random),)*
+                    #[cfg(test)]
+                    Self::Jitter => {
+                        if let Some(random) = random {
+                            for (_, value) in &mut record.fields {
+                                if let Value::Number(number) = value {
+                                    *number += random.unit();
+                                }
+                            }
+                        }
+                        Ok(())
+                    }
+                }
+            }
+
+            /// Changes the list of features to what it is behind this transform.
+            pub fn reshape(&self, features: &mut OrderedMap<FeatureKind>) {
+                match self {
+                    $(Self::$variant(fitted) => fitted.reshape(features),)*
+                    #[cfg(test)]
+                    Self::Jitter => {}
+                }
+            }
+
+            /// Changes a whole batch of training. `random` belongs to (seed, epoch, batch).
+            pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
+                match self {
+                    $(Self::$variant(fitted) => fitted.mix(batch, random),)*
+                    #[cfg(test)]
+                    Self::Jitter => Ok(()),
+                }
+            }
+        }
+    };
+}
+
+members! {
     /// Categories become codes.
-    Encode(encode::Config),
+    Encode(encode),
     /// Missing numbers are filled in.
-    Impute(impute::Config),
+    Impute(impute),
     /// Numbers, targets and pixels are brought to one scale.
-    Normalize(normalize::Config),
+    Normalize(normalize),
     /// Texts become token ids.
-    Tokenize(tokenize::Config),
+    Tokenize(tokenize),
 }
 
 /// The transforms of a data set, in the order in which they are applied.
@@ -42,32 +155,10 @@ pub enum TransformConfig {
 #[schemars(with = "Shape")]
 pub struct Transforms(pub Vec<TransformConfig>);
 
-/// `[data.transforms]` as an editor sees it; the order in the file is the order of work.
-#[derive(JsonSchema)]
-#[schemars(rename = "Transforms", deny_unknown_fields)]
-#[expect(dead_code, reason = "Only its JSON Schema is used.")]
-struct Shape {
-    /// Categories become codes.
-    encode: Option<encode::Config>,
-    /// Missing numbers are filled in.
-    impute: Option<impute::Config>,
-    /// Numbers, targets and pixels are brought to one scale.
-    normalize: Option<normalize::Config>,
-    /// Texts become token ids.
-    tokenize: Option<tokenize::Config>,
-}
-
 impl Serialize for Transforms {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for config in &self.0 {
-            match config {
-                TransformConfig::Encode(config) => map.serialize_entry(encode::ENTRY.name, config)?,
-                TransformConfig::Impute(config) => map.serialize_entry(impute::ENTRY.name, config)?,
-                TransformConfig::Normalize(config) => map.serialize_entry(normalize::ENTRY.name, config)?,
-                TransformConfig::Tokenize(config) => map.serialize_entry(tokenize::ENTRY.name, config)?,
-            }
-        }
+        self.0.iter().try_for_each(|config| config.serialize_into(&mut map))?;
         map.end()
     }
 }
@@ -83,17 +174,9 @@ impl<'de> Deserialize<'de> for Transforms {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Transforms, A::Error> {
-                const NAMES: &[&str] =
-                    &[encode::ENTRY.name, impute::ENTRY.name, normalize::ENTRY.name, tokenize::ENTRY.name];
                 let mut list = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    list.push(match name.as_str() {
-                        "encode" => TransformConfig::Encode(map.next_value()?),
-                        "impute" => TransformConfig::Impute(map.next_value()?),
-                        "normalize" => TransformConfig::Normalize(map.next_value()?),
-                        "tokenize" => TransformConfig::Tokenize(map.next_value()?),
-                        unknown => return Err(serde::de::Error::unknown_variant(unknown, NAMES)),
-                    });
+                    list.push(TransformConfig::deserialize_from(&name, &mut map)?);
                 }
                 Ok(Transforms(list))
             }
@@ -126,70 +209,20 @@ impl Transforms {
     /// Fits each transform on what the ones before it make of the training part.
     pub(crate) fn fit(&self, training: &Training<'_>) -> Result<Vec<FittedTransform>, Error> {
         let mut fitted = Vec::with_capacity(self.0.len());
+        let mut schema = training.schema.clone();
         for config in &self.0 {
-            let training = Training { before: &fitted, ..*training };
-            let next = match config {
-                TransformConfig::Encode(config) => FittedTransform::Encode(encode::Encode::fit(config, &training)?),
-                TransformConfig::Impute(config) => FittedTransform::Impute(impute::Impute::fit(config, &training)?),
-                TransformConfig::Normalize(config) => {
-                    FittedTransform::Normalize(normalize::Normalize::fit(config, &training)?)
-                }
-                TransformConfig::Tokenize(config) => {
-                    FittedTransform::Tokenize(tokenize::Tokenize::fit(config, &training)?)
-                }
-            };
+            let next = config.fit(&Training { schema: &schema, before: &fitted, ..*training })?;
+            next.reshape(&mut schema.features);
             fitted.push(next);
         }
         Ok(fitted)
     }
 }
 
-/// A transform with all that it learnt from the training part; it lies in the bundle as JSON.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FittedTransform {
-    /// Categories become codes.
-    Encode(encode::Encode),
-    /// Missing numbers are filled in.
-    Impute(impute::Impute),
-    /// Numbers, targets and pixels are brought to one scale.
-    Normalize(normalize::Normalize),
-    /// Texts become token ids.
-    Tokenize(tokenize::Tokenize),
-    /// Adds noise to every number: the tests' stand-in for random augmentation.
-    #[cfg(test)]
-    Jitter,
-}
-
-impl FittedTransform {
-    /// Changes `record`. `random` is there in training alone; it belongs to (seed, epoch, row), and a transform without
-    /// chance leaves it untouched.
-    pub fn apply(&self, record: &mut Record, random: Option<&mut Random>) -> Result<(), Error> {
-        match self {
-            Self::Encode(encode) => encode.apply(record),
-            Self::Impute(impute) => impute.apply(record),
-            Self::Normalize(normalize) => normalize.apply(record),
-            Self::Tokenize(tokenize) => tokenize.apply(record),
-            #[cfg(test)]
-            Self::Jitter => {
-                let Some(random) = random else { return Ok(()) };
-                for (_, value) in &mut record.fields {
-                    if let Value::Number(number) = value {
-                        *number += random.unit();
-                    }
-                }
-            }
-        }
-        #[cfg(not(test))]
-        let _ = random;
-        Ok(())
-    }
-}
-
 /// The training part, as a transform meets it when it is fitted.
 #[derive(Clone, Copy)]
 pub struct Training<'a> {
-    /// What the columns mean.
+    /// What the columns mean, as the transforms before leave them.
     pub schema: &'a Schema,
     /// Where the rows are read.
     pub records: &'a dyn Records,

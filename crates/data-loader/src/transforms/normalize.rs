@@ -6,10 +6,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Training;
+use super::{Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, TargetKind};
 use crate::statistics::{mean_and_std, quantile};
@@ -83,9 +84,11 @@ pub struct Normalize {
     pub images: Option<Channels>,
 }
 
-impl Normalize {
+impl Transform for Normalize {
+    type Config = Config;
+
     /// Measures the training part.
-    pub(super) fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
+    fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         let schema = training.schema;
         let names = schema.names(FeatureKind::Number);
         let target = schema.target.as_ref().filter(|target| config.targets && target.kind == TargetKind::Number);
@@ -109,7 +112,7 @@ impl Normalize {
     }
 
     /// Scales the numbers of `record`.
-    pub(super) fn apply(&self, record: &mut Record) {
+    fn apply(&self, record: &mut Record, _random: Option<&mut Random>) -> Result<(), Error> {
         let target = self.target.as_ref().map(|(name, scale)| (name, scale));
         let mut next = 0;
         for (name, scale) in self.numbers.0.iter().map(|(name, scale)| (name, scale)).chain(target) {
@@ -119,6 +122,7 @@ impl Normalize {
                 *number = scale.apply(*number);
             }
         }
+        Ok(())
     }
 }
 

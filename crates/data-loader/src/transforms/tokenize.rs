@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Training;
+use super::{Training, Transform};
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
 
@@ -51,8 +52,34 @@ pub struct Tokenize {
 }
 
 impl Tokenize {
+    /// How many ids there are, padding and unknown included.
+    pub fn vocabulary(&self) -> usize {
+        self.characters.len() + FIRST as usize
+    }
+
+    /// The ids of the characters of `text`.
+    pub fn ids(&self, text: &str) -> Vec<i64> {
+        self.kept(text)
+            .map(|c| self.characters.binary_search(&c).map_or(UNKNOWN, |place| place as i64 + FIRST))
+            .collect()
+    }
+
+    /// The characters that count, of which there are `max_length` at most.
+    fn kept<'a>(&self, text: &'a str) -> Box<dyn Iterator<Item = char> + 'a> {
+        let characters = text.chars();
+        if self.lowercase {
+            // Some capitals become two small characters, so the cut comes after.
+            return Box::new(characters.flat_map(char::to_lowercase).take(self.max_length));
+        }
+        Box::new(characters.take(self.max_length))
+    }
+}
+
+impl Transform for Tokenize {
+    type Config = Config;
+
     /// Lists the characters of the training part.
-    pub(super) fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
+    fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         if config.max_length == 0 {
             return Err(Error::Setting {
                 key: "data.transforms.tokenize.max_length".into(),
@@ -76,36 +103,15 @@ impl Tokenize {
         Ok(fitted)
     }
 
-    /// How many ids there are, padding and unknown included.
-    pub fn vocabulary(&self) -> usize {
-        self.characters.len() + FIRST as usize
-    }
-
-    /// The ids of the characters of `text`.
-    pub fn ids(&self, text: &str) -> Vec<i64> {
-        self.kept(text)
-            .map(|c| self.characters.binary_search(&c).map_or(UNKNOWN, |place| place as i64 + FIRST))
-            .collect()
-    }
-
-    /// The characters that count, of which there are `max_length` at most.
-    fn kept<'a>(&self, text: &'a str) -> Box<dyn Iterator<Item = char> + 'a> {
-        let characters = text.chars();
-        if self.lowercase {
-            // Some capitals become two small characters, so the cut comes after.
-            return Box::new(characters.flat_map(char::to_lowercase).take(self.max_length));
-        }
-        Box::new(characters.take(self.max_length))
-    }
-
     /// Puts token ids in the place of the text of `record`.
-    pub(super) fn apply(&self, record: &mut Record) {
+    fn apply(&self, record: &mut Record, _random: Option<&mut Random>) -> Result<(), Error> {
         if let Some(column) = &self.column
             && let Some(value) = record.field_mut(column)
             && let Value::Text(text) = &*value
         {
             *value = Value::Tokens(self.ids(text));
         }
+        Ok(())
     }
 }
 
