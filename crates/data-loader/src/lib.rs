@@ -19,6 +19,7 @@
 
 pub mod batch;
 pub mod card;
+pub mod checks;
 pub mod collate;
 pub mod config;
 pub mod data_config;
@@ -38,6 +39,7 @@ pub mod schema;
 pub mod signature;
 pub mod split;
 pub mod statistics;
+pub mod survey;
 pub mod task;
 pub mod transforms;
 mod unpack;
