@@ -29,6 +29,9 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Answer new data with a trained model.
     Predict(Predict),
+    /// Look after the data of a config.
+    #[command(subcommand)]
+    Data(Data),
     /// List what a config can name: architectures, losses, optimizers ...
     List(List),
     /// Show a config, or the schema of all configs.
@@ -101,6 +104,26 @@ pub struct Predict {
     /// Records answered at once.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,
+}
+
+/// `firebox data`
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Find what is wrong with the data: duplicates across splits, broken files, leaking columns ...
+    Check(DataCheck),
+}
+
+/// `firebox data check`
+#[derive(Debug, Args)]
+pub struct DataCheck {
+    /// The config, a TOML file.
+    pub config: PathBuf,
+    /// Change a value of the config, as in `data.gates.leakage=error`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// The folder for data-report.html and data-report.json.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
 }
 
 /// `firebox list`

@@ -192,4 +192,5 @@ fn percent(share: f64) -> String {
 }
 
 #[cfg(test)]
+#[path = "checks_tests.rs"]
 mod tests;

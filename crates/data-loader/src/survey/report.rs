@@ -109,6 +109,15 @@ impl Finding {
         }
     }
 
+    /// How to go on all the same, a sentence; empty where nothing can be set.
+    pub fn way_out(&self) -> String {
+        match self.gate.as_deref() {
+            None => String::new(),
+            Some(key @ ("missing" | "smallest_class")) => format!("Mend the data, or change `data.gates.{key}`."),
+            Some(key) => format!("Mend the data, or set `data.gates.{key} = \"warn\"` to go on all the same."),
+        }
+    }
+
     /// The same, with the key that says how bad it is.
     pub(crate) fn gated(self, key: &str) -> Self {
         Self { gate: Some(key.to_owned()), ..self }
