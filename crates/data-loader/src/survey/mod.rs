@@ -5,6 +5,7 @@
 //! categories, hashes of images and texts) is kept of so many rows as fit into [`CLOSE_BYTES`], chosen by a seed where that is
 //! not all.
 
+pub(crate) mod banding;
 pub mod gates;
 mod image_facts;
 pub mod report;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 pub use gates::{Gates, Level};
-pub(crate) use image_facts::ImageFacts;
+pub(crate) use image_facts::{FLAT, ImageFacts, SIDE};
 pub(crate) use text_facts::{SLOTS, TextFacts, shingles};
 
 use crate::dataset::Dataset;
@@ -85,7 +86,6 @@ pub(crate) struct Bad {
 /// What is known of a data set. Places count the rows that could be read, in their order.
 pub(crate) struct Survey<'a> {
     pub(crate) dataset: &'a Dataset,
-    pub(crate) depth: Depth,
     pub(crate) seed: u64,
     /// The row at each place.
     pub(crate) rows: Vec<u32>,
@@ -199,7 +199,7 @@ impl<'a> Survey<'a> {
         };
         Self {
             dataset: plan.dataset,
-            depth: plan.depth,
+
             seed: plan.seed,
             rows: Vec::new(),
             parts: Vec::new(),
