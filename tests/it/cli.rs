@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "",
     "train",
     "resume",
     "evaluate",
     "predict",
+    "data check",
     "list",
     "config",
     "config show",
@@ -54,6 +55,8 @@ fn the_set_of_flags_is_frozen() {
         "bench --workload",
         "config show --device",
         "config show --set",
+        "data check --out",
+        "data check --set",
         "evaluate --device",
         "evaluate --part",
         "predict --batch-size",

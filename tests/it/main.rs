@@ -19,6 +19,7 @@ mod bad_checkpoints;
 mod bad_input;
 mod cli;
 mod crowded;
+mod data_checks;
 mod door_to_door;
 mod examples;
 mod exits;

@@ -17,7 +17,8 @@ pub(super) fn run(args: &DataCheck, json: bool) -> Ended {
     let root = root_of(&args.config, &experiment.data.card).unwrap_or_default();
     let dataset = Dataset::open_for_checks(&experiment.data, &root, experiment.task, experiment.seed)?;
     let mut steps = Steps::new(!json);
-    let found = checks::check(&dataset, Depth::Thorough, experiment.seed, &mut |what, done, all| steps.tell(what, done, all))?;
+    let found =
+        checks::check(&dataset, Depth::Thorough, experiment.seed, &mut |what, done, all| steps.tell(what, done, all))?;
     steps.finish();
     std::fs::create_dir_all(&args.out).map_err(|error| {
         Failure::usage(format!("cannot create {}: {error}", args.out.display()), "`--out` takes a folder")

@@ -30,7 +30,9 @@ impl Survey<'_> {
 
     /// Of each example that repeats others the twin that is most like it, in the order of the examples.
     pub(crate) fn best(mut twins: Vec<Twin>) -> Vec<Twin> {
-        twins.sort_by(|a, b| a.second.cmp(&b.second).then(b.likeness.total_cmp(&a.likeness)).then(a.first.cmp(&b.first)));
+        twins.sort_by(|a, b| {
+            a.second.cmp(&b.second).then(b.likeness.total_cmp(&a.likeness)).then(a.first.cmp(&b.first))
+        });
         twins.dedup_by_key(|twin| twin.second);
         twins
     }
@@ -50,7 +52,10 @@ impl Survey<'_> {
         let differing = twins.iter().filter(|twin| self.disagree(twin)).count();
         // Those that contradict each other are the worst, and then those that are most alike.
         twins.sort_by(|a, b| {
-            self.disagree(b).cmp(&self.disagree(a)).then(b.likeness.total_cmp(&a.likeness)).then(a.second.cmp(&b.second))
+            self.disagree(b)
+                .cmp(&self.disagree(a))
+                .then(b.likeness.total_cmp(&a.likeness))
+                .then(a.second.cmp(&b.second))
         });
         let pairs: Vec<Pair> = twins.iter().take(SHOWN).map(|twin| self.pair(twin)).collect();
         let mut text = format!("{} {}", crate::checks::counted(count, "example"), what[usize::from(count != 1)]);
