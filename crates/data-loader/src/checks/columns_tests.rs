@@ -21,6 +21,11 @@ fn rows(seed: u64, count: usize) -> Vec<Vec<String>> {
     (0..count).map(row).collect()
 }
 
+/// The value of a column that is made of the others of its row.
+type Copied = fn(&Vec<String>) -> String;
+/// The same, with the place of the row.
+type Leak = fn(usize, &Vec<String>) -> String;
+
 const FEATURES: &str = "a = \"number\"\nb = \"number\"\nc = \"category\"";
 
 /// Checks a table of 400 rows after `change`, with one more column if it has one.
@@ -71,7 +76,7 @@ fn constant_columns_are_found() {
 #[test]
 fn copies_of_columns_are_found_in_other_units_and_words() {
     for seed in 0..5 {
-        let copies: [(&str, fn(&Vec<String>) -> String); 4] = [
+        let copies: [(&str, Copied); 4] = [
             ("number", |row| row[0].clone()),
             ("number", |row| (row[0].parse::<f64>().unwrap() * -2.54 + 7.0).to_string()),
             ("number", |row| format!("{:.5}", row[1].parse::<f64>().unwrap() * 100.0)),
@@ -83,7 +88,7 @@ fn copies_of_columns_are_found_in_other_units_and_words() {
             assert_eq!(found.columns, [["a", "a", "b", "c"][number], "d"]);
         }
         let near = checked(seed, "number", |at, row| {
-            row.push((row[0].parse::<f64>().unwrap() + 0.01 * (at % 7) as f64).to_string())
+            row.push((row[0].parse::<f64>().unwrap() + 0.01 * (at % 7) as f64).to_string());
         });
         assert!(of(&near, "duplicate_columns").is_empty(), "{:?}", near.findings);
     }
@@ -151,7 +156,7 @@ fn columns_that_name_or_number_the_rows_are_found() {
 #[test]
 fn columns_that_give_the_answer_away_are_found() {
     for seed in 0..5 {
-        let leaks: [(&str, fn(usize, &Vec<String>) -> String); 4] = [
+        let leaks: [(&str, Leak); 4] = [
             ("category", |_, row| format!("was-{}", row[3])),
             ("number", |_, row| if row[3] == "u" { "1" } else { "0" }.to_owned()),
             // Any number above 10 for the one class and below it for the other.

@@ -1,7 +1,6 @@
 //! How much of each column is missing, and is it missing more in one class than in others?
 
 use super::{Found, counted, percent};
-use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, Severity};
 use crate::survey::{Gates, Survey, Targets};
@@ -14,14 +13,7 @@ const MOST: f64 = 0.5;
 /// A column is unevenly missing if the shares of two classes differ by more than this, and by four standard errors.
 const UNEVEN: f64 = 0.1;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
-    if let Some(limit) = gates.missing.filter(|limit| !(0.0..=1.0).contains(limit)) {
-        return Err(Error::Setting {
-            key: "data.gates.missing".into(),
-            message: format!("is {limit}"),
-            hint: "Use a share from 0 to 1.".into(),
-        });
-    }
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
     let features = &survey.dataset.card().schema().features.0;
     let rows = survey.rows.len();
     for ((name, _), counts) in features.iter().zip(&survey.missing) {
@@ -46,7 +38,6 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         let finding = Finding::new(ENTRY.name, severity, missing, text).gated("missing");
         found.add(Finding { columns: vec![name.clone()], ..finding });
     }
-    Ok(())
 }
 
 /// The classes in which a column is missing most and least, if the difference is more than chance would make it.

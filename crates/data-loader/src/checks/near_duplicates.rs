@@ -28,9 +28,11 @@ pub const ENTRY: Entry = Entry {
     summary: "examples that are nearly equal, within and across the parts of the split",
 };
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
     let (twins, remarks) = twins(survey, found.progress);
-    remarks.into_iter().for_each(|remark| found.remark(remark));
+    for remark in remarks {
+        found.remark(remark);
+    }
     let (across, within): (Vec<Twin>, Vec<Twin>) = twins.into_iter().partition(|twin| survey.is_across(twin));
     let level = (gates.near_duplicates_across_splits.severity(), "near_duplicates_across_splits");
     let what =
@@ -42,7 +44,6 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         "are nearly equal to another one of the same part of the split",
     ];
     found.add_some(survey.repeated(ENTRY.name, level, Survey::best(within), what));
-    Ok(())
 }
 
 /// Every pair of rows that are nearly equal, and how alike they are; exact duplicates are not among them.

@@ -6,7 +6,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Found, counted};
-use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, SHOWN, Sample, Shown};
 use crate::survey::{Gates, Survey};
@@ -49,17 +48,16 @@ struct Wrong {
     passed_over: bool,
 }
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
     let mut wrong = Vec::new();
     let mut seen = 0;
     for file in &survey.dataset.card().files {
         let mut open = vec![file.path.clone()];
         while let Some(path) = open.pop() {
             if path.is_dir() && (!path.is_symlink() || path == file.path) {
-                let failed = |source| Error::io("folder", &path, source);
-                for entry in std::fs::read_dir(&path).map_err(failed)? {
-                    open.push(entry.map_err(failed)?.path());
-                }
+                // A folder that cannot be opened has stopped the data set from being opened before.
+                let entries = std::fs::read_dir(&path).into_iter().flatten();
+                open.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
             } else if path.is_file() {
                 wrong.extend(judge(&path, path != file.path));
                 seen += 1;
@@ -85,7 +83,6 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         let finding = Finding::new(ENTRY.name, gates.wrong_extension.severity(), files.len(), text);
         found.add(Finding { examples: examples.collect(), ..finding.gated("wrong_extension") });
     }
-    Ok(())
 }
 
 /// What is wrong with the name of a file, if anything is; one that cannot be opened is a matter of the check `unreadable`.
