@@ -18,8 +18,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod batch;
+mod block_cache;
 pub mod card;
+mod cells;
 pub mod collate;
+mod columnar;
 pub mod config;
 pub mod data_config;
 pub mod dataset;
@@ -27,10 +30,13 @@ mod decode;
 pub mod error;
 pub mod example;
 pub mod formats;
+mod hugging_face;
 mod limit;
 pub mod lineage;
 pub mod loader;
+mod parquet_pages;
 pub mod pipeline;
+mod positioned;
 pub mod random;
 pub mod registry;
 pub mod samplers;
