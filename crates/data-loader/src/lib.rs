@@ -43,7 +43,9 @@ pub mod schema;
 pub mod signature;
 pub mod split;
 pub mod statistics;
+pub mod summary;
 pub mod task;
+pub mod training;
 pub mod transforms;
 mod unpack;
 
