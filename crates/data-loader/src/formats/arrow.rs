@@ -4,7 +4,6 @@
 //! decoded, together with the dictionaries before it, when one of its rows is asked for. The footer of a file says nothing that
 //! the messages do not say.
 
-use std::fs::File;
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
@@ -19,8 +18,8 @@ use crate::block_cache::Decoded;
 use crate::card::SourceFile;
 use crate::cells::Cells;
 use crate::columnar::{Blocks, Columnar, guarded, spread};
+use crate::content::Content;
 use crate::error::Error;
-use crate::positioned::Positioned;
 use crate::registry::Entry;
 use crate::schema::Schema;
 
@@ -40,7 +39,7 @@ type Message = Range<u64>;
 
 /// One file whose messages were found.
 struct ArrowFile {
-    file: Positioned,
+    file: Content,
     columns: SchemaRef,
     schema: Message,
     dictionaries: Vec<Message>,
@@ -67,7 +66,8 @@ pub(crate) fn open(
 
 impl ArrowFile {
     fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).and_then(Positioned::new).map_err(|source| Error::io("data file", path, source))?;
+        // Nothing is held in memory but the batches that are decoded.
+        let file = Content::open(path, &mut 0)?;
         let read = guarded(|| Self::index(file));
         let read = read.map_err(|message| Error::Malformed { path: path.to_path_buf(), message })?;
         let rows = read.starts.last().copied().unwrap_or(0) as u64;
@@ -79,8 +79,8 @@ impl ArrowFile {
     }
 
     /// Finds the messages.
-    fn index(file: Positioned) -> Result<Self, String> {
-        let start = file.read(0, file.size().min(8)).map_err(|error| error.to_string())?;
+    fn index(file: Content) -> Result<Self, String> {
+        let start = bytes(&file, 0, file.len().min(8))?;
         let whole = start.starts_with(b"ARROW1");
         if start.starts_with(b"FEA1") {
             return Err("it is Feather of the first version, which pandas and pyarrow read and write anew".into());
@@ -93,11 +93,10 @@ impl ArrowFile {
         let mut place = if whole { 8 } else { 0 };
         loop {
             // A stream may end without a mark, a file may not.
-            if place == file.size() && !whole {
+            if place == file.len() && !whole {
                 break;
             }
-            let cut = |_| "it breaks off within a message: it is only part of an Arrow file".to_owned();
-            let head = file.read(place, 8).map_err(cut)?;
+            let head = bytes(&file, place, 8)?;
             let (mark, length) = head.split_at(4);
             let length = u32::from_le_bytes(length.try_into().unwrap_or_default());
             if mark != CONTINUATION {
@@ -109,12 +108,12 @@ impl ArrowFile {
             if u64::from(length) > MAX_HEADER {
                 return Err(format!("the message at {place} claims a header of {length} bytes"));
             }
-            let header = file.read(place + 8, length.into()).map_err(cut)?;
+            let header = bytes(&file, place + 8, length.into())?;
             let message =
                 root_as_message(&header).map_err(|error| format!("the message at {place} is broken ({error})"))?;
             let body = place + 8 + u64::from(length);
             let length = u64::try_from(message.bodyLength()).unwrap_or(u64::MAX);
-            let end = body.checked_add(length).filter(|&end| end <= file.size());
+            let end = body.checked_add(length).filter(|&end| end <= file.len());
             let end = end.ok_or_else(|| format!("the message at {place} claims a body of {length} bytes"))?;
             let range = place..end;
             match (message.header_type(), &schema) {
@@ -126,11 +125,11 @@ impl ArrowFile {
                 }
                 (MessageHeader::RecordBatch, Some(_)) => {
                     let batch = message.header_as_record_batch().ok_or("a batch is empty")?;
-                    let bytes = unpacked(&file, batch, body, length)?;
+                    let size = unpacked(&file, batch, body, length)?;
                     let count = u64::try_from(batch.length()).unwrap_or(u64::MAX);
                     // The least that a value takes is a bit.
-                    if count > bytes.saturating_mul(8) {
-                        return Err(format!("the message at {place} claims {count} rows in {bytes} bytes"));
+                    if count > size.saturating_mul(8) {
+                        return Err(format!("the message at {place} claims {count} rows in {size} bytes"));
                     }
                     rows = rows.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));
                     batches.push((range, dictionaries.len()));
@@ -141,15 +140,20 @@ impl ArrowFile {
             place = end;
         }
         let schema = schema.ok_or("it has no schema")?;
-        let bytes = file.read(schema.start, schema.end - schema.start).map_err(|error| error.to_string())?;
-        let reader = StreamReader::try_new(Cursor::new(bytes), None);
+        let reader = StreamReader::try_new(Cursor::new(bytes(&file, schema.start, schema.end - schema.start)?), None);
         let columns = reader.map_err(|error| format!("its schema is broken ({error})"))?.schema();
         Ok(Self { file, columns, schema, dictionaries, batches, starts })
     }
 }
 
+/// The bytes of a piece of `file`, all of them.
+fn bytes(file: &Content, place: u64, length: u64) -> Result<Vec<u8>, String> {
+    let found = file.exact(place, length).map_err(|error| error.to_string())?;
+    found.ok_or_else(|| "it breaks off within a message: it is only part of an Arrow file".to_owned())
+}
+
 /// To how many bytes the body of a batch unpacks, if each buffer lies within it and claims no more than there may be.
-fn unpacked(file: &Positioned, batch: RecordBatch<'_>, body: u64, length: u64) -> Result<u64, String> {
+fn unpacked(file: &Content, batch: RecordBatch<'_>, body: u64, length: u64) -> Result<u64, String> {
     let mut total = 0_u64;
     for buffer in batch.buffers().iter().flatten() {
         let (Ok(offset), Ok(size)) = (u64::try_from(buffer.offset()), u64::try_from(buffer.length())) else {
@@ -158,14 +162,14 @@ fn unpacked(file: &Positioned, batch: RecordBatch<'_>, body: u64, length: u64) -
         if offset.checked_add(size).is_none_or(|end| end > length) {
             return Err("a buffer reaches beyond its batch".into());
         }
-        let mut bytes = size;
+        let mut found = size;
         if batch.compression().is_some() && size >= 8 {
             // Before the packed bytes stands how many they become; -1 says that they are not packed.
-            let claimed = file.read(body + offset, 8).map_err(|error| error.to_string())?;
+            let claimed = bytes(file, body + offset, 8)?;
             let claimed = i64::from_le_bytes(claimed.try_into().unwrap_or_default());
-            bytes = if claimed == -1 { size - 8 } else { u64::try_from(claimed).unwrap_or(u64::MAX) };
+            found = if claimed == -1 { size - 8 } else { u64::try_from(claimed).unwrap_or(u64::MAX) };
         }
-        total = total.saturating_add(bytes);
+        total = total.saturating_add(found);
         if total > MAX_BYTES {
             return Err(format!("a batch claims to unpack to {total} bytes or more, and {MAX_BYTES} are allowed"));
         }
@@ -184,16 +188,15 @@ impl Blocks for ArrowFile {
 
     fn decode(&self, block: usize, columns: &[usize]) -> Result<Decoded, String> {
         let (batch, dictionaries) = &self.batches[block];
-        let mut bytes = Vec::new();
+        let mut whole = Vec::new();
         for message in std::iter::once(&self.schema).chain(&self.dictionaries[..*dictionaries]).chain([batch]) {
-            bytes
-                .extend(self.file.read(message.start, message.end - message.start).map_err(|error| error.to_string())?);
+            whole.extend(bytes(&self.file, message.start, message.end - message.start)?);
         }
         // Columns come in the order of the file, whatever the order in which they are asked for.
         let mut sorted = columns.to_vec();
         sorted.sort_unstable();
         let broken = |error: arrow_schema::ArrowError| format!("batch {block} cannot be decoded ({error})");
-        let mut reader = StreamReader::try_new(Cursor::new(bytes), Some(sorted.clone())).map_err(broken)?;
+        let mut reader = StreamReader::try_new(Cursor::new(whole), Some(sorted.clone())).map_err(broken)?;
         let batch = reader.next().ok_or_else(|| format!("batch {block} is not there"))?.map_err(broken)?;
         let mut cells = Vec::with_capacity(columns.len());
         for column in columns {

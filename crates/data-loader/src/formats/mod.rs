@@ -8,6 +8,7 @@ pub mod jsonl;
 pub mod parquet;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::card::{Card, SourceFile};
 use crate::error::{Error, closest, listed, quoted};
 use crate::example::{Record, Value};
+use crate::number;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
@@ -68,11 +70,34 @@ pub trait Records: Send + Sync {
         None
     }
 
-    /// The first rows of blocks that are cheap to read together, ascending and beginning with 0: row groups, shards, stretches
-    /// of a file. Whoever reads the rows of one block after those of another decodes and fetches less. Without anything better
-    /// to go by, 4096 rows are a block.
+    /// The first rows of blocks that are cheap to read together, ascending, beginning with 0. Whoever reads in a random order
+    /// does well to take all of a few blocks before it goes on to others. What is held in memory is one block.
     fn blocks(&self) -> Vec<usize> {
-        (0..self.len().max(1)).step_by(4096).collect()
+        vec![0]
+    }
+
+    /// Reads `rows` in their order and calls `visit` with the record of each, until it breaks off. A record may lie in the
+    /// memory of the one before, whatever `visit` made of that; formats that lie on a disk read neighbours together.
+    fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
+        for &row in rows {
+            let flow = match self.read(row as usize) {
+                Ok(mut record) => visit(Ok(&mut record)),
+                Err(error) => visit(Err(error)),
+            };
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+
+    /// What [`field`](Self::field) says of each of `rows`, in their order.
+    fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
+        rows.iter().map(|&row| self.field(row as usize, name)).collect()
+    }
+
+    /// What [`key`](Self::key) says of each of `rows`, in their order. All of them are rows that can be read.
+    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+        rows.iter().map(|&row| self.key(row as usize)).collect()
     }
 }
 
@@ -121,7 +146,7 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
     Ok(match extension {
         "arrow" | "feather" => arrow::open(&[file], &images, schema, Purpose::Prediction)?,
         "csv" => Box::new(csv::Csv::open(&[file], &csv::Config::default(), schema, Purpose::Prediction)?),
-        "tsv" => Box::new(csv::Csv::open(&[file], &csv::Config { delimiter: '\t' }, schema, Purpose::Prediction)?),
+        "tsv" => Box::new(csv::Csv::open(&[file], &csv::Config { delimiter: '\t', header: None }, schema, Purpose::Prediction)?),
         "jsonl" | "ndjson" => Box::new(jsonl::Jsonl::open(&[file], schema, Purpose::Prediction)?),
         "parquet" => parquet::open(&[file], &images, schema, Purpose::Prediction)?,
         _ if stem.ends_with("ubyte") || extension == "idx" => {
@@ -220,7 +245,7 @@ fn number_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() -> String) -
     let wrong = |found: String, hint: String| {
         Err(Error::Field { id: id(), kind: "number", column: name.to_owned(), found, hint })
     };
-    match text.parse::<f64>() {
+    match number::parse(text) {
         // One such number would blow up mean and deviation, and every other row would be blamed for it.
         Ok(number) if number.is_finite() && number.abs() > f64::from(f32::MAX) => wrong(
             format!("{}, and networks take numbers up to 3.4e38", quoted(text)),
