@@ -14,6 +14,7 @@ import io
 import json
 import pathlib
 import sys
+import tarfile
 
 import numpy as np
 import pyarrow as pa
@@ -145,3 +146,29 @@ for part, files, rows in [("train", 2, 4), ("validation", 1, 2), ("test", 1, 2)]
         images = pa.table({"image": images, "label": pa.array([seed % 2 for seed in seeds], type=pa.int64())})
         pq.write_table(images.replace_schema_metadata(metadata), OUT / "hugging_face" / name)
 (OUT / "hugging_face/expected.json").write_text(json.dumps(pictures))
+
+# Shards in the layout of WebDataset, one plain, one with gzip, one with zstd, with long names as GNU and pax write them.
+shards = OUT / "shards"
+shards.mkdir(exist_ok=True)
+samples = {}
+for name, packing, form in [
+    ("train-000.tar", "", tarfile.USTAR_FORMAT),
+    ("train-001.tar.gz", "gzip", tarfile.GNU_FORMAT),
+    ("test-000.tar.zst", "zstd", tarfile.PAX_FORMAT),
+]:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=form) as archive:
+        for row in range(3):
+            key = f"00{row}" if form == tarfile.USTAR_FORMAT else "folder/" * 20 + f"bücher-{row}"
+            picture, pixels = png(len(samples) + 100)
+            sample = {"cls": str(row % 2), "txt": f"picture {row}, größer", "json": json.dumps({"id": f"id-{row}", "size": row + 0.5, "y": "no"})}
+            samples[f"{name}/{key}"] = {**sample, "pixels": pixels}
+            for ending, content in [("png", picture)] + [(ending, text.encode()) for ending, text in sample.items()]:
+                member = tarfile.TarInfo(f"{key}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    content = file.getvalue()
+    if packing:
+        content = pa.compress(content, packing, asbytes=True)
+    (shards / name).write_bytes(content)
+(shards / "expected.json").write_text(json.dumps(samples, ensure_ascii=False))

@@ -49,6 +49,7 @@ pub mod signature;
 pub mod split;
 pub mod statistics;
 pub mod summary;
+mod tar_index;
 pub mod task;
 pub mod training;
 pub mod transforms;

@@ -231,7 +231,8 @@ fn a_file_without_a_header_line_has_the_columns_that_the_card_names() {
     let path = folder.path().join("iris.data");
     std::fs::write(&path, "1.5,red,cat\n2.5,blue,dog\nx\n").unwrap();
     let name = "iris.data".to_owned();
-    let file = SourceFile { name, path, sha256: String::new(), bytes: 0, role: crate::card::Role::default(), part: None };
+    let file =
+        SourceFile { name, path, sha256: String::new(), bytes: 0, role: crate::card::Role::default(), part: None };
     let open = |names: &[&str]| {
         let header = Some(names.iter().map(|&name| name.to_owned()).collect());
         Csv::open(&[file.clone()], &Config { header, ..Config::default() }, &schema(None), Purpose::Training)
