@@ -91,6 +91,10 @@ impl ArrowFile {
         let (mut schema, mut dictionaries, mut batches) = (None, Vec::new(), Vec::new());
         let (mut starts, mut rows) = (vec![0], 0_usize);
         let mut place = if whole { 8 } else { 0 };
+        // Writers fill up behind the first eight bytes as they fill up behind messages, with at most this many.
+        while whole && place < 64 && bytes(&file, place, 8)? == [0; 8] {
+            place += 8;
+        }
         loop {
             // A stream may end without a mark, a file may not.
             if place == file.len() && !whole {
