@@ -18,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod batch;
+mod beta;
 pub mod card;
 pub mod collate;
 pub mod config;
@@ -32,6 +33,7 @@ pub mod lineage;
 pub mod loader;
 pub mod pipeline;
 pub mod random;
+mod raster;
 pub mod registry;
 pub mod samplers;
 pub mod schema;
