@@ -41,6 +41,7 @@ pub mod signature;
 pub mod split;
 pub mod statistics;
 pub mod task;
+pub mod throughput;
 pub mod transforms;
 mod unpack;
 

@@ -179,6 +179,11 @@ impl Loader {
         self.position
     }
 
+    /// How many threads prepare batches.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
     /// How many batches one pass has.
     pub fn batches_per_epoch(&self) -> u64 {
         self.plan.batches_per_epoch

@@ -301,7 +301,11 @@ fn every_transform_that_mixes_changes_batches_of_training_alone_by_seed_epoch_an
     let schema = "target = { name = \"y\", kind = \"class\" }\n[features]\ni = \"image\"";
     let schema: Schema = toml::from_str(schema).unwrap();
     for name in MIXES {
-        let rows = (0..12).map(|number| vec![row(number)[4].clone(), Value::Text((number % 3).to_string())]).collect();
+        let image = |number: usize| {
+            let pixels = (0..108).map(|pixel| (number * 31 + pixel * 17) as u8).collect();
+            Value::Image(Image { channels: 3, height: 6, width: 6, pixels })
+        };
+        let rows = (0..12).map(|number| vec![image(number), Value::Text((number % 3).to_string())]).collect();
         let memory = Memory { names: vec!["i".into(), "y".into()], rows };
         let text = format!("[{name}]\n");
         let list: Transforms = toml::from_str(&text).unwrap();

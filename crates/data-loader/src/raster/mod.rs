@@ -21,7 +21,6 @@ pub(crate) enum Kind {
     /// Brightness, which may be averaged between neighbours.
     Picture,
     /// Classes, of which there is none between two others: they are moved by nearest neighbour, and never coloured.
-    #[cfg_attr(not(test), expect(dead_code, reason = "No format reads masks yet; their arm belongs into `fields`."))]
     Mask,
 }
 
@@ -113,3 +112,7 @@ pub(crate) fn give_back(buffer: Vec<u8>) {
         }
     });
 }
+
+#[cfg(test)]
+#[path = "torchvision_tests.rs"]
+mod torchvision_tests;

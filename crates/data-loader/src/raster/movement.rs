@@ -20,8 +20,6 @@ pub enum Filter {
     Bilinear,
     /// Cubic over four pixels, with a = -0.5.
     Bicubic,
-    /// All covered pixels count alike.
-    Box,
     /// A windowed sinc over six pixels.
     Lanczos,
     /// The pixel that lies there.
@@ -152,7 +150,6 @@ pub(crate) fn resize(
     let algorithm = match filter {
         Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
         Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-        Filter::Box => ResizeAlg::Convolution(FilterType::Box),
         Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
         Filter::Nearest => ResizeAlg::Nearest,
     };

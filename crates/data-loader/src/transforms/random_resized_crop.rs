@@ -29,7 +29,7 @@ pub struct RandomResizedCrop {
     /// `[least, most]` of the width of the part divided by its height.
     #[serde(default = "default_ratio")]
     pub ratio: [f64; 2],
-    /// "bilinear", "bicubic", "box", "lanczos" or "nearest"; all but the last average when an image shrinks.
+    /// "bilinear", "bicubic", "lanczos" or "nearest"; all but the last average when an image shrinks.
     #[serde(default)]
     pub filter: Filter,
     /// Without chance, so much of the largest middle part that has the proportions of `size`: 0.875 is what a crop of 224 from

@@ -24,7 +24,7 @@ pub struct Resize {
     /// The length of the shorter side in pixels; the other keeps the proportions. A crop must follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shorter: Option<usize>,
-    /// "bilinear", "bicubic", "box", "lanczos" or "nearest"; all but the last average when an image shrinks.
+    /// "bilinear", "bicubic", "lanczos" or "nearest"; all but the last average when an image shrinks.
     pub filter: Filter,
 }
 
