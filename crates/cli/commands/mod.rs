@@ -1,9 +1,10 @@
 //! What does each command do? One file a verb.
 
-use crate::args::{Command, Verify};
+use crate::args::{Bench, BenchOther, Command, Verify};
 use crate::failure::{Failure, Status};
 
 mod bench;
+mod bench_data;
 mod completions;
 mod config;
 mod devices;
@@ -30,6 +31,7 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Devices => devices::run(json),
         Command::Runs(args) => runs::run(&args, json),
         Command::Verify(Verify::Resume(args)) => verify_resume::run(&args, json),
+        Command::Bench(Bench { other: Some(BenchOther::Data(args)), .. }) => bench_data::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
         Command::Completions { shell } => completions::run(shell),
     }

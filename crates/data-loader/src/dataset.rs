@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::batch::Batch;
 use crate::card::Card;
 use crate::data_config::{BadExamples, DataConfig};
 use crate::error::{Error, listed};
@@ -173,6 +174,12 @@ impl Dataset {
         Ok(example)
     }
 
+    /// Lets the transforms that mix examples change a batch of training, by a chance that belongs to seed, epoch and the place
+    /// of the batch within it.
+    pub fn mix(&self, batch: &mut Batch, epoch: u64, index: u64) -> Result<(), Error> {
+        self.pipeline.mix(batch, &mut Random::derive(&[MIX_STREAM, self.seed, epoch, index]))
+    }
+
     /// How many examples of each class a part has, in the order of the labels; none where the target is no class.
     pub fn class_counts(&self, part: Part) -> Option<Vec<usize>> {
         let mut counts = vec![0; self.pipeline.labels()?.len()];
@@ -211,6 +218,8 @@ impl std::fmt::Debug for Dataset {
 
 /// Keeps the random streams of examples apart from all others.
 const STREAM: u64 = 0x6578_616d_706c;
+/// Keeps the random streams of batches apart from all others.
+const MIX_STREAM: u64 = 0x6d69_7865_7321;
 
 /// What the target column says about the rows.
 struct Targets {

@@ -18,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod batch;
+mod beta;
 mod block_cache;
 pub mod card;
 mod cells;
@@ -41,6 +42,7 @@ mod number;
 mod parquet_pages;
 pub mod pipeline;
 pub mod random;
+mod raster;
 pub mod registry;
 mod row_index;
 pub mod samplers;
@@ -51,6 +53,7 @@ pub mod statistics;
 pub mod summary;
 mod tar_index;
 pub mod task;
+pub mod throughput;
 pub mod training;
 pub mod transforms;
 mod unpack;

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Array, ArrayData, Batch};
 use crate::collate::collate;
-use crate::decode::size_of;
 use crate::error::{Error, quoted};
 use crate::example::{Example, Record, TargetValue, Value};
 use crate::formats::Records;
 use crate::random::Random;
+use crate::raster;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
@@ -71,8 +71,12 @@ impl Pipeline {
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
-        if let Some(name) = schema.names(FeatureKind::Image).first() {
-            schema.image = Some(first_image(name, &training)?);
+        if let Some(name) = schema.names(FeatureKind::Image).first().map(|name| (*name).to_owned()) {
+            let size = training.image_size(&name)?;
+            schema.image = Some(size);
+            // Where transforms make the size, new images are to come as these did, and not to be brought to it before.
+            schema.images_of_any_size = fitted.iter().any(FittedTransform::brings_to_size)
+                || Training { before: &[], ..training }.image_size(&name)? != size;
         }
         let signature =
             Signature { task, inputs: inputs(&schema, &fitted)?, output: output(&schema, task, &fitted, &training)? };
@@ -116,6 +120,11 @@ impl Pipeline {
         let inputs = inputs.collect::<Result<_, Error>>()?;
         let target = self.target(&record)?;
         Ok(Example { id: record.id, inputs, target, weight: 1.0 })
+    }
+
+    /// Lets the transforms that mix examples change a batch of training; `random` belongs to (seed, epoch, batch).
+    pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
+        self.transforms.iter().try_for_each(|transform| transform.mix(batch, &self.signature, random))
     }
 
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
@@ -167,7 +176,10 @@ impl Pipeline {
                         hint: "Bring all images to one size; in a card, `size = [height, width]` in [format.image_folder] does it.".into(),
                     });
                 }
-                Ok(Array { shape, data: ArrayData::U8(std::mem::take(&mut image.pixels)) })
+                // One plane is as it was; three are turned over here, where an image has its last and smallest size.
+                let planes = if image.channels == 1 { std::mem::take(&mut image.pixels) } else { image.planar() };
+                raster::give_back(std::mem::take(&mut image.pixels));
+                Ok(Array { shape, data: ArrayData::U8(planes) })
             }
             InputKind::Series { .. } => Err(Error::Mismatch {
                 message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
@@ -255,22 +267,6 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
         found: found.to_owned(),
         hint: hint.to_owned(),
     }
-}
-
-/// The size of the first image that can be read; all others must have it too.
-fn first_image(name: &str, training: &Training<'_>) -> Result<ImageSize, Error> {
-    for &row in training.rows {
-        match training.record(row) {
-            Ok(record) => {
-                if let Some(Value::Image(image)) = record.field(name) {
-                    return Ok(size_of(image));
-                }
-            }
-            Err(error) if training.skip_bad && error.is_bad_example() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(Error::NoExamples { place: "with an image in the training part".into(), hint: "Check the files of the card." })
 }
 
 /// The inputs that the features become, in a fixed order, as the transforms leave them.

@@ -54,7 +54,7 @@ pub struct TargetSpec {
     pub kind: TargetKind,
 }
 
-/// The size to which images are brought when they are read.
+/// The size of the images that a network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSize {
@@ -88,6 +88,9 @@ pub struct Schema {
     /// The size of every image, found by fitting; a card need not state it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageSize>,
+    /// Whether transforms bring images of any size to `image`, so that they are read as they are; found by fitting, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images_of_any_size: bool,
 }
 
 /// What usually stands for a missing value. `NaN` is not among them: it is as often the trace of a division by zero.

@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use crate::decode::size_of;
 use crate::error::Error;
-use crate::example::Record;
+use crate::example::{Record, Value};
 use crate::formats::Records;
-use crate::schema::Schema;
+use crate::schema::{ImageSize, Schema};
 use crate::summary::{BUDGET, Summaries};
 use crate::transforms::FittedTransform;
 
@@ -61,6 +62,25 @@ impl Training<'_> {
             transform.apply(&mut record, None)?;
         }
         Ok(record)
+    }
+
+    /// The size of the first image that can be read, as the transforms before leave it.
+    pub fn image_size(&self, name: &str) -> Result<ImageSize, Error> {
+        for &row in self.rows {
+            match self.record(row) {
+                Ok(record) => {
+                    if let Some(Value::Image(image)) = record.field(name) {
+                        return Ok(size_of(image));
+                    }
+                }
+                Err(error) if self.skip_bad && error.is_bad_example() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::NoExamples {
+            place: "with an image in the training part".into(),
+            hint: "Check the files of the card.",
+        })
     }
 
     /// The numbers of each of these columns, without the missing ones: all of them, or of a table that is too large for that a

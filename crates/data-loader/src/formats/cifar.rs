@@ -112,9 +112,9 @@ impl Cifar {
     }
 
     fn image(&self, row: usize) -> Result<Value, Error> {
-        let pixels = self.bytes(row, self.config.labels as u64, PIXELS)?;
+        let planes = self.bytes(row, self.config.labels as u64, PIXELS)?;
         let [channels, height, width] = SIZE;
-        Ok(Value::Image(Image { channels, height, width, pixels }))
+        Ok(Value::Image(Image::from_planar(channels, height, width, &planes)))
     }
 
     fn label(&self, row: usize, name: &str, kind: TargetKind) -> Result<Value, Error> {

@@ -12,7 +12,7 @@ use super::{Purpose, Records, Use, unknown_column, value_of};
 use crate::card::SourceFile;
 use crate::columnar::spread;
 use crate::content::Content;
-use crate::decode::decode_bytes;
+use crate::decode::decode_within;
 use crate::error::{Error, listed};
 use crate::example::{Record, Value};
 use crate::registry::Entry;
@@ -139,7 +139,7 @@ impl Tar {
         match (kind, kind.map(|kind| shard.member(row, kind)).transpose()?.flatten()) {
             (Some(Kind::Image), Some(bytes)) => {
                 let path = std::path::PathBuf::from(format!("The image of {}", shard.name(row)));
-                return decode_bytes(&bytes, &path, self.config.channels, self.config.size).map(Value::Image).map(Some);
+                return decode_within(&bytes, &path, self.config.channels, self.config.size).map(Value::Image).map(Some);
             }
             (Some(kind), Some(bytes)) => return value_of(&text(bytes, kind)?, name, used, &self.schema, &id).map(Some),
             _ => {}

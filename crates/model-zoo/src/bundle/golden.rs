@@ -91,7 +91,7 @@ impl Sample {
                         channels: image.channels,
                         height: image.height,
                         width: image.width,
-                        pixels: STANDARD.encode(&image.pixels),
+                        pixels: STANDARD.encode(image.planar()),
                     },
                     Value::Missing | Value::Code(_) | Value::Tokens(_) => RawField::Missing,
                 };
@@ -124,7 +124,7 @@ impl Sample {
                                 pixels.len()
                             ));
                         }
-                        Value::Image(Image { channels: *channels, height: *height, width: *width, pixels })
+                        Value::Image(Image::from_planar(*channels, *height, *width, &pixels))
                     }
                 };
                 Ok((name.clone(), value))
