@@ -66,6 +66,22 @@ fn case(name: &str, folder: &Path) -> (&'static str, &'static str) {
                     rows.map(|(x, y)| format!("{{\"x\": {x}, \"c\": \"{}\", \"y\": {y}}}", x % 3)).collect();
                 file(format!("{part}.jsonl"), rows.join("\n").into());
             }
+            "coco" => {
+                let (mut images, mut annotations) = (Vec::new(), Vec::new());
+                std::fs::create_dir_all(folder.join(part)).unwrap();
+                for (x, y) in rows {
+                    let picture = image::RgbImage::from_pixel(3, 2, image::Rgb([x as u8, 9, 200]));
+                    picture.save(folder.join(format!("{part}/{x:03}.png"))).unwrap();
+                    images.push(format!("{{\"id\": {x}, \"file_name\": \"{x:03}.png\"}}"));
+                    annotations.push(format!("{{\"image_id\": {x}, \"category_id\": {y}}}"));
+                }
+                let categories = "[{\"id\": 0, \"name\": \"0\"}, {\"id\": 1, \"name\": \"1\"}]";
+                let (images, annotations) = (images.join(","), annotations.join(","));
+                let text = format!(
+                    "{{\"images\": [{images}], \"annotations\": [{annotations}], \"categories\": {categories}}}"
+                );
+                file(format!("{part}.json"), text.into());
+            }
             "parquet" => {
                 let batch = columns(rows);
                 let mut bytes = Vec::new();
@@ -89,10 +105,13 @@ fn case(name: &str, folder: &Path) -> (&'static str, &'static str) {
                 }
                 file(format!("{part}.tar"), builder.into_inner().unwrap());
             }
+            "text" => rows.for_each(|(x, y)| file(format!("{part}/{y}/{x:03}.txt"), format!("text {x}").into())),
             other => panic!("the format `{other}` has no case here"),
         }
     }
     match name {
+        "coco" => ("a:images a.json:labels b:images b.json:labels", "i = \"image\""),
+        "text" => ("a b", "t = \"text\""),
         "arrow" => ("a.arrow b.arrow", table),
         "cifar" => ("a.bin b.bin", "i = \"image\""),
         "parquet" => ("a.parquet b.parquet", table),

@@ -2,12 +2,14 @@
 
 pub mod arrow;
 pub mod cifar;
+pub mod coco;
 pub mod csv;
 pub mod idx;
 pub mod image_folder;
 pub mod jsonl;
 pub mod parquet;
 pub mod tar;
+pub mod text;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -30,12 +32,14 @@ pub use jsonl::record_from_json;
 pub const MEMBERS: &[Entry] = &[
     arrow::ENTRY,
     cifar::ENTRY,
+    coco::ENTRY,
     csv::ENTRY,
     idx::ENTRY,
     image_folder::ENTRY,
     jsonl::ENTRY,
     parquet::ENTRY,
     tar::ENTRY,
+    text::ENTRY,
 ];
 
 /// How the files of a card are written: `[format.csv]` in a card is the address of `formats/csv.rs`.
@@ -46,6 +50,8 @@ pub enum FormatConfig {
     Arrow(arrow::Config),
     /// Labels and pixels in bytes.
     Cifar(cifar::Config),
+    /// Images with their classes in one JSON file.
+    Coco(coco::Config),
     /// Lines of values separated by commas, the first line naming the columns.
     Csv(csv::Config),
     /// Arrays of bytes, as MNIST is published.
@@ -58,6 +64,8 @@ pub enum FormatConfig {
     Parquet(parquet::Config),
     /// Tar shards in the layout of WebDataset.
     Tar(tar::Config),
+    /// Text files in a folder for each class, or a text a line.
+    Text(text::Config),
 }
 
 /// Rows that can be read in any order, from several threads at once.
@@ -124,19 +132,22 @@ pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
     Ok(match &card.config.format {
         FormatConfig::Arrow(config) => arrow::open(files, config, schema, Purpose::Training)?,
         FormatConfig::Cifar(config) => Box::new(cifar::Cifar::open(files, config, schema)?),
+        FormatConfig::Coco(config) => Box::new(coco::Coco::open(files, config, schema)?),
         FormatConfig::Csv(config) => Box::new(csv::Csv::open(files, config, schema, Purpose::Training)?),
         FormatConfig::Idx(_) => Box::new(idx::Idx::open(files, schema)?),
         FormatConfig::ImageFolder(config) => Box::new(image_folder::ImageFolder::open(files, config, schema)?),
         FormatConfig::Jsonl(_) => Box::new(jsonl::Jsonl::open(files, schema, Purpose::Training)?),
         FormatConfig::Parquet(config) => parquet::open(files, config, schema, Purpose::Training)?,
         FormatConfig::Tar(config) => Box::new(tar::Tar::open(files, config, schema, Purpose::Training)?),
+        FormatConfig::Text(config) => Box::new(text::Text::open(files, config, schema, Purpose::Training)?),
     })
 }
 
 /// Opens a file or folder of new data for a model whose schema is known. The target may be absent.
 ///
-/// The format follows from the name: `.csv` and `.tsv`, `.jsonl` and `.ndjson`, `.png`, `.jpg` and `.jpeg` or a folder of
-/// them, and IDX (`-ubyte`, `.idx`); all but images may end in `.gz`.
+/// The format follows from the name: `.csv` and `.tsv`, `.jsonl` and `.ndjson`, `.parquet`, `.arrow` and `.feather`, `.tar` and
+/// `.tgz`, `.txt`, `.png`, `.jpg` and `.jpeg` or a folder of them, and IDX (`-ubyte`, `.idx`); all but images and Parquet may end
+/// in `.gz` or `.zst`.
 pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if path.is_dir() || image_folder::is_image(path) {
@@ -169,6 +180,7 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
             Purpose::Prediction,
         )?),
         "jsonl" | "ndjson" => Box::new(jsonl::Jsonl::open(&[file], schema, Purpose::Prediction)?),
+        "txt" => Box::new(text::Text::open(&[file], &text::Config::default(), schema, Purpose::Prediction)?),
         "tar" | "tgz" => Box::new(tar::Tar::open(&[file], &images, schema, Purpose::Prediction)?),
         "parquet" => parquet::open(&[file], &images, schema, Purpose::Prediction)?,
         _ if stem.ends_with("ubyte") || extension == "idx" => {
@@ -178,7 +190,7 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
         _ => {
             return Err(Error::Mismatch {
                 message: format!("The format of {} cannot be told from its name", path.display()),
-                hint: "Known names end in .csv, .tsv, .jsonl, .ndjson, .png, .jpg, .jpeg, -ubyte or .idx, with or without .gz.".into(),
+                hint: "Known names end in .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow, .feather, .tar, .txt, .png, .jpg, .jpeg, -ubyte or .idx, many also with .gz or .zst behind.".into(),
             });
         }
     })
@@ -197,7 +209,7 @@ fn takes_images(path: &Path, schema: &Schema) -> Result<(), Error> {
             path.display()
         ),
         hint:
-            "Give a table with these columns: a file that ends in .csv, .tsv, .jsonl or .ndjson, with or without .gz."
+            "Give a table with these columns: a file that ends in .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow or .feather."
                 .into(),
     })
 }

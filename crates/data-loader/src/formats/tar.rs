@@ -139,7 +139,9 @@ impl Tar {
         match (kind, kind.map(|kind| shard.member(row, kind)).transpose()?.flatten()) {
             (Some(Kind::Image), Some(bytes)) => {
                 let path = std::path::PathBuf::from(format!("The image of {}", shard.name(row)));
-                return decode_within(&bytes, &path, self.config.channels, self.config.size).map(Value::Image).map(Some);
+                return decode_within(&bytes, &path, self.config.channels, self.config.size)
+                    .map(Value::Image)
+                    .map(Some);
             }
             (Some(kind), Some(bytes)) => return value_of(&text(bytes, kind)?, name, used, &self.schema, &id).map(Some),
             _ => {}
