@@ -267,7 +267,8 @@ fn read_targets(records: &dyn Records, schema: &Schema, skip: bool) -> Result<Ta
 /// The class at `row`, if the target is one. A row without id or target is an error.
 fn read_target(records: &dyn Records, row: usize, target: Option<&TargetSpec>) -> Result<Option<String>, Error> {
     let id = records.key(row)?;
-    let Some(target) = target else { return Ok(None) };
+    // Masks are not read before they are needed: to decode all of them would take as long as an epoch.
+    let Some(target) = target.filter(|target| target.kind != TargetKind::Mask) else { return Ok(None) };
     match (records.field(row, &target.name)?, target.kind) {
         (Value::Missing, _) => Err(Error::TargetMissing { id, column: target.name.clone() }),
         (Value::Text(class), TargetKind::Class) => Ok(Some(class)),

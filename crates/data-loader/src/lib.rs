@@ -38,6 +38,7 @@ mod hugging_face;
 mod limit;
 pub mod lineage;
 pub mod loader;
+mod masks;
 mod number;
 mod parquet_pages;
 pub mod pipeline;

@@ -7,6 +7,7 @@ pub mod csv;
 pub mod idx;
 pub mod image_folder;
 pub mod jsonl;
+pub mod mask_folder;
 pub mod parquet;
 pub mod tar;
 pub mod text;
@@ -37,6 +38,7 @@ pub const MEMBERS: &[Entry] = &[
     idx::ENTRY,
     image_folder::ENTRY,
     jsonl::ENTRY,
+    mask_folder::ENTRY,
     parquet::ENTRY,
     tar::ENTRY,
     text::ENTRY,
@@ -60,6 +62,8 @@ pub enum FormatConfig {
     ImageFolder(image_folder::Config),
     /// A JSON object a line.
     Jsonl(jsonl::Config),
+    /// Images, and for each a mask with the class of every pixel.
+    MaskFolder(mask_folder::Config),
     /// Tables by columns.
     Parquet(parquet::Config),
     /// Tar shards in the layout of WebDataset.
@@ -137,6 +141,7 @@ pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
         FormatConfig::Idx(_) => Box::new(idx::Idx::open(files, schema)?),
         FormatConfig::ImageFolder(config) => Box::new(image_folder::ImageFolder::open(files, config, schema)?),
         FormatConfig::Jsonl(_) => Box::new(jsonl::Jsonl::open(files, schema, Purpose::Training)?),
+        FormatConfig::MaskFolder(config) => Box::new(mask_folder::MaskFolder::open(files, config, schema)?),
         FormatConfig::Parquet(config) => parquet::open(files, config, schema, Purpose::Training)?,
         FormatConfig::Tar(config) => Box::new(tar::Tar::open(files, config, schema, Purpose::Training)?),
         FormatConfig::Text(config) => Box::new(text::Text::open(files, config, schema, Purpose::Training)?),
@@ -331,74 +336,5 @@ fn unknown_column(place: &str, column: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schema() -> Schema {
-        toml::from_str("[features]\nx = \"number\"\nword = \"category\"\ntext = \"text\"").unwrap()
-    }
-
-    fn value(text: &str, name: &str) -> Result<Value, Error> {
-        value_of(text, name, Use::of(name, &schema()), &schema(), &|| "row".into())
-    }
-
-    #[test]
-    fn texts_become_what_the_schema_says() {
-        assert_eq!(value(" 1.5 ", "x").unwrap(), Value::Number(1.5));
-        assert_eq!(value("NA", "x").unwrap(), Value::Missing);
-        assert_eq!(value(" red ", "word").unwrap(), Value::Text("red".into()));
-        assert_eq!(value(" NA", "text").unwrap(), Value::Text(" NA".into()));
-        assert_eq!(value("", "text").unwrap(), Value::Missing);
-    }
-
-    #[test]
-    fn numbers_that_are_none_name_example_and_column() {
-        for text in ["NaN", "nan", "inf", "-Infinity", "1e999"] {
-            let error = value(text, "x").unwrap_err();
-            assert!(matches!(&error, Error::NotFinite { id, column, .. } if id == "row" && column == "x"), "{error}");
-            assert!(error.hint().unwrap().contains("`missing`") && error.is_usage());
-        }
-        for text in ["1,5", "abc", "0x10", "１"] {
-            let error = value(text, "x").unwrap_err();
-            assert!(matches!(error, Error::Field { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn numbers_beyond_32_bits_are_refused_as_they_are_written() {
-        for text in ["1e300", "-4e38", "3.5e38"] {
-            let error = value(text, "x").unwrap_err();
-            assert!(error.to_string().contains(&format!("row: the number `x` is \"{text}\"")), "{error}");
-            assert!(error.hint().unwrap().contains("`missing`") && error.is_bad_example());
-        }
-        assert_eq!(value("-3.4028234663852886e38", "x").unwrap(), Value::Number(-f64::from(f32::MAX)));
-        let json = |text: &str| record_from_json(&serde_json::from_str(text).unwrap(), &schema());
-        let error = json(r#"{"x": 1e300, "word": "a", "text": "b"}"#).unwrap_err();
-        assert!(error.to_string().contains("request: the number `x` is \"1e+300\""), "{error}");
-    }
-
-    #[test]
-    fn a_model_of_tables_says_which_files_it_reads() {
-        let folder = tempfile::tempdir().unwrap();
-        for path in ["photo.png", "t10k-images-idx3-ubyte", "images.idx.gz"].map(|name| folder.path().join(name)) {
-            std::fs::write(&path, b"x").unwrap();
-            let Err(error) = open_for_prediction(&path, &schema()) else { panic!("{} was opened", path.display()) };
-            assert!(error.to_string().contains("reads the columns `x`, `word`, `text`"), "{error}");
-            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
-            let hint = error.hint().unwrap();
-            assert!(hint.contains(".csv") && hint.contains(".jsonl") && !hint.contains("card"), "{hint}");
-        }
-        assert!(open_for_prediction(folder.path(), &schema()).is_err());
-    }
-
-    #[test]
-    fn a_name_without_a_known_ending_is_explained() {
-        let file = tempfile::Builder::new().suffix(".xlsx").tempfile().unwrap();
-        let Err(error) = open_for_prediction(file.path(), &schema()) else { panic!("a spreadsheet was opened") };
-        assert!(error.hint().unwrap().contains(".csv"));
-        let Err(error) = open_for_prediction(Path::new("/nowhere.csv"), &schema()) else {
-            panic!("nothing was opened")
-        };
-        assert!(matches!(error, Error::NotFound { .. }));
-    }
-}
+#[path = "mod_tests.rs"]
+mod tests;
