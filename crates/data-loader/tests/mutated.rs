@@ -3,7 +3,7 @@
 //! The work is done in a process of its own that may address [`ADDRESSES`] KiB and no more: memory that a file only claims is
 //! refused by the system there, which ends the process. `FIREBOX_MUTATIONS=5000` tries so many other mutations of each file.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::exit)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ fn case(format: &str, name: &str, bytes: Vec<u8>, role: &str, schema: &str, othe
     let mut files = format!("[[files]]\npath = \"{name}\"\n{role}\n");
     for (path, content, rest) in others {
         std::fs::write(folder.path().join(path), content).unwrap();
-        files += &format!("[[files]]\npath = \"{path}\"\n{rest}\n");
+        files.extend(["[[files]]\npath = \"", path, "\"\n", rest, "\n"]);
     }
     let card = format!(
         "name = \"m\"\ntitle = \"\"\nsummary = \"\"\nsource = \"\"\nlicence = \"\"\ncitation = \"\"\n[format.{format}]\n{files}[schema]\n{schema}\n"

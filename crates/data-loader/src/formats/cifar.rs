@@ -118,7 +118,7 @@ impl Cifar {
     }
 
     fn label(&self, row: usize, name: &str, kind: TargetKind) -> Result<Value, Error> {
-        let place = if self.config.labels == 2 && self.config.label == Label::Fine { 1 } else { 0 };
+        let place = u64::from(self.config.labels == 2 && self.config.label == Label::Fine);
         let label = self.bytes(row, place, 1)?.first().copied().unwrap_or_default();
         let classes = &self.config.classes;
         match (kind, classes.get(usize::from(label))) {

@@ -28,7 +28,7 @@ pub const ENTRY: Entry =
 const MAX_JSON: u64 = 2 << 30;
 
 #[derive(Deserialize)]
-struct Annotations {
+struct Annotated {
     images: Vec<ImageEntry>,
     #[serde(default)]
     annotations: Vec<Annotation>,
@@ -100,7 +100,7 @@ impl Coco {
     fn add(&mut self, folder: &SourceFile, file: &SourceFile) -> Result<(), Error> {
         let malformed = |message: String| Error::Malformed { path: file.path.clone(), message };
         let bytes = read_bytes(&file.path, MAX_JSON)?;
-        let read: Annotations = serde_json::from_slice(&bytes)
+        let read: Annotated = serde_json::from_slice(&bytes)
             .map_err(|error| malformed(format!("it is no annotation file in the style of COCO ({error})")))?;
         let mut names = HashMap::new();
         for category in &read.categories {

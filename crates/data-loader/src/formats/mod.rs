@@ -66,7 +66,7 @@ pub enum FormatConfig {
     MaskFolder(mask_folder::Config),
     /// Tables by columns.
     Parquet(parquet::Config),
-    /// Tar shards in the layout of WebDataset.
+    /// Tar shards in the layout of `WebDataset`.
     Tar(tar::Config),
     /// Text files in a folder for each class, or a text a line.
     Text(text::Config),
