@@ -33,7 +33,7 @@ fn taken(bytes: &[u8], member: &str, limit: u64) -> Result<Vec<u8>, Error> {
     let (stop, mut progress) = (AtomicBool::new(false), |_: &Event| {});
     let mut options = Options::new(&stop, &mut progress).unwrap();
     options.cache = folder.path().join("cache");
-    let mut context = Context { options, file: String::new(), unstated: Default::default() };
+    let mut context = Context { options, file: String::new(), unstated: std::collections::BTreeSet::new() };
     let mut target = Target::create(&place).unwrap();
     extract(&archive, member, limit, &mut target, &mut context)?;
     target.finish(&[]).unwrap();

@@ -9,6 +9,8 @@
 mod archive;
 mod cache;
 mod download;
+pub(crate) mod json_text;
+mod rows;
 mod target;
 mod web;
 
@@ -19,15 +21,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::card::{Card, CardFile, digest_path};
+use crate::card::{Card, CardConfig, CardFile, digest_path};
 use crate::error::Error;
-use crate::sources::{self, local};
+use crate::sources::{self, Wanted, local};
 
 pub(crate) use archive::{check_member, extract};
 pub use cache::folder as cache_folder;
 pub(crate) use download::{Opened, Remote, download};
+pub(crate) use rows::{Cell, RowWriter};
 pub(crate) use target::Target;
-pub(crate) use web::{Answer, Patience, Secret, Trouble, Web, address, shown};
+pub(crate) use web::{Answer, Patience, Secret, Trouble, Web, address, join, origin, shown};
 
 /// What happens while files are fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +147,7 @@ pub fn fetch(path: &Path, options: Options) -> Result<Vec<Fetched>, Error> {
     let _turn = context.turn(&format!("card {}", name.display()))?;
     let mut done = Vec::new();
     for entry in &config.files {
-        if let Err(error) = fetch_entry(&folder, entry, &mut context, &mut done) {
+        if let Err(error) = fetch_entry(&folder, &config, entry, &mut context, &mut done) {
             context.sweep();
             return Err(error);
         }
@@ -153,7 +156,13 @@ pub fn fetch(path: &Path, options: Options) -> Result<Vec<Fetched>, Error> {
     Ok(done)
 }
 
-fn fetch_entry(folder: &Path, entry: &CardFile, context: &mut Context, done: &mut Vec<Fetched>) -> Result<(), Error> {
+fn fetch_entry(
+    folder: &Path,
+    card: &CardConfig,
+    entry: &CardFile,
+    context: &mut Context,
+    done: &mut Vec<Fetched>,
+) -> Result<(), Error> {
     let Some(source) = &entry.from else {
         for (name, path) in local::matches(folder, &entry.path)? {
             done.push(present(folder, entry, name, &path)?);
@@ -172,7 +181,7 @@ fn fetch_entry(folder: &Path, entry: &CardFile, context: &mut Context, done: &mu
         let from = one.shown();
         context.tell(|file| Event::Begun { file, from: &from });
         let mut target = Target::create(&path)?;
-        one.fetch(folder, entry, &mut target, context)?;
+        one.fetch(&Wanted { folder, card, entry }, &mut target, context)?;
         let (sha256, bytes) = target.finish(&entry.checksums())?;
         let checked =
             if entry.checksums().is_empty() && one.is_verified() { Checked::ByArchive } else { checked(entry) };

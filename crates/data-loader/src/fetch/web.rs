@@ -189,7 +189,7 @@ impl Web {
 }
 
 /// Scheme, host and port: who a server is.
-fn origin(address: &Uri) -> (Option<&str>, Option<String>, Option<u16>) {
+pub(crate) fn origin(address: &Uri) -> (Option<&str>, Option<String>, Option<u16>) {
     let port = address.port_u16().or(match address.scheme_str() {
         Some("https") => Some(443),
         _ => Some(80),

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use ureq::http::Uri;
 
-use crate::card::CardFile;
 use crate::error::Error;
 use crate::fetch::{self, Answer, Context, Opened, Remote, Target, Trouble, Web};
 use crate::registry::Entry;
+use crate::sources::Wanted;
 
 /// The entry of the list.
 pub const ENTRY: Entry = Entry {
@@ -61,12 +61,12 @@ impl Config {
         }
     }
 
-    pub(super) fn fetch(&self, entry: &CardFile, target: &mut Target, context: &mut Context) -> Result<(), Error> {
+    pub(super) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
         let token = context.secret("files.from.http.token_env", self.token_env.as_deref())?;
         let mut file = RemoteFile { address: self.address()?, web: Web::new(token, context) };
         let expected = match self.member {
             Some(_) => self.sha256.as_deref(),
-            None => self.sha256.as_deref().or(entry.sha256.as_deref()),
+            None => self.sha256.as_deref().or(wanted.entry.sha256.as_deref()),
         };
         let whole = fetch::download(&mut file, &self.url, expected, self.max_bytes, context)?;
         match &self.member {

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use serde::{Deserialize, Serialize};
 
-use super::SourceConfig;
+use super::{SourceConfig, Wanted};
 use crate::error::Error;
 use crate::fetch::{self, Context, Target};
 use crate::registry::Entry;
@@ -58,8 +58,8 @@ impl Config {
         found.into_iter().map(|path| Ok((name(&path), SourceConfig::Local(Self { path: absolute(path)? })))).collect()
     }
 
-    pub(super) fn fetch(&self, folder: &Path, target: &mut Target, context: &mut Context) -> Result<(), Error> {
-        let path = folder.join(&self.path);
+    pub(super) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
+        let path = wanted.folder.join(&self.path);
         if path.is_dir() {
             return Err(Error::Malformed { path, message: "it is a folder, and a source gives files".into() });
         }
@@ -93,7 +93,9 @@ fn glob(whole: &str) -> Result<Vec<PathBuf>, Error> {
     })?;
     let mut found = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| Error::io("folder", &error.path().to_path_buf(), error.into()))?;
+        let path = path.map_err(|error| {
+            Error::io("folder", error.path(), std::io::Error::new(error.error().kind(), error.to_string()))
+        })?;
         if !path.is_dir() {
             found.push(path);
         }

@@ -4,18 +4,20 @@
 
 pub mod http;
 pub mod local;
+pub mod rest;
+pub mod sqlite;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::card::CardFile;
+use crate::card::{CardConfig, CardFile};
 use crate::error::Error;
-use crate::fetch::{Context, Target};
+use crate::fetch::{Context, Target, json_text};
 use crate::registry::Entry;
 
 /// Every source, alphabetically.
-pub const MEMBERS: &[Entry] = &[http::ENTRY, local::ENTRY];
+pub const MEMBERS: &[Entry] = &[http::ENTRY, local::ENTRY, rest::ENTRY, sqlite::ENTRY];
 
 /// Where a file of a card comes from: `[files.from.http]` in a card is the address of `sources/http.rs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,10 @@ pub enum SourceConfig {
     Http(http::Config),
     /// A file elsewhere on this machine.
     Local(local::Config),
+    /// The records of a web API.
+    Rest(rest::Config),
+    /// The rows of a query to a `SQLite` database.
+    Sqlite(sqlite::Config),
 }
 
 impl SourceConfig {
@@ -33,6 +39,8 @@ impl SourceConfig {
         match self {
             Self::Http(_) => http::ENTRY.name,
             Self::Local(_) => local::ENTRY.name,
+            Self::Rest(_) => rest::ENTRY.name,
+            Self::Sqlite(_) => sqlite::ENTRY.name,
         }
     }
 
@@ -54,6 +62,8 @@ impl SourceConfig {
         match self {
             Self::Http(config) => config.check(),
             Self::Local(config) => config.check(),
+            Self::Rest(config) => config.check(),
+            Self::Sqlite(config) => config.check(),
         }
     }
 
@@ -62,6 +72,8 @@ impl SourceConfig {
         match self {
             Self::Http(config) => config.shown(),
             Self::Local(config) => config.path.display().to_string(),
+            Self::Rest(config) => config.shown(),
+            Self::Sqlite(config) => config.database.display().to_string(),
         }
     }
 
@@ -69,7 +81,7 @@ impl SourceConfig {
     fn expand(&self, folder: &Path) -> Result<Vec<(String, Self)>, Error> {
         match self {
             Self::Local(config) => config.expand(folder),
-            Self::Http(_) => Err(Error::Setting {
+            _ => Err(Error::Setting {
                 key: "files.path".into(),
                 message: format!("is a pattern, and the source `{}` gives one file", self.name()),
                 hint: "Give each file a [[files]] table of its own.".into(),
@@ -77,18 +89,49 @@ impl SourceConfig {
         }
     }
 
-    /// Writes the file to `target`; `folder` is that of the card.
-    pub(crate) fn fetch(
-        &self,
-        folder: &Path,
-        entry: &CardFile,
-        target: &mut Target,
-        context: &mut Context,
-    ) -> Result<(), Error> {
+    /// Writes the file that is wanted to `target`.
+    pub(crate) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
         match self {
-            Self::Http(config) => config.fetch(entry, target, context),
-            Self::Local(config) => config.fetch(folder, target, context),
+            Self::Http(config) => config.fetch(wanted, target, context),
+            Self::Local(config) => config.fetch(wanted, target, context),
+            Self::Rest(config) => config.fetch(target, context),
+            Self::Sqlite(config) => config.fetch(wanted, target, context),
         }
+    }
+}
+
+/// A file that is to be fetched.
+pub(crate) struct Wanted<'a> {
+    /// The folder of its card.
+    pub(crate) folder: &'a Path,
+    /// Its card.
+    pub(crate) card: &'a CardConfig,
+    /// The entry of the card that names it.
+    pub(crate) entry: &'a CardFile,
+}
+
+/// Refuses a query in which nothing stands.
+fn check_query(key: &str, query: &str) -> Result<(), Error> {
+    if query.trim().is_empty() { Err(no_select(key)) } else { Ok(()) }
+}
+
+/// The error for a query that is none.
+fn no_select(key: &str) -> Error {
+    Error::Setting {
+        key: key.to_owned(),
+        message: "is not one query that only reads".into(),
+        hint: "Write one SELECT, as in `SELECT x, y FROM t ORDER BY id`.".into(),
+    }
+}
+
+/// The error for a value of a database that no table can hold as it is.
+fn unfit(wanted: &Wanted, row: u64, column: &str, found: &str) -> Error {
+    Error::Field {
+        id: format!("{}#{row}", wanted.entry.path.display()),
+        kind: "value",
+        column: column.to_owned(),
+        found: found.to_owned(),
+        hint: "Leave the column out of the query, or turn it into a text there, as in `HEX(column) AS column`.".into(),
     }
 }
 

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod files;
+mod rest;
 mod server;
+mod sqlite;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ fn fresh(length: usize) -> Vec<u8> {
 }
 
 fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// A folder with a card, and a cache beside it.

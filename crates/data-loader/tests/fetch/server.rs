@@ -142,7 +142,7 @@ fn write(mut stream: TcpStream, reply: &Reply) -> std::io::Result<()> {
     let length = reply.claimed.unwrap_or(reply.body.len());
     let mut head = format!("HTTP/1.1 {} X\r\ncontent-length: {length}\r\nconnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
+        head = head + name + ": " + value + "\r\n";
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
     let body = &reply.body[..reply.cut.unwrap_or(usize::MAX).min(reply.body.len())];
