@@ -170,7 +170,7 @@ fn fetch_entry(
         return Ok(());
     };
     source.check()?;
-    for (wanted, one) in sources::wanted(folder, entry, source)? {
+    for (wanted, one) in sources::wanted(folder, entry, source, context)? {
         let path = local::target(folder, &wanted)?;
         let name = wanted.to_string_lossy().replace('\\', "/");
         if path.exists() {
@@ -265,6 +265,18 @@ impl Context<'_> {
                 hint: format!("Set it to the token, as in `{name}=... firebox data fetch CARD`."),
             }),
         }
+    }
+
+    /// The value of an environment variable.
+    #[cfg(any(feature = "cloud", feature = "postgres"))]
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        (self.options.variable)(name).filter(|value| !value.is_empty())
+    }
+
+    /// How long a connection may be silent.
+    #[cfg(any(feature = "cloud", feature = "postgres"))]
+    pub(crate) fn silence(&self) -> Duration {
+        self.options.silence
     }
 
     /// A place in the cache that only this process uses until the result is dropped.

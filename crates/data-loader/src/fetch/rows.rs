@@ -18,6 +18,7 @@ pub(crate) enum Cell<'a> {
     /// There is none.
     Null,
     /// True or false.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no such type"))]
     Bool(bool),
     /// A number, as its digits.
     Number(&'a str),

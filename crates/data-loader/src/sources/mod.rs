@@ -4,6 +4,8 @@
 
 pub mod http;
 pub mod local;
+pub mod object_store;
+pub mod postgres;
 pub mod rest;
 pub mod sqlite;
 
@@ -17,7 +19,8 @@ use crate::fetch::{Context, Target, json_text};
 use crate::registry::Entry;
 
 /// Every source, alphabetically.
-pub const MEMBERS: &[Entry] = &[http::ENTRY, local::ENTRY, rest::ENTRY, sqlite::ENTRY];
+pub const MEMBERS: &[Entry] =
+    &[http::ENTRY, local::ENTRY, object_store::ENTRY, postgres::ENTRY, rest::ENTRY, sqlite::ENTRY];
 
 /// Where a file of a card comes from: `[files.from.http]` in a card is the address of `sources/http.rs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,10 @@ pub enum SourceConfig {
     Http(http::Config),
     /// A file elsewhere on this machine.
     Local(local::Config),
+    /// Files in an object store.
+    ObjectStore(object_store::Config),
+    /// The rows of a query to a `PostgreSQL` database.
+    Postgres(postgres::Config),
     /// The records of a web API.
     Rest(rest::Config),
     /// The rows of a query to a `SQLite` database.
@@ -39,6 +46,8 @@ impl SourceConfig {
         match self {
             Self::Http(_) => http::ENTRY.name,
             Self::Local(_) => local::ENTRY.name,
+            Self::ObjectStore(_) => object_store::ENTRY.name,
+            Self::Postgres(_) => postgres::ENTRY.name,
             Self::Rest(_) => rest::ENTRY.name,
             Self::Sqlite(_) => sqlite::ENTRY.name,
         }
@@ -62,6 +71,8 @@ impl SourceConfig {
         match self {
             Self::Http(config) => config.check(),
             Self::Local(config) => config.check(),
+            Self::ObjectStore(config) => config.check(),
+            Self::Postgres(config) => config.check(),
             Self::Rest(config) => config.check(),
             Self::Sqlite(config) => config.check(),
         }
@@ -72,15 +83,18 @@ impl SourceConfig {
         match self {
             Self::Http(config) => config.shown(),
             Self::Local(config) => config.path.display().to_string(),
+            Self::ObjectStore(config) => config.url.clone(),
+            Self::Postgres(config) => format!("the database of {}", config.url_env),
             Self::Rest(config) => config.shown(),
             Self::Sqlite(config) => config.database.display().to_string(),
         }
     }
 
     /// The files behind a source that is a pattern: the name of each, and the source of it alone.
-    fn expand(&self, folder: &Path) -> Result<Vec<(String, Self)>, Error> {
+    fn expand(&self, folder: &Path, context: &Context) -> Result<Vec<(String, Self)>, Error> {
         match self {
             Self::Local(config) => config.expand(folder),
+            Self::ObjectStore(config) => config.expand(context),
             _ => Err(Error::Setting {
                 key: "files.path".into(),
                 message: format!("is a pattern, and the source `{}` gives one file", self.name()),
@@ -94,6 +108,8 @@ impl SourceConfig {
         match self {
             Self::Http(config) => config.fetch(wanted, target, context),
             Self::Local(config) => config.fetch(wanted, target, context),
+            Self::ObjectStore(config) => config.fetch(wanted, target, context),
+            Self::Postgres(config) => config.fetch(wanted, target, context),
             Self::Rest(config) => config.fetch(target, context),
             Self::Sqlite(config) => config.fetch(wanted, target, context),
         }
@@ -140,6 +156,7 @@ pub(crate) fn wanted(
     folder: &Path,
     entry: &CardFile,
     source: &SourceConfig,
+    context: &Context,
 ) -> Result<Vec<(PathBuf, SourceConfig)>, Error> {
     let text = entry.path.to_string_lossy();
     if !local::is_pattern(&text) {
@@ -156,7 +173,7 @@ pub(crate) fn wanted(
     }
     let pattern = local::pattern(&text)?;
     let mut found = Vec::new();
-    for (name, one) in source.expand(folder)? {
+    for (name, one) in source.expand(folder, context)? {
         let path = inside.join(&name);
         if !pattern.matches_path_with(&path, local::MATCHING) {
             return wrong(format!("is {text}, and the source has the file {name}, which does not match it"));

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod files;
+#[cfg(feature = "cloud")]
+mod object_store;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rest;
 mod server;
 mod sqlite;

@@ -10,6 +10,8 @@ use std::time::Duration;
 /// What was asked.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// `GET` or `HEAD`.
+    pub method: String,
     /// Path and query.
     pub path: String,
     /// By their names in lower case.
@@ -101,7 +103,7 @@ impl Server {
                         met.len() - 1
                     };
                     // Whoever asked may have gone away.
-                    let _ = write(stream, &answer(number, &request));
+                    let _ = write(stream, &request, &answer(number, &request));
                 });
             }
         });
@@ -128,23 +130,28 @@ impl Drop for Server {
 
 fn read(stream: &TcpStream) -> Option<Request> {
     let mut lines = BufReader::new(stream).lines();
-    let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
+    let first = lines.next()?.ok()?;
+    let (method, path) = first.split_once(' ')?;
+    let (method, path) = (method.to_owned(), path.split(' ').next()?.to_owned());
     let mut headers = HashMap::new();
     for line in lines {
         let line = line.ok()?;
-        let Some((name, value)) = line.split_once(':') else { return Some(Request { path, headers }) };
+        let Some((name, value)) = line.split_once(':') else { return Some(Request { method, path, headers }) };
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
     None
 }
 
-fn write(mut stream: TcpStream, reply: &Reply) -> std::io::Result<()> {
+fn write(mut stream: TcpStream, request: &Request, reply: &Reply) -> std::io::Result<()> {
     let length = reply.claimed.unwrap_or(reply.body.len());
     let mut head = format!("HTTP/1.1 {} X\r\ncontent-length: {length}\r\nconnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head = head + name + ": " + value + "\r\n";
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
+    if request.method == "HEAD" {
+        return stream.flush();
+    }
     let body = &reply.body[..reply.cut.unwrap_or(usize::MAX).min(reply.body.len())];
     match reply.pace {
         None => stream.write_all(body)?,
