@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "",
     "train",
     "resume",
     "evaluate",
     "predict",
+    "data fetch",
     "list",
     "config",
     "config show",

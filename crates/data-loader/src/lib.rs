@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - A [`Card`] says where a data set came from, which files it has and what its columns mean.
+//! - [`sources`] say where files come from, and [`fetch`] brings them here.
 //! - [`formats`] turn the rows of those files into [`Record`]s.
 //! - [`split`] says which rows are for training, validation and test.
 //! - A [`Pipeline`] is fitted on the training part alone and travels with the model.
@@ -26,6 +27,7 @@ pub mod dataset;
 mod decode;
 pub mod error;
 pub mod example;
+pub mod fetch;
 pub mod formats;
 mod limit;
 pub mod lineage;
@@ -36,6 +38,7 @@ pub mod registry;
 pub mod samplers;
 pub mod schema;
 pub mod signature;
+pub mod sources;
 pub mod split;
 pub mod statistics;
 pub mod task;

@@ -20,6 +20,7 @@ const EMPTY_NAMES: &[&str] = &["base", "common", "helper", "helpers", "misc", "t
 const LISTED: &[&str] = &[
     "crates/data-loader/src/formats",
     "crates/data-loader/src/samplers",
+    "crates/data-loader/src/sources",
     "crates/data-loader/src/split",
     "crates/data-loader/src/transforms",
     "crates/model-zoo/src/architectures",
