@@ -44,17 +44,15 @@ impl Scanner {
         let mut at = 0;
         while at < bytes.len() {
             match self.state {
-                State::Between => match bytes[at] {
-                    byte @ (b'\n' | b'\r') => {
-                        self.count(byte);
-                        at += 1;
-                    }
-                    _ => {
-                        row(self.place + at as u64, self.line);
-                        self.state = State::Row;
-                        self.before = b'\n';
-                    }
-                },
+                State::Between if matches!(bytes[at], b'\n' | b'\r') => {
+                    self.count(bytes[at]);
+                    at += 1;
+                }
+                State::Between => {
+                    row(self.place + at as u64, self.line);
+                    self.state = State::Row;
+                    self.before = b'\n';
+                }
                 State::Row => {
                     let Some(found) = memchr3(b'\n', b'\r', b'"', &bytes[at..]) else {
                         self.before = bytes[bytes.len() - 1];

@@ -44,6 +44,7 @@ pub mod signature;
 pub mod split;
 pub mod statistics;
 pub mod summary;
+mod targets;
 pub mod task;
 pub mod training;
 pub mod transforms;

@@ -43,7 +43,9 @@ const MOST: usize = 1 << 20;
 fn too_many(column: &str) -> Error {
     Error::Mismatch {
         message: format!("The category `{column}` has more than {MOST} different values in the training part"),
-        hint: format!("If `{column}` names the examples, make it the `key` in [schema] of the card; else list it under `ignore`, or read it as a text or a number."),
+        hint: format!(
+            "If `{column}` names the examples, make it the `key` in [schema] of the card; else list it under `ignore`, or read it as a text or a number."
+        ),
     }
 }
 

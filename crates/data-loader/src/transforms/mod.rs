@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::batch::Batch;
 use crate::config::OrderedMap;
 use crate::error::Error;
-use crate::example::{Record, Value};
+use crate::example::Record;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
@@ -109,7 +109,7 @@ macro_rules! members {
                     Self::Jitter => {
                         if let Some(random) = random {
                             for (_, value) in &mut record.fields {
-                                if let Value::Number(number) = value {
+                                if let crate::example::Value::Number(number) = value {
                                     *number += random.unit();
                                 }
                             }
@@ -223,6 +223,7 @@ impl Transforms {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::example::Value;
     use crate::formats::Records;
 
     /// Records held in memory, every field known.
