@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use data_loader::samplers::Sampler;
-use data_loader::{ArrayData, Card, DataConfig, Dataset, Loader, LoaderConfig, Part, SplitConfig, Transforms, formats};
+use data_loader::{ArrayData, Card, DataConfig, Dataset, Loader, LoaderConfig, Part, SplitConfig, Transforms, formats, split};
 
 /// A line of `/proc/self/status`, in MB.
 fn memory(line: &str) -> f64 {
@@ -35,7 +35,7 @@ fn from_a_table_to_batches() {
         let records = formats::open(&card).unwrap();
         let indexed = start.elapsed().as_secs_f64();
         let config = DataConfig {
-            split: Some(SplitConfig::Random(Default::default())),
+            split: Some(SplitConfig::Random(split::random::Config::default())),
             transforms: Some(Transforms::default()),
             sampler: serde_json::from_value::<Sampler>(order.into()).unwrap(),
             loader: LoaderConfig { threads: 2, prefetch: 8, ..LoaderConfig::default() },
