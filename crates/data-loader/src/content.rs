@@ -93,6 +93,18 @@ impl Content {
             }
         }
     }
+
+    /// The `length` bytes at `place`, all of them or none. Memory is taken only for bytes that are there.
+    pub(crate) fn exact(&self, place: u64, length: u64) -> Result<Option<Vec<u8>>, Error> {
+        let Some(end) = place.checked_add(length).filter(|&end| end <= self.len()) else { return Ok(None) };
+        let mut buffer = Vec::new();
+        let found = self.bytes(place..end, &mut buffer)?.len();
+        if let Self::Memory(bytes) = self {
+            return Ok(Some(bytes[place as usize..end as usize].to_vec()));
+        }
+        buffer.truncate(found);
+        Ok(Some(buffer))
+    }
 }
 
 /// Unpacks the rest behind `start` into a file that `create` makes.

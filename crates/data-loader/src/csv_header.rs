@@ -23,6 +23,23 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    /// The header of a file that has none: a card names the columns.
+    pub(crate) fn given(content: &Content, delimiter: u8, names: &[String]) -> Result<Self, Error> {
+        let wrong = |message: String| {
+            let hint = "Name every column once, in the order of the values in a line.".into();
+            Err(Error::Setting { key: "format.csv.header".into(), message, hint })
+        };
+        let mut seen = HashSet::new();
+        if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
+            return wrong(format!("names the column `{name}` twice"));
+        }
+        if names.is_empty() {
+            return wrong("is empty".into());
+        }
+        let begin = if content.bytes(0..3, &mut Vec::new())? == b"\xef\xbb\xbf" { 3 } else { 0 };
+        Ok(Self { begin, delimiter, columns: names.to_vec() })
+    }
+
     /// Reads the header of the file at `path`, whose values are separated by `given`, or, with `guess`, by the character that
     /// finds most of the features in it: a model does not know how the files of its card were written.
     pub(crate) fn read(content: &Content, given: u8, guess: bool, schema: &Schema, path: &Path) -> Result<Self, Error> {

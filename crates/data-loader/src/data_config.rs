@@ -33,8 +33,8 @@ pub struct LoaderConfig {
     pub bad_examples: BadExamples,
     /// Whether the last batch of an epoch is left out when it is not full.
     pub drop_last: bool,
-    /// How many examples are shuffled together at least, where data lies on the disk in blocks because it is too large for
-    /// memory: 262144 unless stated. More of them mix better and read from more places of the disk.
+    /// About how many examples are shuffled together, where data lies on the disk in blocks because it is too large for memory:
+    /// 262144 unless stated, and no more than lie in 16 blocks. More of them mix better and are read from more places.
     pub window: usize,
 }
 

@@ -18,8 +18,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod batch;
+mod block_cache;
 pub mod card;
+mod cells;
 pub mod collate;
+mod columnar;
 pub mod config;
 mod content;
 mod csv_header;
@@ -30,10 +33,12 @@ mod decode;
 pub mod error;
 pub mod example;
 pub mod formats;
+mod hugging_face;
 mod limit;
 pub mod lineage;
 pub mod loader;
 mod number;
+mod parquet_pages;
 pub mod pipeline;
 pub mod random;
 pub mod registry;
@@ -44,6 +49,7 @@ pub mod signature;
 pub mod split;
 pub mod statistics;
 pub mod summary;
+mod tar_index;
 mod targets;
 pub mod task;
 pub mod training;

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use data_loader::samplers::Sampler;
-use data_loader::{ArrayData, Card, DataConfig, Dataset, Loader, LoaderConfig, Part, SplitConfig, Transforms, formats, split};
+use data_loader::{
+    ArrayData, Card, DataConfig, Dataset, Loader, LoaderConfig, Part, SplitConfig, Transforms, formats, split,
+};
 
 /// A line of `/proc/self/status`, in MB.
 fn memory(line: &str) -> f64 {

@@ -125,7 +125,7 @@ fn a_delimiter_may_be_chosen() {
     let path = folder.path().join("t.tsv");
     std::fs::write(&path, "a\tb\nred\t2\n").unwrap();
     assert_eq!(open_for_prediction(&path, &schema(None)).unwrap().field(0, "b").unwrap(), Value::Number(2.0));
-    assert!(Csv::open(&[], &Config { delimiter: 'é' }, &schema(None), Purpose::Training).is_err());
+    assert!(Csv::open(&[], &Config { delimiter: 'é', header: None }, &schema(None), Purpose::Training).is_err());
 }
 
 #[test]
@@ -223,4 +223,29 @@ fn rows_are_visited_in_any_order_and_blocks_lie_on_the_disk_alone() {
         if count == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!(count, 3);
+}
+
+#[test]
+fn a_file_without_a_header_line_has_the_columns_that_the_card_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("iris.data");
+    std::fs::write(&path, "1.5,red,cat\n2.5,blue,dog\nx\n").unwrap();
+    let name = "iris.data".to_owned();
+    let file =
+        SourceFile { name, path, sha256: String::new(), bytes: 0, role: crate::card::Role::default(), part: None };
+    let open = |names: &[&str]| {
+        let header = Some(names.iter().map(|&name| name.to_owned()).collect());
+        Csv::open(&[file.clone()], &Config { header, ..Config::default() }, &schema(None), Purpose::Training)
+    };
+    let csv = open(&["b", "a", "y"]).unwrap();
+    assert_eq!(csv.len(), 3);
+    let record = csv.read(0).unwrap();
+    assert_eq!(record.field("b"), Some(&Value::Number(1.5)));
+    assert_eq!(csv.field(1, "y").unwrap(), Value::Text("dog".into()));
+    assert!(csv.read(2).unwrap_err().to_string().contains("row 2 (line 3)"));
+    for (names, words) in [(&["b", "a", "a"][..], "`a` twice"), (&[], "is empty")] {
+        let Err(error) = open(names) else { panic!("{words}: opened") };
+        assert!(error.to_string().contains(words) && error.to_string().contains("format.csv.header"), "{error}");
+    }
+    assert!(matches!(open(&["b", "y"]), Err(Error::ColumnMissing { column, .. }) if column == "a"));
 }

@@ -318,7 +318,13 @@ fn column_missing(id: &str, name: &str, object: &Map<String, Json>) -> Error {
 }
 
 /// What a JSON value means for a column of the schema.
-fn value_in(json: &Json, name: &str, used: Use, schema: &Schema, id: &dyn Fn() -> String) -> Result<Value, Error> {
+pub(super) fn value_in(
+    json: &Json,
+    name: &str,
+    used: Use,
+    schema: &Schema,
+    id: &dyn Fn() -> String,
+) -> Result<Value, Error> {
     let kind = match used {
         Use::Feature(kind) => Some(kind),
         Use::Target(_) | Use::Other => None,

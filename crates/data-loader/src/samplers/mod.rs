@@ -71,7 +71,7 @@ impl Order {
 pub struct Layout<'a> {
     /// The first rows of blocks that are cheap to read together; one block where everything is in memory.
     pub blocks: &'a [usize],
-    /// How many rows are shuffled together at least.
+    /// About how many rows are shuffled together.
     pub window: usize,
 }
 

@@ -24,12 +24,15 @@ pub fn order(rows: &[u32], seed: u64, epoch: u64) -> Vec<u32> {
 const BLOCKS: u64 = 0x0062_6c6f_636b_7300;
 const WINDOW: u64 = 0x7769_6e64_6f77;
 
+/// How many blocks a window has at most: what is kept of the blocks that are under way must not outgrow memory.
+const MOST_BLOCKS: usize = 16;
+
 /// How many windows are remembered: those between which threads are under way.
 const REMEMBERED: usize = 4;
 
 /// A random order of rows that lie on a disk in blocks.
 ///
-/// The blocks are shuffled, then dealt out into windows of at least so many rows, and the rows of each window are shuffled.
+/// The blocks are shuffled, then dealt out into windows of so many rows or 16 blocks, and the rows of each window are shuffled.
 /// While a window is under way its blocks alone are read. Every row comes once; any window is made from (seed, epoch) and its
 /// number, without those before it.
 #[derive(Debug)]
@@ -45,8 +48,8 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// The order of `rows`, ascending, in an epoch. `blocks` holds the first rows of the blocks. A window has at least
-    /// `window` rows.
+    /// The order of `rows`, ascending, in an epoch. `blocks` holds the first rows of the blocks. A window ends where it
+    /// has `window` rows or more.
     pub fn new(rows: &[u32], blocks: &[usize], window: usize, seed: u64, epoch: u64) -> Self {
         let place = |first: &usize| rows.partition_point(|&row| (row as usize) < *first);
         let firsts: Vec<usize> = blocks.iter().map(place).chain([rows.len()]).collect();
@@ -56,9 +59,10 @@ impl Windows {
         let (mut starts, mut place) = (vec![(0, 0)], 0);
         for (number, block) in blocks.iter().enumerate() {
             place += block.len();
+            let (first, start) = starts[starts.len() - 1];
+            let is_full = place - start >= window || number + 1 - first == MOST_BLOCKS;
             // What is left for the last window must be worth one of its own.
-            let (_, start) = starts[starts.len() - 1];
-            if place - start >= window && rows.len() - place >= window {
+            if is_full && rows.len() - place >= (place - start) / 2 {
                 starts.push((number + 1, place));
             }
         }
@@ -126,7 +130,10 @@ mod tests {
         ) {
             let (rows, blocks) = blocks();
             let windows = Windows::new(&rows, &blocks, window, seed, epoch);
-            prop_assert!(windows.starts.windows(2).all(|two| two[1].1 - two[0].1 >= window.min(rows.len())));
+            let sizes = windows.starts.windows(2).map(|two| (two[1].0 - two[0].0, two[1].1 - two[0].1));
+            for (blocks, size) in sizes.take(windows.count() - 1) {
+                prop_assert!(blocks <= MOST_BLOCKS && (size >= window || blocks == MOST_BLOCKS), "{blocks}: {size}");
+            }
             let order = windows.rows(&rows, 0..rows.len());
             let end = (place + count).min(rows.len());
             let again = Windows::new(&rows, &blocks, window, seed, epoch);
