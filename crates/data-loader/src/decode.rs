@@ -20,10 +20,19 @@ const MAX_FILE: u64 = 256 << 20;
 /// # Errors
 /// [`Error::TooLarge`] or [`Error::Malformed`] with the path, also for a file of which only the beginning is there.
 pub(crate) fn decode(path: &Path, channels: usize, size: Option<[usize; 2]>) -> Result<Image, Error> {
+    decode_bytes(&read_bytes(path, MAX_FILE)?, path, channels, size)
+}
+
+/// Decodes `bytes`, the content of an image file, as [`decode`] does; `path` names it in errors.
+pub(crate) fn decode_bytes(
+    bytes: &[u8],
+    path: &Path,
+    channels: usize,
+    size: Option<[usize; 2]>,
+) -> Result<Image, Error> {
     let malformed = |message: String| Error::Malformed { path: path.to_path_buf(), message };
-    let bytes = read_bytes(path, MAX_FILE)?;
     let reader = || {
-        let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format()?;
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
         let mut limits = Limits::default();
         // Four channels of 16 bits are the most that a pixel can take.
         limits.max_alloc = Some(MAX_PIXELS * 8);
@@ -45,7 +54,7 @@ pub(crate) fn decode(path: &Path, channels: usize, size: Option<[usize; 2]>) -> 
         });
     }
     // The decoder fills what is missing of a JPEG with grey and says nothing.
-    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_is_whole(&bytes) {
+    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_is_whole(bytes) {
         return Err(malformed("it is only part of a JPEG image: it breaks off before its end marker".into()));
     }
     let mut decoded = reader().and_then(ImageReader::decode).map_err(refused)?;

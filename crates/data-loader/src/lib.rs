@@ -19,9 +19,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod batch;
+mod block_cache;
 pub mod card;
+mod cells;
 pub mod collate;
+mod columnar;
 pub mod config;
+mod content;
+mod csv_header;
+mod csv_rows;
 pub mod data_config;
 pub mod dataset;
 mod decode;
@@ -29,19 +35,27 @@ pub mod error;
 pub mod example;
 pub mod fetch;
 pub mod formats;
+mod hugging_face;
 mod limit;
 pub mod lineage;
 pub mod loader;
+mod number;
+mod parquet_pages;
 pub mod pipeline;
 pub mod random;
 pub mod registry;
+mod row_index;
 pub mod samplers;
 pub mod schema;
 pub mod signature;
 pub mod sources;
 pub mod split;
 pub mod statistics;
+pub mod summary;
+mod tar_index;
+mod targets;
 pub mod task;
+pub mod training;
 pub mod transforms;
 mod unpack;
 

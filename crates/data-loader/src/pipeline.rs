@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Array, ArrayData, Batch};
 use crate::collate::collate;
-use crate::decode::size_of;
 use crate::error::{Error, quoted};
-use crate::example::{Example, Record, TargetValue, Value};
+use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
 use crate::random::Random;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
@@ -66,16 +65,32 @@ impl Pipeline {
         rows: &[u32],
         skip_bad: bool,
     ) -> Result<Self, Error> {
+        Self::fit_with(schema, task, transforms, records, rows, skip_bad, None)
+    }
+
+    /// Fits as [`fit`](Self::fit) does, where the classes of the training part are known and need not be read again.
+    pub(crate) fn fit_with(
+        schema: &Schema,
+        task: Task,
+        transforms: &Transforms,
+        records: &dyn Records,
+        rows: &[u32],
+        skip_bad: bool,
+        classes: Option<BTreeSet<String>>,
+    ) -> Result<Self, Error> {
         schema.check()?;
         let training = Training { schema, records, rows, before: &[], skip_bad };
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
         if let Some(name) = schema.names(FeatureKind::Image).first() {
-            schema.image = Some(first_image(name, &training)?);
+            schema.image = Some(training.first_image(name)?);
         }
-        let signature =
-            Signature { task, inputs: inputs(&schema, &fitted)?, output: output(&schema, task, &fitted, &training)? };
+        let signature = Signature {
+            task,
+            inputs: inputs(&schema, &fitted)?,
+            output: output(&schema, task, &fitted, &training, classes)?,
+        };
         Ok(Written { schema, transforms: fitted, signature }.into())
     }
 
@@ -108,14 +123,20 @@ impl Pipeline {
     }
 
     /// Prepares one record; `random` belongs to (seed, epoch, row) and drives random transforms in training.
-    pub fn prepare_with(&self, mut record: Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+    pub fn prepare_with(&self, mut record: Record, random: Option<&mut Random>) -> Result<Example, Error> {
+        self.prepare_from(&mut record, random)
+    }
+
+    /// Prepares what `record` holds and takes from it what is large; its memory can be used again.
+    pub(crate) fn prepare_from(&self, record: &mut Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
         for transform in &self.transforms {
-            transform.apply(&mut record, random.as_deref_mut())?;
+            transform.apply(record, random.as_deref_mut())?;
         }
-        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, &mut record)?)));
+        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, record)?)));
         let inputs = inputs.collect::<Result<_, Error>>()?;
-        let target = self.target(&record)?;
-        Ok(Example { id: record.id, inputs, target, weight: 1.0 })
+        let target = self.target(record)?;
+        let id = ExampleId { key: std::mem::take(&mut record.id.key) };
+        Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
@@ -257,26 +278,12 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
     }
 }
 
-/// The size of the first image that can be read; all others must have it too.
-fn first_image(name: &str, training: &Training<'_>) -> Result<ImageSize, Error> {
-    for &row in training.rows {
-        match training.record(row) {
-            Ok(record) => {
-                if let Some(Value::Image(image)) = record.field(name) {
-                    return Ok(size_of(image));
-                }
-            }
-            Err(error) if training.skip_bad && error.is_bad_example() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(Error::NoExamples { place: "with an image in the training part".into(), hint: "Check the files of the card." })
-}
-
 /// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
     let mut features = schema.features.clone();
-    fitted.iter().for_each(|transform| transform.reshape(&mut features));
+    for transform in fitted {
+        transform.reshape(&mut features);
+    }
     let names = |kind| {
         let of_kind = features.0.iter().filter(|(_, found)| *found == kind);
         of_kind.map(|(name, _)| name.clone()).collect::<Vec<_>>()
@@ -340,18 +347,11 @@ fn output(
     task: Task,
     fitted: &[FittedTransform],
     training: &Training<'_>,
+    classes: Option<BTreeSet<String>>,
 ) -> Result<OutputSpec, Error> {
     match (task, &schema.target) {
         (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let mut labels = BTreeSet::new();
-            for &row in training.rows {
-                match training.records.field(row as usize, &target.name) {
-                    Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
-                    Ok(_) => {}
-                    Err(error) if training.skip_bad && error.is_bad_example() => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
             let mut labels: Vec<String> = labels.into_iter().collect();
             // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
             if labels.iter().all(|label| label.parse::<i64>().is_ok()) {

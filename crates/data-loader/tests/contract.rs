@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use data_loader::samplers::{self, Sampler};
 use data_loader::split::{self, Rows};
 use data_loader::{
@@ -28,6 +30,18 @@ fn case(name: &str, folder: &Path) -> (&'static str, &'static str) {
     for (number, part) in ["a", "b"].into_iter().enumerate() {
         let rows = (0..ROWS).map(|row| (row + number * ROWS, row % 2));
         match name {
+            "arrow" => {
+                let batch = columns(rows);
+                let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+                // Two batches, so that rows lie in several blocks.
+                writer.write(&batch.slice(0, 5)).unwrap();
+                writer.write(&batch.slice(5, ROWS - 5)).unwrap();
+                file(format!("{part}.arrow"), writer.into_inner().unwrap());
+            }
+            "cifar" => {
+                let row = |(x, y): (usize, usize)| [y as u8].into_iter().chain(vec![x as u8; 3072]);
+                file(format!("{part}.bin"), rows.flat_map(row).collect());
+            }
             "csv" => {
                 let rows: Vec<String> = rows.map(|(x, y)| format!("{x}.5,c{},{y}", x % 3)).collect();
                 file(format!("{part}.csv"), format!("x,c,y\n{}\n", rows.join("\n")).into());
@@ -51,15 +65,55 @@ fn case(name: &str, folder: &Path) -> (&'static str, &'static str) {
                     rows.map(|(x, y)| format!("{{\"x\": {x}, \"c\": \"{}\", \"y\": {y}}}", x % 3)).collect();
                 file(format!("{part}.jsonl"), rows.join("\n").into());
             }
+            "parquet" => {
+                let batch = columns(rows);
+                let mut bytes = Vec::new();
+                let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+                for (from, rows) in [(0, 5), (5, ROWS - 5)] {
+                    writer.write(&batch.slice(from, rows)).unwrap();
+                    writer.flush().unwrap();
+                }
+                writer.close().unwrap();
+                file(format!("{part}.parquet"), bytes);
+            }
+            "tar" => {
+                let mut builder = tar::Builder::new(Vec::new());
+                for (x, y) in rows {
+                    let json = format!("{{\"x\": {x}.5, \"c\": \"{}\"}}", x % 3);
+                    for (ending, text) in [("json", json), ("cls", y.to_string())] {
+                        let mut header = tar::Header::new_ustar();
+                        header.set_size(text.len() as u64);
+                        builder.append_data(&mut header, format!("{x:04}.{ending}"), text.as_bytes()).unwrap();
+                    }
+                }
+                file(format!("{part}.tar"), builder.into_inner().unwrap());
+            }
             other => panic!("the format `{other}` has no case here"),
         }
     }
     match name {
+        "arrow" => ("a.arrow b.arrow", table),
+        "cifar" => ("a.bin b.bin", "i = \"image\""),
+        "parquet" => ("a.parquet b.parquet", table),
+        "tar" => ("a.tar b.tar", table),
         "csv" => ("a.csv b.csv", table),
         "idx" => ("a-images:images a-labels:labels b-images:images b-labels:labels", "i = \"image\""),
         "image_folder" => ("a b", "i = \"image\""),
         _ => ("a.jsonl b.jsonl", table),
     }
+}
+
+/// The rows as columns.
+fn columns(rows: impl Iterator<Item = (usize, usize)> + Clone) -> RecordBatch {
+    let x: Vec<f64> = rows.clone().map(|(x, _)| x as f64 + 0.5).collect();
+    let c: Vec<String> = rows.clone().map(|(x, _)| format!("c{}", x % 3)).collect();
+    let y: Vec<i64> = rows.map(|(_, y)| y as i64).collect();
+    RecordBatch::try_from_iter([
+        ("x", Arc::new(Float64Array::from(x)) as ArrayRef),
+        ("c", Arc::new(StringArray::from(c))),
+        ("y", Arc::new(Int64Array::from(y))),
+    ])
+    .unwrap()
 }
 
 fn card(format: &str, folder: &Path) -> Card {
