@@ -4,7 +4,7 @@
 //! own, and a few decoded blocks are kept, so that memory is bounded however large the files are.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -227,23 +227,19 @@ impl Records for Columnar {
     }
 
     fn read(&self, row: usize) -> Result<Record, Error> {
-        let (place, row) = self.locate(row);
-        let file = &self.files[place];
-        let key = self.key_in(place, row)?;
-        let (decoded, at) = self.block(place, row, 1)?;
-        let field = |(&column, cells): (&usize, &Cells)| {
-            Ok::<_, Error>((file.names[column].clone(), self.cell(place, row, column, cells, at)?))
-        };
-        let features = file.groups[1].iter().zip(&decoded.cells).map(field).collect::<Result<_, _>>()?;
-        let target = match file.target {
-            Some(column) => {
-                let (decoded, at) = self.block(place, row, 0)?;
-                let cells = file.groups[0].iter().position(|&found| found == column);
-                cells.map(|cells| field((&column, &decoded.cells[cells])).map(|found| (found, at).0)).transpose()?
+        let mut record = Record::new(String::new(), Vec::new(), None);
+        self.fill(row, &mut record)?;
+        Ok(record)
+    }
+
+    fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
+        let mut record = Record::new(String::new(), Vec::new(), None);
+        for &row in rows {
+            let filled = self.fill(row as usize, &mut record);
+            if visit(filled.map(|()| &mut record)).is_break() {
+                return;
             }
-            None => None,
-        };
-        Ok(Record::new(key, features, target))
+        }
     }
 
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
@@ -282,6 +278,27 @@ impl Records for Columnar {
 }
 
 impl Columnar {
+    /// Puts a row into `record`, whose memory is used again.
+    fn fill(&self, row: usize, record: &mut Record) -> Result<(), Error> {
+        let (place, row) = self.locate(row);
+        let file = &self.files[place];
+        record.id.key = self.key_in(place, row)?;
+        let (decoded, at) = self.block(place, row, 1)?;
+        let mut count = file.groups[1].len();
+        for (number, (&column, cells)) in file.groups[1].iter().zip(&decoded.cells).enumerate() {
+            record.set(number, &file.names[column], self.cell(place, row, column, cells, at)?);
+        }
+        if let Some(column) = file.target
+            && let Some(cells) = file.groups[0].iter().position(|&found| found == column)
+        {
+            let (decoded, at) = self.block(place, row, 0)?;
+            record.set(count, &file.names[column], self.cell(place, row, column, &decoded.cells[cells], at)?);
+            count += 1;
+        }
+        record.fields.truncate(count);
+        Ok(())
+    }
+
     fn key_in(&self, place: usize, row: usize) -> Result<String, Error> {
         let file = &self.files[place];
         match (self.key_text(place, row)?, file.key) {

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr_iter, memchr3, memrchr, memrchr_iter};
 
 /// Where a [`Scanner`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +44,15 @@ impl Scanner {
         let mut at = 0;
         while at < bytes.len() {
             match self.state {
-                State::Between => match bytes[at] {
-                    byte @ (b'\n' | b'\r') => {
-                        self.count(byte);
-                        at += 1;
-                    }
-                    _ => {
-                        row(self.place + at as u64, self.line);
-                        self.state = State::Row;
-                        self.before = b'\n';
-                    }
-                },
+                State::Between if matches!(bytes[at], b'\n' | b'\r') => {
+                    self.count(bytes[at]);
+                    at += 1;
+                }
+                State::Between => {
+                    row(self.place + at as u64, self.line);
+                    self.state = State::Row;
+                    self.before = b'\n';
+                }
                 State::Row => {
                     let Some(found) = memchr3(b'\n', b'\r', b'"', &bytes[at..]) else {
                         self.before = bytes[bytes.len() - 1];
@@ -120,6 +118,26 @@ pub(crate) fn lines_in(bytes: &[u8], before: &mut u8) -> u64 {
     bytes.iter().map(ends).sum()
 }
 
+/// The field in `column` of a row without quotes that has `columns` fields, found without cutting out the others.
+fn one_field(row: &str, delimiter: u8, column: usize, columns: usize) -> Option<&str> {
+    let row = row.trim_end_matches(['\r', '\n']);
+    let bytes = row.as_bytes();
+    if column >= columns || memchr(b'"', bytes).is_some() || memchr_iter(delimiter, bytes).count() + 1 != columns {
+        return None;
+    }
+    // From whichever end it is nearer.
+    let behind = columns - 1 - column;
+    if column < behind {
+        let start =
+            column.checked_sub(1).map_or(Some(0), |before| Some(memchr_iter(delimiter, bytes).nth(before)? + 1));
+        let rest = &row[start?..];
+        return Some(&rest[..memchr(delimiter, rest.as_bytes()).unwrap_or(rest.len())]);
+    }
+    let end = behind.checked_sub(1).map_or(Some(row.len()), |after| memrchr_iter(delimiter, bytes).nth(after));
+    let rest = &row[..end?];
+    Some(&rest[memrchr(delimiter, rest.as_bytes()).map_or(0, |before| before + 1)..])
+}
+
 /// The fields of one row; the memory is used again for the next.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
@@ -127,6 +145,8 @@ pub(crate) struct Fields {
     /// What the fields are, where quotes had to be taken away.
     unquoted: String,
     is_unquoted: bool,
+    /// The column of the first of them.
+    first: usize,
 }
 
 impl Fields {
@@ -134,6 +154,7 @@ impl Fields {
     pub(crate) fn cut(&mut self, row: &str, delimiter: u8) {
         let row = row.trim_end_matches(['\r', '\n']);
         self.ranges.clear();
+        self.first = 0;
         self.is_unquoted = memchr(b'"', row.as_bytes()).is_some();
         if self.is_unquoted {
             return self.cut_quoted(row, delimiter);
@@ -172,14 +193,24 @@ impl Fields {
         }
     }
 
+    /// Cuts the field in `column` alone out of `row`, which has `columns` fields; false if it must be cut as a whole.
+    pub(crate) fn cut_one(&mut self, row: &str, delimiter: u8, column: usize, columns: usize) -> bool {
+        let Some(field) = one_field(row, delimiter, column, columns) else { return false };
+        let start = (field.as_ptr() as usize - row.as_ptr() as usize) as u32;
+        self.ranges.clear();
+        self.ranges.push((start, start + field.len() as u32));
+        (self.first, self.is_unquoted) = (column, false);
+        true
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.ranges.len()
     }
 
-    /// The field in `column` of `row`, which was cut last.
+    /// The field in `column` of `row`, which was cut last; empty if it was not cut out.
     pub(crate) fn get<'a>(&'a self, row: &'a str, column: usize) -> &'a str {
-        let (start, end) = self.ranges[column];
+        let Some(&(start, end)) = self.ranges.get(column.wrapping_sub(self.first)) else { return "" };
         let range: Range<usize> = start as usize..end as usize;
         if self.is_unquoted { &self.unquoted[range] } else { &row[range] }
     }
@@ -208,7 +239,13 @@ mod tests {
         let cut = |((start, _), end): (&(u64, u64), u64)| {
             let row = &text[*start as usize..end as usize];
             fields.cut(row, b',');
-            (0..fields.len()).map(|column| fields.get(row, column).to_owned()).collect()
+            let all: Vec<String> = (0..fields.len()).map(|column| fields.get(row, column).to_owned()).collect();
+            for (column, field) in all.iter().enumerate() {
+                assert_eq!(fields.cut_one(row, b',', column, all.len()), !row.contains('"'));
+                assert!(row.contains('"') || fields.get(row, column) == field, "{row:?}, {column}");
+                assert!(!fields.cut_one(row, b',', column, all.len() + 1));
+            }
+            all
         };
         places.iter().zip(ends).map(cut).collect()
     }

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - A [`Card`] says where a data set came from, which files it has and what its columns mean.
+//! - [`sources`] say where files come from, and [`fetch`] brings them here.
 //! - [`formats`] turn the rows of those files into [`Record`]s.
 //! - [`split`] says which rows are for training, validation and test.
 //! - A [`Pipeline`] is fitted on the training part alone and travels with the model.
@@ -33,6 +34,7 @@ pub mod dataset;
 mod decode;
 pub mod error;
 pub mod example;
+pub mod fetch;
 pub mod formats;
 mod hugging_face;
 mod limit;
@@ -49,10 +51,12 @@ mod row_index;
 pub mod samplers;
 pub mod schema;
 pub mod signature;
+pub mod sources;
 pub mod split;
 pub mod statistics;
 pub mod summary;
 mod tar_index;
+mod targets;
 pub mod task;
 pub mod throughput;
 pub mod training;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{Array, ArrayData, Batch};
 use crate::collate::collate;
 use crate::error::{Error, quoted};
-use crate::example::{Example, Record, TargetValue, Value};
+use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
 use crate::masks::mask_target;
 use crate::random::Random;
@@ -67,6 +67,19 @@ impl Pipeline {
         rows: &[u32],
         skip_bad: bool,
     ) -> Result<Self, Error> {
+        Self::fit_with(schema, task, transforms, records, rows, skip_bad, None)
+    }
+
+    /// Fits as [`fit`](Self::fit) does, where the classes of the training part are known and need not be read again.
+    pub(crate) fn fit_with(
+        schema: &Schema,
+        task: Task,
+        transforms: &Transforms,
+        records: &dyn Records,
+        rows: &[u32],
+        skip_bad: bool,
+        classes: Option<BTreeSet<String>>,
+    ) -> Result<Self, Error> {
         schema.check()?;
         let training = Training { schema, records, rows, before: &[], skip_bad };
         let fitted = transforms.fit(&training)?;
@@ -79,8 +92,11 @@ impl Pipeline {
             schema.images_of_any_size = fitted.iter().any(FittedTransform::brings_to_size)
                 || Training { before: &[], ..training }.image_size(&name)? != size;
         }
-        let signature =
-            Signature { task, inputs: inputs(&schema, &fitted)?, output: output(&schema, task, &fitted, &training)? };
+        let signature = Signature {
+            task,
+            inputs: inputs(&schema, &fitted)?,
+            output: output(&schema, task, &fitted, &training, classes)?,
+        };
         Ok(Written { schema, transforms: fitted, signature }.into())
     }
 
@@ -113,14 +129,20 @@ impl Pipeline {
     }
 
     /// Prepares one record; `random` belongs to (seed, epoch, row) and drives random transforms in training.
-    pub fn prepare_with(&self, mut record: Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+    pub fn prepare_with(&self, mut record: Record, random: Option<&mut Random>) -> Result<Example, Error> {
+        self.prepare_from(&mut record, random)
+    }
+
+    /// Prepares what `record` holds and takes from it what is large; its memory can be used again.
+    pub(crate) fn prepare_from(&self, record: &mut Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
         for transform in &self.transforms {
-            transform.apply(&mut record, random.as_deref_mut())?;
+            transform.apply(record, random.as_deref_mut())?;
         }
-        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, &mut record)?)));
+        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, record)?)));
         let inputs = inputs.collect::<Result<_, Error>>()?;
-        let target = self.target(&record)?;
-        Ok(Example { id: record.id, inputs, target, weight: 1.0 })
+        let target = self.target(record)?;
+        let id = ExampleId { key: std::mem::take(&mut record.id.key) };
+        Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
     /// Lets the transforms that mix examples change a batch of training; `random` belongs to (seed, epoch, batch).
@@ -274,7 +296,9 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
 /// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
     let mut features = schema.features.clone();
-    fitted.iter().for_each(|transform| transform.reshape(&mut features));
+    for transform in fitted {
+        transform.reshape(&mut features);
+    }
     let names = |kind| {
         let of_kind = features.0.iter().filter(|(_, found)| *found == kind);
         of_kind.map(|(name, _)| name.clone()).collect::<Vec<_>>()
@@ -338,18 +362,11 @@ fn output(
     task: Task,
     fitted: &[FittedTransform],
     training: &Training<'_>,
+    classes: Option<BTreeSet<String>>,
 ) -> Result<OutputSpec, Error> {
     match (task, &schema.target) {
         (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let mut labels = BTreeSet::new();
-            for &row in training.rows {
-                match training.records.field(row as usize, &target.name) {
-                    Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
-                    Ok(_) => {}
-                    Err(error) if training.skip_bad && error.is_bad_example() => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
             let mut labels: Vec<String> = labels.into_iter().collect();
             // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
             if labels.iter().all(|label| label.parse::<i64>().is_ok()) {

@@ -85,7 +85,7 @@ impl Summary {
         }
     }
 
-    /// What follows behind (Chan, Golub and LeVeque, 1979).
+    /// What follows behind (Chan, Golub and `LeVeque`, 1979).
     fn append(&mut self, other: Self) {
         if other.count == 0 {
             return;
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_column_that_fits_is_known_exactly() {
-        let value = |row: u32| (row % 5 > 0).then(|| f64::from(row).sin() * 1e3);
+        let value = |row: u32| (!row.is_multiple_of(5)).then(|| f64::from(row).sin() * 1e3);
         let wanted: Vec<f64> = (0..4000).filter_map(value).collect();
         for part in [7, 1000, 4000] {
             let found = summarized(4000, part, BUDGET, value);

@@ -1,6 +1,8 @@
 //! What does a transform meet when it is fitted? The training part, as the transforms before it leave that.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::thread::ScopedJoinHandle;
 
 use crate::decode::size_of;
 use crate::error::Error;
@@ -83,6 +85,22 @@ impl Training<'_> {
         })
     }
 
+    /// The classes in the column `target`.
+    pub(crate) fn classes(&self, target: &str) -> Result<BTreeSet<String>, Error> {
+        let mut classes = BTreeSet::new();
+        for rows in self.rows.chunks(1 << 12) {
+            for class in self.records.fields(rows, target) {
+                match class {
+                    Ok(Value::Text(class)) if !classes.contains(&class) => drop(classes.insert(class)),
+                    Ok(_) => {}
+                    Err(error) if self.skip_bad && error.is_bad_example() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(classes)
+    }
+
     /// The numbers of each of these columns, without the missing ones: all of them, or of a table that is too large for that a
     /// uniform sample. [`summaries`](Self::summaries) tells which, and has exact sums.
     pub fn numbers(&self, names: &[&str]) -> Result<Vec<Vec<f64>>, Error> {
@@ -112,7 +130,7 @@ impl Training<'_> {
                 [rows] => vec![read(rows)],
                 _ => std::thread::scope(|scope| {
                     let started: Vec<_> = pieces.iter().map(|rows| scope.spawn(|| read(rows))).collect();
-                    let ended = started.into_iter().map(|thread| thread.join());
+                    let ended = started.into_iter().map(ScopedJoinHandle::join);
                     ended.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
                 }),
             };

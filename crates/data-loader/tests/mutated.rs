@@ -154,7 +154,8 @@ fn cases() -> Vec<Case> {
 
     let rows: Vec<String> = (0..20).map(|x| format!("{x}.5,\"c {x}\",{}", x % 2)).collect();
     let csv = format!("x,c,y\n{}\n", rows.join("\n"));
-    let lines: Vec<String> = (0..20).map(|x| format!("{{\"x\": {x}.5, \"c\": \"\\u00e9{x}\", \"y\": {}}}", x % 2)).collect();
+    let lines: Vec<String> =
+        (0..20).map(|x| format!("{{\"x\": {x}.5, \"c\": \"\\u00e9{x}\", \"y\": {}}}", x % 2)).collect();
     let mut idx = vec![0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 2];
     idx.extend((0..120).map(|pixel| pixel as u8));
     let mut idx_labels = vec![0, 0, 8, 1, 0, 0, 0, 20];
@@ -167,7 +168,8 @@ fn cases() -> Vec<Case> {
     let everything = format!("{class}ignore = [\"list\"]\n[schema.features]\n{}", columns.collect::<String>());
     let picture = "target = { name = \"label\", kind = \"class\" }\n[schema.features]\nimage = \"image\"";
     let shard = format!("{class}ignore = [\"id\", \"size\"]\n[schema.features]\nimage = \"image\"\ncaption = \"text\"");
-    let columns_of_json = format!("key = \"id\"\n{class}ignore = [\"png\", \"txt\"]\n[schema.features]\nsize = \"number\"");
+    let columns_of_json =
+        format!("key = \"id\"\n{class}ignore = [\"png\", \"txt\"]\n[schema.features]\nsize = \"number\"");
 
     let mut all = vec![
         case("csv", "a.csv", csv.clone().into_bytes(), "", &table, &[]),

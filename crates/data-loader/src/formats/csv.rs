@@ -109,12 +109,18 @@ impl Csv {
     }
 
     /// Reads `rows`, neighbours with one read, until `visit` breaks off. It gets the table, the row within it, and the row's
-    /// text cut into fields.
-    fn each(&self, rows: &[u32], mut visit: impl FnMut(&Table, usize, Result<Cut<'_>, Error>) -> ControlFlow<()>) {
+    /// text cut into fields, of which with `only` a name this one matters.
+    fn each(
+        &self,
+        rows: &[u32],
+        only: Option<&str>,
+        mut visit: impl FnMut(&Table, usize, Result<Cut<'_>, Error>) -> ControlFlow<()>,
+    ) {
         let (mut buffer, mut fields) = (Vec::new(), Fields::default());
         for (file, rows) in by_file(rows, &self.starts) {
             let (table, first) = (&self.tables[file], self.starts[file]);
             let range = |row: u32| table.range(row as usize - first);
+            let only = only.filter(|_| table.key.is_none()).and_then(|name| table.places.get(name).copied());
             for (run, whole) in runs(rows, GAP, RUN, range) {
                 let bytes = table.content.bytes(whole.clone(), &mut buffer);
                 for &row in run {
@@ -123,10 +129,13 @@ impl Csv {
                     let cut = match &bytes {
                         Ok(bytes) => {
                             let inside = (inside.start - whole.start) as usize..(inside.end - whole.start) as usize;
-                            table.cut(row, bytes.get(inside).unwrap_or_default(), &mut fields)
+                            table.cut(row, bytes.get(inside).unwrap_or_default(), only, &mut fields)
                         }
                         // Asked for again, because an error cannot be had twice.
-                        Err(_) => table.content.bytes(inside, &mut Vec::new()).and_then(|_| table.refuse(row, "")),
+                        Err(_) => table
+                            .content
+                            .bytes(inside, &mut Vec::new())
+                            .and_then(|_| table.refuse(row, "it could not be read")),
                     };
                     let cut = cut.map(|text| Cut { text, fields: &fields });
                     if visit(table, row, cut).is_break() {
@@ -141,7 +150,7 @@ impl Csv {
     fn one<T>(&self, row: usize, visit: impl FnOnce(&Table, usize, Cut<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let mut visit = Some(visit);
         let mut found = None;
-        self.each(&[row as u32], |table, row, cut| {
+        self.each(&[row as u32], None, |table, row, cut| {
             found = visit.take().map(|visit| cut.and_then(|cut| visit(table, row, cut)));
             ControlFlow::Break(())
         });
@@ -261,15 +270,21 @@ impl Table {
     }
 
     /// The text of a row, which lies in `bytes`, and its fields, of which there is one for each column.
-    fn cut<'a>(&self, row: usize, bytes: &'a [u8], fields: &mut Fields) -> Result<&'a str, Error> {
+    fn cut<'a>(&self, row: usize, bytes: &'a [u8], only: Option<usize>, fields: &mut Fields) -> Result<&'a str, Error> {
         if self.is_open && row + 1 == self.index.len() {
             return self
                 .refuse(row, "a quote opens in it and never closes: everything that follows became a part of it");
         }
-        if bytes.len() as u64 > MAX_ROW {
-            return self.refuse(row, &format!("it is longer than {MAX_ROW} bytes"));
+        let text = match std::str::from_utf8(bytes) {
+            _ if bytes.len() as u64 > MAX_ROW => {
+                return self.refuse(row, &format!("it is longer than {MAX_ROW} bytes"));
+            }
+            Ok(text) => text,
+            Err(_) => return self.refuse(row, "it is not UTF-8 text"),
+        };
+        if only.is_some_and(|column| fields.cut_one(text, self.delimiter, column, self.columns.len())) {
+            return Ok(text);
         }
-        let Ok(text) = std::str::from_utf8(bytes) else { return self.refuse(row, "it is not UTF-8 text") };
         fields.cut(text, self.delimiter);
         if fields.len() != self.columns.len() {
             let message = format!("it has {} values and the header has {} columns", fields.len(), self.columns.len());
@@ -353,7 +368,7 @@ impl Records for Csv {
 
     fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
         let mut record = Record::new(String::new(), Vec::new(), None);
-        self.each(rows, |table, row, cut| {
+        self.each(rows, None, |table, row, cut| {
             let filled = cut.and_then(|cut| self.fill(table, row, cut, &mut record));
             visit(filled.map(|()| &mut record))
         });
@@ -361,7 +376,7 @@ impl Records for Csv {
 
     fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
         let mut values = Vec::with_capacity(rows.len());
-        self.each(rows, |table, row, cut| {
+        self.each(rows, Some(name), |table, row, cut| {
             values.push(cut.and_then(|cut| self.value(table, row, table.column(name)?, cut)));
             ControlFlow::Continue(())
         });
@@ -377,7 +392,7 @@ impl Records for Csv {
             };
             return rows.iter().map(id).collect();
         }
-        self.each(rows, |table, row, cut| {
+        self.each(rows, None, |table, row, cut| {
             keys.push(cut.and_then(|cut| table.key(row, cut, self.purpose)));
             ControlFlow::Continue(())
         });

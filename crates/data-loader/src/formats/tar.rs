@@ -136,13 +136,7 @@ impl Tar {
     }
 
     /// The value of one column, if the sample has it. `object` is read once a sample.
-    fn value(
-        &self,
-        shard: &Shard,
-        row: usize,
-        name: &str,
-        object: &mut Object,
-    ) -> Result<Option<Value>, Error> {
+    fn value(&self, shard: &Shard, row: usize, name: &str, object: &mut Object) -> Result<Option<Value>, Error> {
         let used = Use::of(name, &self.schema);
         let id = || shard.name(row);
         let text = |bytes: Vec<u8>, kind: Kind| {
@@ -185,12 +179,7 @@ impl Tar {
         }
     }
 
-    fn key_of(
-        &self,
-        shard: &Shard,
-        row: usize,
-        object: &mut Object,
-    ) -> Result<String, Error> {
+    fn key_of(&self, shard: &Shard, row: usize, object: &mut Object) -> Result<String, Error> {
         let Some(column) = &self.schema.key else { return Ok(shard.name(row)) };
         match self.value(shard, row, column, object)? {
             Some(Value::Text(key)) if !key.trim().is_empty() => Ok(key.trim().to_owned()),

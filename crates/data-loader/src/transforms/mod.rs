@@ -30,8 +30,6 @@ use crate::batch::Batch;
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::Record;
-#[cfg(test)]
-use crate::example::Value;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
@@ -129,7 +127,7 @@ macro_rules! members {
                     Self::Jitter => {
                         if let Some(random) = random {
                             for (_, value) in &mut record.fields {
-                                if let Value::Number(number) = value {
+                                if let crate::example::Value::Number(number) = value {
                                     *number += random.unit();
                                 }
                             }
