@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::card::Card;
 use crate::data_config::{BadExamples, DataConfig};
@@ -21,16 +22,16 @@ use crate::transforms::Transforms;
 
 /// An opened data set.
 pub struct Dataset {
-    config: DataConfig,
-    card: Card,
-    records: Box<dyn Records>,
-    parts: Parts,
+    pub(crate) config: DataConfig,
+    pub(crate) card: Card,
+    pub(crate) records: Arc<dyn Records>,
+    pub(crate) parts: Parts,
     /// Of every row the place of its class among the labels, their number for an unknown class; empty where the target is
     /// no class.
-    classes: Vec<u32>,
-    pipeline: Pipeline,
-    lineage: Lineage,
-    seed: u64,
+    pub(crate) classes: Vec<u32>,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) lineage: Lineage,
+    pub(crate) seed: u64,
 }
 
 impl Dataset {
@@ -110,7 +111,7 @@ impl Dataset {
         )?;
         let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
-        Ok(Self { config, card, records, parts, classes, pipeline, lineage, seed })
+        Ok(Self { config, card, records: records.into(), parts, classes, pipeline, lineage, seed })
     }
 
     /// The config with the split and the transforms that were chosen.

@@ -19,6 +19,7 @@
 
 pub mod batch;
 pub mod card;
+pub mod checks;
 pub mod collate;
 pub mod config;
 pub mod data_config;
@@ -26,6 +27,7 @@ pub mod dataset;
 mod decode;
 pub mod error;
 pub mod example;
+pub mod folds;
 pub mod formats;
 mod limit;
 pub mod lineage;
