@@ -128,11 +128,7 @@ fn check(found: &OutOfFold) -> Result<(), Error> {
         return wrong(format!("There are {classes} classes, and a label can be wrong only where there are two"));
     }
     if found.rows.len() != examples || found.ids.len() != examples {
-        return wrong(format!(
-            "There are {examples} labels, {} rows and {} ids",
-            found.rows.len(),
-            found.ids.len()
-        ));
+        return wrong(format!("There are {examples} labels, {} rows and {} ids", found.rows.len(), found.ids.len()));
     }
     if examples.checked_mul(classes) != Some(found.probabilities.len()) {
         return wrong(format!(
@@ -236,7 +232,9 @@ impl Judged<'_> {
         }
         let mut picked = vec![false; self.found.given.len()];
         for (label, examples) in by_label.iter_mut().enumerate() {
-            for (class, &count) in joint[label].iter().enumerate().filter(|(class, count)| *class != label && **count > 0) {
+            for (class, &count) in
+                joint[label].iter().enumerate().filter(|(class, count)| *class != label && **count > 0)
+            {
                 let lead = |example: usize| self.probability(example, class) - self.probability(example, label);
                 examples.sort_by(|&a, &b| lead(b).total_cmp(&lead(a)).then(a.cmp(&b)));
                 for &example in &examples[..count] {

@@ -91,7 +91,12 @@ fn flipped_labels_are_found_and_come_first() {
     let first: BTreeSet<usize> = found.ranking[..flipped.len()].iter().copied().collect();
     assert_eq!(first, flipped);
     let picked: BTreeSet<usize> = found.suspects.iter().map(|suspect| suspect.row as usize).collect();
-    assert!(picked.is_subset(&flipped) && picked.len() * 10 >= flipped.len() * 8, "{} of {}", picked.len(), flipped.len());
+    assert!(
+        picked.is_subset(&flipped) && picked.len() * 10 >= flipped.len() * 8,
+        "{} of {}",
+        picked.len(),
+        flipped.len()
+    );
     assert!((found.noise_rate - 0.02).abs() < 0.01, "{}", found.noise_rate);
     let worst = &found.suspects[0];
     assert_eq!((worst.rank, worst.given != worst.suggested), (0, true));
