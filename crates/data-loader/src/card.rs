@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clean::Derived;
 use crate::config::read_toml;
 use crate::error::Error;
 use crate::formats::FormatConfig;
@@ -78,6 +79,9 @@ pub struct CardConfig {
     /// The transforms that an experiment gets unless it states some.
     #[serde(default)]
     pub transforms: Option<Transforms>,
+    /// From what the data was made, where `firebox data clean` wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived: Option<Derived>,
 }
 
 /// A file that was there when its card was opened.
@@ -181,6 +185,11 @@ fn open_file(folder: &Path, entry: &CardFile) -> Result<SourceFile, Error> {
     }
     let name = entry.path.to_string_lossy().replace('\\', "/");
     Ok(SourceFile { name, path, sha256, bytes, role: entry.role, part: entry.part })
+}
+
+/// The SHA-256 of the file or folder at `path`, as a card states it.
+pub(crate) fn digest(path: &Path) -> Result<String, Error> {
+    Ok(if path.is_dir() { digest_folder(path)? } else { digest_file(path)? }.0)
 }
 
 /// The SHA-256 and the size of the file at `path`.

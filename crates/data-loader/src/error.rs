@@ -21,6 +21,16 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The operating system refused to write.
+    #[error("{} could not be written: {source}.", path.display())]
+    Write {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+        /// What to do.
+        hint: &'static str,
+    },
     /// A card or config is not what its reader expects.
     #[error("{}{place}: {message}.", path.display())]
     Config {
@@ -211,6 +221,15 @@ impl Error {
         Self::Io { path: path.to_path_buf(), source }
     }
 
+    /// The error for a file that could not be written.
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::Write {
+            path: path.to_path_buf(),
+            source,
+            hint: "Check whether you may write there, and whether there is room.",
+        }
+    }
+
     /// What the user can do, as one or two sentences, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -237,6 +256,7 @@ impl Error {
             Self::UnknownClass { .. } => "Check the label for a misspelling; a rare class needs a stratified split, so that training has some of it.".into(),
             Self::TargetMissing { .. } => "Label the example or remove it; `bad_examples = \"skip\"` in [data.loader] leaves such examples out and counts them.".into(),
             Self::NoExamples { hint, .. } => (*hint).into(),
+            Self::Write { hint, .. } => (*hint).into(),
             Self::OneClass { .. } => "Check the target column, or use a stratified split.".into(),
             Self::BatchTooLarge { examples, .. } => format!("Use a batch size of at most {examples}."),
             Self::Shape { .. } => "For images, set `size = [height, width]` in the card's [format.image_folder].".into(),
@@ -249,7 +269,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Io { source, .. } => is_wrong_path(source),
-            _ => !matches!(self, Self::WorkerFailed { .. } | Self::Stopped { .. }),
+            _ => !matches!(self, Self::Write { .. } | Self::WorkerFailed { .. } | Self::Stopped { .. }),
         }
     }
 

@@ -17,9 +17,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod atomic;
 pub mod batch;
 pub mod card;
 pub mod checks;
+pub mod clean;
 pub mod collate;
 pub mod config;
 pub mod data_config;

@@ -133,6 +133,11 @@ impl ImageFolder {
         Ok(folder)
     }
 
+    /// Where the images lie, in the order of their rows.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.images.iter().map(|image| image.path.as_path())
+    }
+
     fn empty(schema: &Schema, channels: usize, size: Option<[usize; 2]>) -> Result<Self, Error> {
         let [(feature, FeatureKind::Image)] = &schema.features.0[..] else {
             return Err(Error::Mismatch {
