@@ -41,7 +41,9 @@ pub fn deal(rows: &[u32], classes: &[u32], count: usize, seed: u64) -> Result<Ve
             next = (next + 1) % count;
         }
     }
-    folds.iter_mut().for_each(|fold| fold.sort_unstable());
+    for fold in &mut folds {
+        fold.sort_unstable();
+    }
     Ok(folds)
 }
 

@@ -11,7 +11,7 @@ use crate::checks::label_errors::{OutOfFold, find};
 use crate::{DataConfig, Dataset, Part};
 
 /// Every file below a folder, with its bytes and the time of its last change.
-fn everything(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+pub(super) fn everything(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(folder) = open.pop() {
@@ -28,7 +28,7 @@ fn everything(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     found
 }
 
-struct Sandbox {
+pub(super) struct Sandbox {
     root: tempfile::TempDir,
 }
 
@@ -45,7 +45,7 @@ impl Sandbox {
         Self { root }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
@@ -64,7 +64,7 @@ impl Sandbox {
         cleaned
     }
 
-    fn clean(&self, decisions: &str) -> Result<Cleaned, Error> {
+    pub(super) fn clean(&self, decisions: &str) -> Result<Cleaned, Error> {
         self.clean_by("decisions.toml", decisions, false)
     }
 
@@ -73,7 +73,7 @@ impl Sandbox {
     }
 
     /// The sentence and the hint of what is refused.
-    fn refusal(&self, decisions: &str) -> String {
+    pub(super) fn refusal(&self, decisions: &str) -> String {
         let error = self.clean(decisions).unwrap_err();
         assert!(error.is_usage(), "{error}");
         format!("{error} {}", error.hint().unwrap_or_default())
@@ -85,7 +85,7 @@ const TABLE: &str =
 const CARD: &str = "[format.csv]\n[[files]]\npath = \"t.csv\"\n[schema]\nkey = \"id\"\ntarget = { name = \"y\", kind = \"class\" }\n\
                     [schema.features]\nx = \"number\"\nword = \"category\"\n[split.random]\ntest = 0.2\n";
 
-fn table() -> Sandbox {
+pub(super) fn table() -> Sandbox {
     Sandbox::new(CARD, &[("t.csv", TABLE.as_bytes())])
 }
 
@@ -137,85 +137,6 @@ fn a_column_goes_with_its_header_and_its_place_in_the_schema() {
 }
 
 #[test]
-fn what_cannot_be_meant_names_its_line() {
-    let sandbox = table();
-    for (decision, words) in [
-        ("example = \"6\"\naction = \"drop\"", "no example has the id `6`"),
-        ("example = \"1\"\naction = \"relabel\"\nlabel = \"c\"", "\"c\" is no class of the data"),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"x\"\nvalue = \"two\"", "`x` takes a number without quotes"),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"x\"\nvalue = 1e39", "`x` takes numbers up to"),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"x\"\nvalue = nan", "`x` takes a number"),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"word\"\nvalue = 3", "`word` takes a text in quotes"),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"word\"\nvalue = \"NA\"", "stands for a missing value"),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"word\"\nvalue = \" a\"", "without blanks"),
-        (
-            "example = \"1\"\naction = \"fix\"\ncolumn = \"wort\"\nvalue = \"a\"",
-            "no column `wort`. Did you mean `word`?",
-        ),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"id\"\nvalue = \"a\"", "`id` is the key"),
-        ("example = \"1\"\naction = \"fix\"\ncolumn = \"y\"\nvalue = \"c\"", "is no class"),
-        ("example = \"1\"\naction = \"impute\"\ncolumn = \"x\"\nvalue = 1", "is not missing"),
-        ("action = \"impute\"\ncolumn = \"y\"\nvalue = \"a\"", "no value of `y` is missing"),
-        ("action = \"drop\"\ncolumn = \"y\"", "is the target"),
-        ("action = \"drop\"", "needs an `example` or a `column`"),
-        ("example = \"1\"\naction = \"relabel\"", "needs an `example` and a `label`"),
-        ("example = \"1\"\naction = \"relable\"\nlabel = \"a\"", "Did you mean `relabel`?"),
-        ("example = \"1\"\naction = \"drop\"\nlable = \"a\"", "unknown field `lable`"),
-    ] {
-        let refusal = sandbox.refusal(&format!(
-            "# one\n[[decisions]]\nexample = \"5\"\naction = \"drop\"\n\n[[decisions]]\n{decision}\n"
-        ));
-        assert!(refusal.contains(words), "{decision}: {refusal}");
-        assert!(["line 6", "line 7", "line 8", "line 9"].iter().any(|line| refusal.contains(line)), "{refusal}");
-    }
-    for (decisions, words) in [
-        ("", "holds no decision"),
-        ("decisions = 3", "line 1"),
-        ("[[decisions]\n", "line 1"),
-        ("[[decision]]\naction = \"drop\"", "Did you mean `decisions`?"),
-    ] {
-        let refusal = sandbox.refusal(decisions);
-        assert!(refusal.contains(words), "{refusal}");
-    }
-    let all: String = (1..6).map(|id| format!("[[decisions]]\nexample = \"{id}\"\naction = \"drop\"\n")).collect();
-    assert!(sandbox.refusal(&all).contains("every one is dropped"));
-}
-
-#[test]
-fn decisions_that_contradict_each_other_name_both_lines() {
-    let sandbox = table();
-    let drop = "example = \"1\"\naction = \"drop\"";
-    let fix = |value: i32| format!("example = \"2\"\naction = \"fix\"\ncolumn = \"x\"\nvalue = {value}");
-    for (first, second, words) in [
-        (
-            drop.to_owned(),
-            "example = \"1\"\naction = \"relabel\"\nlabel = \"b\"".to_owned(),
-            "line 1 decides otherwise",
-        ),
-        (
-            "example = \"1\"\naction = \"relabel\"\nlabel = \"b\"".to_owned(),
-            drop.to_owned(),
-            "line 1 decides otherwise",
-        ),
-        (fix(1), fix(2), "line 1 decides otherwise"),
-        (fix(1), "action = \"drop\"\ncolumn = \"x\"".to_owned(), "drops the column `x`"),
-        (
-            "action = \"impute\"\ncolumn = \"x\"\nvalue = 1".to_owned(),
-            "action = \"impute\"\ncolumn = \"x\"\nvalue = 2".to_owned(),
-            "line 1 decides otherwise",
-        ),
-    ] {
-        let refusal = sandbox.refusal(&format!("[[decisions]]\n{first}\n[[decisions]]\n{second}\n"));
-        assert!(refusal.contains(words), "{first} {second}: {refusal}");
-    }
-    // To say the same twice is no contradiction.
-    let twice =
-        format!("[[decisions]]\n{drop}\n[[decisions]]\n{drop}\n[[decisions]]\n{}\n[[decisions]]\n{}\n", fix(1), fix(1));
-    let counts = sandbox.clean(&twice).unwrap().counts;
-    assert_eq!((counts.dropped, counts.fixed), (1, 1));
-}
-
-#[test]
 fn proposals_count_once_they_are_reviewed() {
     let sandbox = table();
     let suspects = find(&OutOfFold {
@@ -252,33 +173,6 @@ fn a_place_is_named_where_an_id_is_not_unique() {
     );
     sandbox.clean("[[decisions]]\nexample = \"data/t.csv#1\"\naction = \"drop\"\n").unwrap();
     assert_eq!(sandbox.read("t.csv"), "id,x,word,y\n1,1,r,a\n2,3,s,a\n");
-}
-
-#[test]
-fn folders_that_hold_something_or_lie_in_the_source_are_refused() {
-    let sandbox = table();
-    let decisions = sandbox.path("d.toml");
-    fs::write(&decisions, "[[decisions]]\nexample = \"1\"\naction = \"drop\"\n").unwrap();
-    let card = sandbox.path("data");
-    let before = everything(&card);
-    let clean = |out: &Path| clean(&Request { card: &card, decisions: &decisions, out, unreviewed: false });
-    let full = sandbox.path("full");
-    fs::create_dir(&full).unwrap();
-    fs::write(full.join("mine"), "1").unwrap();
-    for (out, words) in [
-        (full.clone(), "not an empty folder"),
-        (full.join("mine"), "not an empty folder"),
-        (card.join("new"), "inside of the data set"),
-        (card.join("a/b"), "inside of the data set"),
-        (card.clone(), "not an empty folder"),
-    ] {
-        let error = clean(&out).unwrap_err();
-        assert!(error.to_string().contains(words) && error.is_usage(), "{}: {error}", out.display());
-    }
-    assert_eq!((fs::read(full.join("mine")).unwrap(), everything(&card)), (b"1".to_vec(), before));
-    let empty = sandbox.path("empty");
-    fs::create_dir(&empty).unwrap();
-    assert_eq!(clean(&empty).unwrap().after, 4);
 }
 
 #[test]

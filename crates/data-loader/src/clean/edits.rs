@@ -47,13 +47,11 @@ impl Edits {
     /// How often an action changes an example, cell or column.
     pub(super) fn count(&self, action: Action) -> usize {
         let kept = |row: &&u32| !self.dropped.contains_key(row);
-        match action {
-            Action::Drop => self.dropped.len(),
-            _ => {
-                let cells = self.cells.iter().filter(|(row, _)| kept(row)).flat_map(|(_, cells)| cells.values());
-                cells.filter(|cell| cell.action == action).count()
-            }
+        if action == Action::Drop {
+            return self.dropped.len();
         }
+        let cells = self.cells.iter().filter(|(row, _)| kept(row)).flat_map(|(_, cells)| cells.values());
+        cells.filter(|cell| cell.action == action).count()
     }
 }
 

@@ -21,7 +21,7 @@ struct Array {
 /// The files of a card.
 pub(super) struct Arrays {
     /// In the order of the card.
-    arrays: Vec<Array>,
+    files: Vec<Array>,
     /// Of every file of images its place and that of its labels, in the order of the rows.
     pairs: Vec<(usize, Option<usize>)>,
     /// The name of the target.
@@ -78,7 +78,7 @@ impl Arrays {
             let found = labels.iter().position(belongs);
             pairs.push((images, found.map(|found| labels.remove(found))));
         }
-        Ok(Self { arrays, pairs, target: schema.target.as_ref().map(|target| target.name.clone()) })
+        Ok(Self { files: arrays, pairs, target: schema.target.as_ref().map(|target| target.name.clone()) })
     }
 
     /// The label that a row gets, if it gets another one.
@@ -96,7 +96,7 @@ impl Arrays {
 impl Rewrite for Arrays {
     fn places(&self) -> Vec<String> {
         let of = |&(images, _): &(usize, Option<usize>)| {
-            let array = &self.arrays[images];
+            let array = &self.files[images];
             (0..array.count).map(|row| format!("{}#{row}", array.file.name)).collect::<Vec<_>>()
         };
         self.pairs.iter().flat_map(of).collect()
@@ -104,10 +104,10 @@ impl Rewrite for Arrays {
 
     fn write(&self, edits: &Edits, folder: &NewFolder) -> Result<Written, Error> {
         let mut written = Written::default();
-        let mut contents: Vec<Option<Vec<u8>>> = self.arrays.iter().map(|_| None).collect();
+        let mut contents: Vec<Option<Vec<u8>>> = self.files.iter().map(|_| None).collect();
         let mut number = 0_u32;
         for &(images, labels) in &self.pairs {
-            let array = &self.arrays[images];
+            let array = &self.files[images];
             let (first, count) = (number, array.count as u32);
             number += count;
             let kept: Vec<u32> = (first..number).filter(|row| !edits.dropped.contains_key(row)).collect();
@@ -115,14 +115,14 @@ impl Rewrite for Arrays {
             written.places.extend(places);
             contents[images] = Some(array.with(kept.iter().map(|row| ((row - first) as usize, None))));
             if let Some(labels) = labels {
-                let array = &self.arrays[labels];
+                let array = &self.files[labels];
                 let new = |&row: &u32| Ok(((row - first) as usize, self.label(edits, row, &array.file.path)?));
                 let new: Vec<(usize, Option<u8>)> = kept.iter().map(new).collect::<Result<_, Error>>()?;
                 let items = new.iter().map(|(place, label)| (*place, label.as_ref().map(std::slice::from_ref)));
                 contents[labels] = Some(array.with(items));
             }
         }
-        for (array, content) in self.arrays.iter().zip(contents) {
+        for (array, content) in self.files.iter().zip(contents) {
             let bytes = content.unwrap_or_else(|| array.content.bytes.clone());
             put(folder, &array.file, &array.content, bytes)?;
             written.files.push(NewFile::like(&array.file));

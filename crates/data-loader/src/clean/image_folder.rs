@@ -3,7 +3,7 @@
 //! Copies and not links: a link would be the source itself under another name, and whoever changes the one changes the other.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::edits::Edits;
 use super::rewrite::{NewFile, Rewrite, Written};
@@ -25,15 +25,15 @@ struct Image {
 /// The images of a card.
 pub(super) struct Images {
     folders: Vec<SourceFile>,
-    images: Vec<Image>,
+    found: Vec<Image>,
     target: Option<String>,
 }
 
 impl Images {
     pub(super) fn find(files: &[SourceFile], config: &Config, schema: &Schema) -> Result<Self, Error> {
-        let mut images = Vec::new();
+        let mut all = Vec::new();
         for path in ImageFolder::open(files, config, schema)?.paths() {
-            let inside = |file: &SourceFile| path.strip_prefix(&file.path).ok().map(|below| below.to_path_buf());
+            let inside = |file: &SourceFile| path.strip_prefix(&file.path).ok().map(Path::to_path_buf);
             let found = files.iter().enumerate().find_map(|(folder, file)| Some((folder, inside(file)?)));
             // A name that is no Unicode could not be written down, and would come out as another one.
             let named = found.as_ref().and_then(|(folder, below)| Some((*folder, below.to_str()?.replace('\\', "/"))));
@@ -41,10 +41,10 @@ impl Images {
                 path: path.to_path_buf(),
                 message: "its name is not Unicode".into(),
             })?;
-            images.push(Image { path: path.to_path_buf(), folder, below });
+            all.push(Image { path: path.to_path_buf(), folder, below });
         }
         let target = schema.target.as_ref().map(|target| target.name.clone());
-        Ok(Self { folders: files.to_vec(), images, target })
+        Ok(Self { folders: files.to_vec(), found: all, target })
     }
 
     fn place(&self, folder: usize, below: &str) -> String {
@@ -54,7 +54,7 @@ impl Images {
 
 impl Rewrite for Images {
     fn places(&self) -> Vec<String> {
-        self.images.iter().map(|image| self.place(image.folder, &image.below)).collect()
+        self.found.iter().map(|image| self.place(image.folder, &image.below)).collect()
     }
 
     fn write(&self, edits: &Edits, folder: &NewFolder) -> Result<Written, Error> {
@@ -62,18 +62,18 @@ impl Rewrite for Images {
         let kept = |row: &u32| !edits.dropped.contains_key(row);
         let label = |row: &u32| self.target.as_ref().and_then(|target| edits.cells.get(row)?.get(target));
         // Names are taken first by the images that stay where they are.
-        let rows: Vec<u32> = (0..self.images.len() as u32).filter(kept).collect();
+        let rows: Vec<u32> = (0..self.found.len() as u32).filter(kept).collect();
         let mut taken: BTreeSet<String> = BTreeSet::new();
         let mut places: Vec<(u32, String)> = Vec::with_capacity(rows.len());
         let (moving, staying): (Vec<u32>, Vec<u32>) = rows.into_iter().partition(|row| label(row).is_some());
         for row in staying {
-            let image = &self.images[row as usize];
+            let image = &self.found[row as usize];
             let place = self.place(image.folder, &image.below);
             taken.insert(place.to_lowercase());
             places.push((row, place));
         }
         for row in moving {
-            let image = &self.images[row as usize];
+            let image = &self.found[row as usize];
             let Some(cell) = label(&row) else { continue };
             let (class, rest) = image.below.split_once('/').unwrap_or(("", &image.below));
             let new = cell.text();
@@ -89,7 +89,7 @@ impl Rewrite for Images {
             places.push((row, place));
         }
         for (row, place) in &places {
-            folder.copy(&self.images[*row as usize].path, place)?;
+            folder.copy(&self.found[*row as usize].path, place)?;
         }
         // A folder that lost its last image would be no folder of the new data set.
         written.files.retain(|file| {

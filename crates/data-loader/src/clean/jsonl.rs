@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// One file.
 struct File {
-    file: SourceFile,
+    source: SourceFile,
     content: Content,
     /// Each line with its end; the lines of rows have `true`.
     lines: Vec<(Range<usize>, bool)>,
@@ -35,7 +35,7 @@ impl Lines {
                 lines.push((start..start + line.len(), !line.trim_ascii().is_empty()));
                 start += line.len();
             }
-            all.push(File { file: file.clone(), content, lines });
+            all.push(File { source: file.clone(), content, lines });
         }
         Ok(Self { files: all })
     }
@@ -45,7 +45,7 @@ impl Rewrite for Lines {
     fn places(&self) -> Vec<String> {
         let of = |file: &File| {
             let rows = file.lines.iter().filter(|(_, is_row)| *is_row).count();
-            (0..rows).map(|row| format!("{}#{row}", file.file.name)).collect::<Vec<_>>()
+            (0..rows).map(|row| format!("{}#{row}", file.source.name)).collect::<Vec<_>>()
         };
         self.files.iter().flat_map(of).collect()
     }
@@ -69,7 +69,7 @@ impl Rewrite for Lines {
                 if kept > 0 && !bytes.ends_with(b"\n") {
                     bytes.push(b'\n');
                 }
-                let refused = |message: String| Error::Malformed { path: file.file.path.clone(), message };
+                let refused = |message: String| Error::Malformed { path: file.source.path.clone(), message };
                 let mut line = line.to_vec();
                 for (column, cell) in edits.cells.get(&row).into_iter().flatten() {
                     let members = members(&line).ok_or_else(|| refused(format!("row {row} is no JSON object")))?;
@@ -83,11 +83,11 @@ impl Rewrite for Lines {
                     without(&mut line, column);
                 }
                 bytes.extend(line);
-                written.places.push((row, format!("{}#{kept}", file.file.name)));
+                written.places.push((row, format!("{}#{kept}", file.source.name)));
                 kept += 1;
             }
-            put(folder, &file.file, &file.content, bytes)?;
-            written.files.push(NewFile::like(&file.file));
+            put(folder, &file.source, &file.content, bytes)?;
+            written.files.push(NewFile::like(&file.source));
         }
         Ok(written)
     }
@@ -97,8 +97,7 @@ impl Rewrite for Lines {
 fn encoded(cell: &Cell, before: &[u8]) -> Vec<u8> {
     if let Json::String(text) = &cell.value
         && matches!(serde_json::from_slice(before), Ok(Json::Number(_) | Json::Bool(_)))
-        && let Ok(value @ (Json::Number(_) | Json::Bool(_))) = serde_json::from_str::<Json>(text)
-        && value.to_string() == *text
+        && let Ok(Json::Number(_) | Json::Bool(_)) = serde_json::from_str(text)
     {
         return text.clone().into_bytes();
     }

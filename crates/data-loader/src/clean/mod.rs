@@ -194,5 +194,7 @@ fn compare(
 }
 
 #[cfg(test)]
+mod refusals_tests;
+#[cfg(test)]
 #[path = "clean_tests.rs"]
 mod tests;
