@@ -1,11 +1,12 @@
 //! What does each command do? One file a verb.
 
-use crate::args::{Command, Verify};
+use crate::args::{Command, Data, Verify};
 use crate::failure::{Failure, Status};
 
 mod bench;
 mod completions;
 mod config;
+mod data_check;
 mod devices;
 mod evaluate;
 mod list;
@@ -25,6 +26,7 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Resume(args) => resume::run(&args, json),
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),
+        Command::Data(Data::Check(args)) => data_check::run(&args, json),
         Command::List(args) => list::run(&args, json),
         Command::Config(args) => config::run(&args, json),
         Command::Devices => devices::run(json),

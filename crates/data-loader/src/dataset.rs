@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::card::Card;
-use crate::data_config::{BadExamples, DataConfig};
+use crate::data_config::{BadExamples, DataConfig, LoaderConfig};
 use crate::error::{Error, listed};
 use crate::example::{Example, Record, TargetValue, Value};
 use crate::formats::{self, Records};
@@ -41,6 +41,14 @@ impl Dataset {
         let card = Card::open(&root.join(&config.card))?;
         let records = formats::open(&card)?;
         Self::from_records(config, card, records, task, None, seed)
+    }
+
+    /// The same for the checks, which count examples that cannot be used instead of stopping at the first.
+    pub fn open_for_checks(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
+        let loader = LoaderConfig { bad_examples: BadExamples::Skip, ..config.loader.clone() };
+        let mut dataset = Self::open(&DataConfig { loader, ..config.clone() }, root, task, seed)?;
+        dataset.config.loader = config.loader.clone();
+        Ok(dataset)
     }
 
     /// Opens the card with a pipeline that was fitted before, as for resuming and evaluating: nothing is fitted again.
@@ -147,6 +155,11 @@ impl Dataset {
     /// What was read.
     pub fn lineage(&self) -> &Lineage {
         &self.lineage
+    }
+
+    /// The rows themselves.
+    pub(crate) fn records(&self) -> &dyn Records {
+        self.records.as_ref()
     }
 
     /// The record at `row`, as it was read.

@@ -42,6 +42,7 @@ pub mod schema;
 pub mod signature;
 pub mod split;
 pub mod statistics;
+pub mod survey;
 pub mod task;
 pub mod transforms;
 mod unpack;

@@ -12,6 +12,7 @@ pub mod address;
 pub mod average;
 pub mod bench;
 pub mod checkpoint;
+pub mod data_gate;
 pub mod environment;
 pub mod error;
 pub mod evaluate;

@@ -16,8 +16,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Found, counted, percent};
 use crate::error::Error;
+use crate::registry::Entry;
 use crate::split::apportion;
+use crate::survey::report::{Finding, SHOWN, Severity};
+use crate::survey::{Gates, Survey, Targets};
+
+/// This check in the list of checks.
+pub const ENTRY: Entry =
+    Entry { name: "label_errors", summary: "labels that are probably wrong, by models that never saw the example" };
 
 /// Above a threshold by less than this is on it: the mean of equal numbers may come out a little above them.
 const ROUNDING: f64 = 1e-9;
@@ -74,7 +82,48 @@ pub struct LabelErrors {
     /// The examples whose label is probably wrong, the most suspicious first.
     pub suspects: Vec<Suspect>,
     /// All examples by their place in the input, the most suspicious first, whether they are suspects or not.
+    #[serde(skip)]
     pub ranking: Vec<usize>,
+}
+
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
+    let Some(answers) = &survey.answers else {
+        if matches!(survey.targets, Targets::Classes { .. }) {
+            found.remark("Labels are checked by a quick model, and none was trained.".into());
+        }
+        return Ok(());
+    };
+    let result = find(answers)?;
+    let most = gates.label_errors;
+    // A share that is no number is never reached.
+    let failed = !(result.noise_rate <= most);
+    if failed || !result.suspects.is_empty() {
+        let severity = if failed { Severity::Error } else { Severity::Warning };
+        let count = result.suspects.len();
+        let mut text = format!(
+            "{} of {} {} probably wrong; the share of wrong labels is estimated at {}",
+            counted(count, "label"),
+            counted(result.examples, "example"),
+            if count == 1 { "is" } else { "are" },
+            percent(result.noise_rate),
+        );
+        if failed {
+            text = format!("{text}, and the gate is {most}");
+        }
+        let mut finding = Finding::new(ENTRY.name, severity, count, format!("{text}.")).gated("label_errors");
+        for suspect in result.suspects.iter().take(SHOWN) {
+            if let Ok(place) = survey.rows.binary_search(&suspect.row) {
+                let why = format!(
+                    "labelled {}, probably {} (margin {:.2})",
+                    suspect.given, suspect.suggested, suspect.margin
+                );
+                finding.examples.push(survey.sample(place, why));
+            }
+        }
+        found.add(finding);
+    }
+    found.report.label_errors = Some(result);
+    Ok(())
 }
 
 /// Finds the labels that are probably wrong.
