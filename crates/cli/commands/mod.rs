@@ -7,6 +7,7 @@ mod bench;
 mod completions;
 mod config;
 mod data_check;
+mod data_clean;
 mod devices;
 mod evaluate;
 mod list;
@@ -27,6 +28,7 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),
         Command::Data(Data::Check(args)) => data_check::run(&args, json),
+        Command::Data(Data::Clean(args)) => data_clean::run(&args, json),
         Command::List(args) => list::run(&args, json),
         Command::Config(args) => config::run(&args, json),
         Command::Devices => devices::run(json),

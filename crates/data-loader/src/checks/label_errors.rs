@@ -81,9 +81,9 @@ pub struct LabelErrors {
     pub noise_rate: f64,
     /// The examples whose label is probably wrong, the most suspicious first.
     pub suspects: Vec<Suspect>,
-    /// All examples by their place in the input, the most suspicious first, whether they are suspects or not.
-    #[serde(skip)]
-    pub ranking: Vec<usize>,
+    /// The share of examples whose label the models found the most likely one. Where it is low, the models are too weak for
+    /// their suspicion to mean much.
+    pub agreement: f64,
 }
 
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
@@ -101,10 +101,11 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         let severity = if failed { Severity::Error } else { Severity::Warning };
         let count = result.suspects.len();
         let mut text = format!(
-            "{} of {} {} probably wrong; the share of wrong labels is estimated at {}",
+            "{} of {} {} probably wrong, by models that agree with {} of the labels; the share of wrong labels is estimated at {}",
             counted(count, "label"),
             counted(result.examples, "example"),
             if count == 1 { "is" } else { "are" },
+            percent(result.agreement),
             percent(result.noise_rate),
         );
         if failed {
@@ -139,10 +140,8 @@ pub fn find(found: &OutOfFold) -> Result<LabelErrors, Error> {
     let calibrated_joint = calibrate(&confident_joint, &sizes);
     let picked = judged.prune(&calibrated_joint);
 
-    let margins: Vec<(f64, usize)> = (0..found.given.len()).map(|example| judged.margin(example)).collect();
-    let mut ranking: Vec<usize> = (0..found.given.len()).collect();
-    // Equal margins go by row, so that the list is the same on every machine.
-    ranking.sort_by(|&a, &b| margins[a].0.total_cmp(&margins[b].0).then(a.cmp(&b)));
+    let margins = judged.margins();
+    let ranking = ranked(&margins);
     let suspects = ranking.iter().filter(|&&example| picked[example]).enumerate().map(|(rank, &example)| Suspect {
         rank,
         row: found.rows[example],
@@ -158,10 +157,26 @@ pub fn find(found: &OutOfFold) -> Result<LabelErrors, Error> {
         thresholds,
         noise_rate: wrong(&confident_joint, &sizes) / found.given.len() as f64,
         suspects: suspects.collect(),
+        agreement: margins.iter().filter(|(margin, _)| *margin >= 0.0).count() as f64 / found.given.len() as f64,
         confident_joint,
         calibrated_joint,
-        ranking,
     })
+}
+
+/// All examples by their place in the input, the most suspicious first, whether they are suspects or not.
+///
+/// # Errors
+/// As [`find`].
+pub fn rank(found: &OutOfFold) -> Result<Vec<usize>, Error> {
+    check(found)?;
+    Ok(ranked(&Judged { classes: found.labels.len(), found }.margins()))
+}
+
+/// The places of margins from the smallest to the largest. Equal ones go by place, so that the list is the same everywhere.
+fn ranked(margins: &[(f64, usize)]) -> Vec<usize> {
+    let mut ranking: Vec<usize> = (0..margins.len()).collect();
+    ranking.sort_by(|&a, &b| margins[a].0.total_cmp(&margins[b].0).then(a.cmp(&b)));
+    ranking
 }
 
 fn check(found: &OutOfFold) -> Result<(), Error> {
@@ -260,6 +275,10 @@ impl Judged<'_> {
             }
         }
         joint
+    }
+
+    fn margins(&self) -> Vec<(f64, usize)> {
+        (0..self.found.given.len()).map(|example| self.margin(example)).collect()
     }
 
     /// The probability of the given label less that of the most likely other one, and which one that is.

@@ -40,7 +40,8 @@ fn joint_margins_and_issues_are_those_of_cleanlab() {
     let fixture: Fixture = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let (mut cases, mut issues) = (0, 0);
     for case in fixture.cases {
-        let found = find(&out_of_fold(case.classes, case.given.clone(), case.probabilities.clone())).unwrap();
+        let input = out_of_fold(case.classes, case.given.clone(), case.probabilities.clone());
+        let found = find(&input).unwrap();
         assert_eq!(found.confident_joint, case.confident_joint);
         let mut open = 0;
         for (ours, theirs) in found.calibrated_joint.iter().zip(&case.calibrated_joint) {
@@ -58,7 +59,7 @@ fn joint_margins_and_issues_are_those_of_cleanlab() {
             // Theirs goes from 0 to 1.
             assert!((f64::midpoint(suspect.margin, 1.0) - case.margins[suspect.row as usize]).abs() < 1e-6);
         }
-        let ranked: Vec<f64> = found.ranking.iter().map(|&row| case.margins[row]).collect();
+        let ranked: Vec<f64> = rank(&input).unwrap().into_iter().map(|row| case.margins[row]).collect();
         assert!(ranked.is_sorted_by(|a, b| *a <= *b + 1e-7), "the ranking is not by the margin");
         cases += 1;
         issues += picked.len();
@@ -87,8 +88,9 @@ fn flipped_labels_are_found_and_come_first() {
             flipped.insert(example);
         }
     }
-    let found = find(&out_of_fold(classes, given, probabilities)).unwrap();
-    let first: BTreeSet<usize> = found.ranking[..flipped.len()].iter().copied().collect();
+    let input = out_of_fold(classes, given, probabilities);
+    let found = find(&input).unwrap();
+    let first: BTreeSet<usize> = rank(&input).unwrap()[..flipped.len()].iter().copied().collect();
     assert_eq!(first, flipped);
     let picked: BTreeSet<usize> = found.suspects.iter().map(|suspect| suspect.row as usize).collect();
     assert!(

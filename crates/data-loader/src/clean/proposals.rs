@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::decisions::{Action, Decision};
 use crate::atomic;
@@ -11,7 +11,7 @@ use crate::checks::label_errors::LabelErrors;
 use crate::error::Error;
 
 /// Two examples of equal contents: the first stays, the second may go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duplicate {
     /// The id of the example that stays.
     pub stays: String,

@@ -188,9 +188,8 @@ pub struct Report {
     pub columns: Vec<ColumnFacts>,
     /// The findings, the worst first.
     pub findings: Vec<Finding>,
-    /// Every example that may be dropped because another one says the same. Too many for the JSON; decisions are proposed from
-    /// them.
-    #[serde(skip)]
+    /// Every example that may be dropped because another one says the same; decisions are proposed from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duplicates: Vec<Duplicate>,
     /// What confident learning found, if it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -181,7 +181,7 @@ fn flipped_labels_of_mnist_are_among_the_first_two_percent() {
         let flipped: BTreeSet<u32> = judged.answers.rows.iter().filter(|row| flipped.contains(row)).copied().collect();
         let met =
             |places: &[usize]| places.iter().filter(|&&place| flipped.contains(&judged.answers.rows[place])).count();
-        let top = met(&found.ranking[..examples / 50]) as f64 / flipped.len() as f64;
+        let top = met(&label_errors::rank(&judged.answers).unwrap()[..examples / 50]) as f64 / flipped.len() as f64;
         let suspects: Vec<u32> = found.suspects.iter().map(|suspect| suspect.row).collect();
         let hits = suspects.iter().filter(|row| flipped.contains(row)).count() as f64;
         eprintln!(
