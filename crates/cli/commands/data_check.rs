@@ -22,7 +22,7 @@ pub(super) fn run(args: &DataCheck, json: bool) -> Ended {
     let mut steps = Steps::new(!json);
     let (answers, remark) = judge_labels(&experiment, &dataset, args, &mut steps)?;
     let mut found =
-        checks::check_with(&dataset, answers, Depth::Thorough, experiment.seed, &mut |what, done, all| {
+        checks::check_with(&dataset, answers.as_ref(), Depth::Thorough, experiment.seed, &mut |what, done, all| {
             steps.tell(what, done, all);
         })?;
     steps.finish();

@@ -87,16 +87,22 @@ pub struct LabelErrors {
 }
 
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
-    let Some(answers) = &survey.answers else {
+    let Some(answers) = found.answers else {
         if matches!(survey.targets, Targets::Classes { .. }) {
             found.remark("Labels are checked by a quick model, and none was trained.".into());
         }
         return Ok(());
     };
-    let result = find(answers)?;
     let most = gates.label_errors;
-    // A share that is no number is never reached.
-    let failed = !(result.noise_rate <= most);
+    if !(0.0..=1.0).contains(&most) {
+        return Err(Error::Setting {
+            key: "data.gates.label_errors".into(),
+            message: format!("is {most}"),
+            hint: "Give a share from 0 to 1; 1 lets everything pass.".into(),
+        });
+    }
+    let result = find(answers)?;
+    let failed = result.noise_rate > most;
     if failed || !result.suspects.is_empty() {
         let severity = if failed { Severity::Error } else { Severity::Warning };
         let count = result.suspects.len();

@@ -42,6 +42,8 @@ struct Found<'r> {
     report: &'r mut Report,
     progress: Progress<'r>,
     check: &'static str,
+    /// What models said of examples that they never saw, where such models were trained.
+    answers: Option<&'r label_errors::OutOfFold>,
 }
 
 impl Found<'_> {
@@ -70,13 +72,12 @@ pub fn check(dataset: &Dataset, depth: Depth, seed: u64, progress: Progress<'_>)
 /// The same with what models said of examples that they never saw, from which labels are found that are probably wrong.
 pub fn check_with(
     dataset: &Dataset,
-    answers: Option<label_errors::OutOfFold>,
+    answers: Option<&label_errors::OutOfFold>,
     depth: Depth,
     seed: u64,
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
-    let mut survey = Survey::read(dataset, depth, seed, progress)?;
-    survey.answers = answers;
+    let survey = Survey::read(dataset, depth, seed, progress)?;
     let gates = &dataset.config().gates;
     let mut report = Report {
         version: VERSION,
@@ -96,7 +97,7 @@ pub fn check_with(
     };
     for check in CHECKS.iter().filter(|check| check.fast || depth == Depth::Thorough) {
         report.checks.push(check.entry.name.to_owned());
-        let mut found = Found { report: &mut report, progress: &mut *progress, check: check.entry.name };
+        let mut found = Found { report: &mut report, progress: &mut *progress, check: check.entry.name, answers };
         (check.run)(&survey, gates, &mut found)?;
     }
     // The order of equally bad findings is that of the checks.

@@ -5,6 +5,7 @@
 //! categories, hashes of images and texts) is kept of so many rows as fit into [`CLOSE_BYTES`], chosen by a seed where that is
 //! not all.
 
+pub(crate) mod banding;
 pub mod gates;
 mod image_facts;
 pub mod report;
@@ -17,10 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 pub use gates::{Gates, Level};
-pub(crate) use image_facts::ImageFacts;
+pub(crate) use image_facts::{FLAT, ImageFacts, SIDE};
 pub(crate) use text_facts::{SLOTS, TextFacts, shingles};
 
-use crate::checks::label_errors::OutOfFold;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::example::Value;
@@ -86,7 +86,6 @@ pub(crate) struct Bad {
 /// What is known of a data set. Places count the rows that could be read, in their order.
 pub(crate) struct Survey<'a> {
     pub(crate) dataset: &'a Dataset,
-    pub(crate) depth: Depth,
     pub(crate) seed: u64,
     /// The row at each place.
     pub(crate) rows: Vec<u32>,
@@ -109,8 +108,6 @@ pub(crate) struct Survey<'a> {
     pub(crate) texts: Vec<TextFacts>,
     /// For each feature and class, of how many rows it is missing; one class where the target is none.
     pub(crate) missing: Vec<Vec<usize>>,
-    /// What models said of examples that they never saw, where such models were trained.
-    pub(crate) answers: Option<OutOfFold>,
 }
 
 /// What a thread found out about a row.
@@ -202,7 +199,7 @@ impl<'a> Survey<'a> {
         };
         Self {
             dataset: plan.dataset,
-            depth: plan.depth,
+
             seed: plan.seed,
             rows: Vec::new(),
             parts: Vec::new(),
@@ -219,7 +216,6 @@ impl<'a> Survey<'a> {
             images: Vec::new(),
             texts: Vec::new(),
             missing: vec![Vec::new(); schema.features.0.len()],
-            answers: None,
         }
     }
 
