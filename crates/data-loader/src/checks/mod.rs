@@ -4,10 +4,20 @@
 //! [gates](crate::survey::Gates) of a config say how bad a finding is. Before a training only the checks run that cost little
 //! beside it.
 
+pub mod cardinality;
 pub mod class_balance;
+pub mod constant;
+pub mod duplicate_columns;
 pub mod exact_duplicates;
+pub mod image_quality;
+pub mod isolation_forest;
 pub mod label_errors;
+pub mod leakage;
+pub mod missing;
+pub mod near_duplicates;
+pub mod outliers;
 pub mod unreadable;
+pub mod wrong_extension;
 
 use crate::dataset::Dataset;
 use crate::error::Error;
@@ -19,7 +29,22 @@ use crate::survey::{Column, Survey, Targets, Values};
 pub use crate::survey::{Depth, Gates, Level, Progress};
 
 /// Every check, alphabetically.
-pub const MEMBERS: &[Entry] = &[class_balance::ENTRY, exact_duplicates::ENTRY, label_errors::ENTRY, unreadable::ENTRY];
+pub const MEMBERS: &[Entry] = &[
+    cardinality::ENTRY,
+    class_balance::ENTRY,
+    constant::ENTRY,
+    duplicate_columns::ENTRY,
+    exact_duplicates::ENTRY,
+    image_quality::ENTRY,
+    isolation_forest::ENTRY,
+    label_errors::ENTRY,
+    leakage::ENTRY,
+    missing::ENTRY,
+    near_duplicates::ENTRY,
+    outliers::ENTRY,
+    unreadable::ENTRY,
+    wrong_extension::ENTRY,
+];
 
 /// How a check is run.
 struct Check {
@@ -31,10 +56,20 @@ struct Check {
 
 /// The checks in the order of the list.
 const CHECKS: &[Check] = &[
+    Check { entry: cardinality::ENTRY, fast: true, run: cardinality::run },
     Check { entry: class_balance::ENTRY, fast: true, run: class_balance::run },
+    Check { entry: constant::ENTRY, fast: true, run: constant::run },
+    Check { entry: duplicate_columns::ENTRY, fast: true, run: duplicate_columns::run },
     Check { entry: exact_duplicates::ENTRY, fast: true, run: exact_duplicates::run },
+    Check { entry: image_quality::ENTRY, fast: false, run: image_quality::run },
+    Check { entry: isolation_forest::ENTRY, fast: false, run: isolation_forest::run },
     Check { entry: label_errors::ENTRY, fast: false, run: label_errors::run },
+    Check { entry: leakage::ENTRY, fast: true, run: leakage::run },
+    Check { entry: missing::ENTRY, fast: true, run: missing::run },
+    Check { entry: near_duplicates::ENTRY, fast: false, run: near_duplicates::run },
+    Check { entry: outliers::ENTRY, fast: false, run: outliers::run },
     Check { entry: unreadable::ENTRY, fast: true, run: unreadable::run },
+    Check { entry: wrong_extension::ENTRY, fast: false, run: wrong_extension::run },
 ];
 
 /// Where a check puts what it found.
@@ -211,3 +246,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 #[path = "checks_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "columns_tests.rs"]
+mod columns_tests;

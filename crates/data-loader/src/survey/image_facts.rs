@@ -1,9 +1,9 @@
 //! What is kept of an image? Size, brightness, contrast, sharpness, and a small picture by which images that look alike are
 //! found.
 //!
-//! The small picture shows in 32 x 32 greys the part of the image in which something is: a window around the centre of all that
-//! differs from the median grey, as wide as that is spread. A copy that was shifted, scaled or trimmed has its window at the same
-//! things, so the small pictures of the two are alike wherever they are in the frame.
+//! The small picture has 32 x 32 greys. Of a drawing, most of which is empty ground of one grey, it shows the part in which
+//! something is: a window around the centre of all that differs from the ground, as wide as that is spread. A copy that was
+//! shifted, scaled or trimmed has its window at the same things. Of a photograph, which fills its frame, it shows the whole.
 
 use crate::example::Image;
 
@@ -15,8 +15,10 @@ const COARSE: usize = 8;
 const REDUCED: usize = 96;
 /// The length of the coarse picture as a vector, in units of its whole numbers.
 const UNIT: f32 = 1024.0;
+/// From this share of pixels of the median grey on, an image is a drawing on a ground.
+const GROUND: f64 = 0.5;
 /// Below this standard deviation in greys there is nothing in a picture that could be compared.
-const FLAT: f32 = 2.0;
+pub(crate) const FLAT: f32 = 2.0;
 
 /// What is kept of an image.
 #[derive(Clone, Debug)]
@@ -32,8 +34,13 @@ pub(crate) struct ImageFacts {
     /// The small picture.
     pub(crate) small: [u8; SIDE * SIDE],
     /// Mean and standard deviation of the small picture.
-    small_mean: f32,
-    small_std: f32,
+    pub(crate) small_mean: f32,
+    pub(crate) small_std: f32,
+    /// The centre of its window, and half its side, in parts of the frame.
+    pub(crate) centre: [f32; 2],
+    pub(crate) half: f32,
+    /// Whether the window is not the whole frame.
+    pub(crate) is_drawing: bool,
     /// The coarse picture without its mean, with the length [`UNIT`]; nothing but zeros where there is nothing to compare.
     pub(crate) coarse: [i16; COARSE * COARSE],
 }
@@ -52,9 +59,9 @@ impl ImageFacts {
         let laplacian = grey.laplacian();
         let edges = mean_and_std(&laplacian).1;
         let sharpness = if contrast > 0.0 { (edges / contrast).powi(2) } else { 0.0 };
-        let window = grey.reduced().window();
+        let (window, centre, half) = grey.reduced().window();
         let small: [u8; SIDE * SIDE] = std::array::from_fn(|at| window[at].clamp(0.0, 255.0).round() as u8);
-        let (small_mean, small_std) = mean_and_std(&window);
+        let (small_mean, small_std) = mean_and_std(&small.map(f32::from));
         let step = SIDE / COARSE;
         let mut coarse: [f32; COARSE * COARSE] = std::array::from_fn(|at| {
             let (top, left) = (at / COARSE * step, at % COARSE * step);
@@ -73,6 +80,9 @@ impl ImageFacts {
             small,
             small_mean,
             small_std,
+            centre,
+            half,
+            is_drawing: half != 0.5,
             coarse: coarse.map(|value| value.round() as i16),
         }
     }
@@ -148,10 +158,10 @@ impl Grey {
         Self { width: w, height: h, pixels }
     }
 
-    /// The small picture: the mean grey of each cell of a window around what is in the picture.
-    fn window(&self) -> Vec<f32> {
+    /// The small picture: the mean grey of each cell of a window around what is in the picture; and where the window is.
+    fn window(&self) -> (Vec<f32>, [f32; 2], f32) {
         if self.pixels.is_empty() || self.width == 0 || self.height == 0 {
-            return vec![0.0; SIDE * SIDE];
+            return (vec![0.0; SIDE * SIDE], [0.5; 2], 0.5);
         }
         let mut sorted = self.pixels.clone();
         let middle = sorted.len() / 2;
@@ -169,8 +179,9 @@ impl Grey {
             x2 += weight * x * x;
             y2 += weight * y * y;
         }
+        let empty = self.pixels.iter().filter(|&&pixel| (pixel - median).abs() <= noise).count();
         let (mut x, mut y, mut half) = (0.5, 0.5, 0.5);
-        if mass > 0.0 {
+        if mass > 0.0 && empty as f64 >= GROUND * self.pixels.len() as f64 {
             (x, y) = (x1 / mass, y1 / mass);
             let spread = (x2 / mass - x * x + y2 / mass - y * y).max(0.0).sqrt();
             // Of evenly spread contents the window is a little more than the whole frame.
@@ -189,7 +200,7 @@ impl Grey {
             }
             *cell /= (SAMPLES * SAMPLES) as f32;
         }
-        window
+        (window, [x as f32, y as f32], half as f32)
     }
 
     /// The grey at a place of the frame, from 0 to 1, between the pixels around it; outside as at the nearest edge.
