@@ -26,9 +26,9 @@ use crate::transforms::{FittedTransform, Training, Transforms};
 pub struct Pipeline {
     schema: Schema,
     transforms: Vec<FittedTransform>,
-    signature: Signature,
+    pub(crate) signature: Signature,
     /// The place of each label, looked up once an example.
-    codes: HashMap<String, i64>,
+    pub(crate) codes: HashMap<String, i64>,
 }
 
 /// A pipeline as it is written to a bundle.

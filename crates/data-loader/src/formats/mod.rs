@@ -91,6 +91,12 @@ pub trait Records: Send + Sync {
     /// The key of the id of the example at `row`.
     fn key(&self, row: usize) -> Result<String, Error>;
 
+    /// A hash of the features at `row`, whatever the `target`, by which equal examples are found. A format that can tell without
+    /// the cost of decoding does; such hashes can only be compared with each other.
+    fn content(&self, row: usize, target: Option<&str>) -> Result<[u8; 16], Error> {
+        Ok(self.read(row)?.content(target))
+    }
+
     /// The part of the split to which the card assigned the file of `row`, if it did.
     fn part(&self, _row: usize) -> Option<Part> {
         None
