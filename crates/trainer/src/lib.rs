@@ -23,6 +23,7 @@ pub mod losses;
 pub mod metrics;
 pub mod optimizers;
 pub mod origin;
+pub mod out_of_fold;
 pub mod plan;
 pub mod recorders;
 pub mod reports;

@@ -212,6 +212,11 @@ impl RunDir {
         (folder.join("data-report.json"), folder.join("data-report.html"))
     }
 
+    /// Where the decisions lie that are proposed about data.
+    pub fn data_decisions_in(folder: &Path) -> PathBuf {
+        folder.join("data-decisions.toml")
+    }
+
     /// The transforms as they were fitted on the training split.
     pub fn pipeline(&self) -> PathBuf {
         self.path.join("pipeline.json")

@@ -1,6 +1,7 @@
 //! Which columns name the examples rather than describe them, and which categories are too rare to be learnt?
 
 use super::{Found, counted, grouped, percent};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, Severity};
 use crate::survey::{Gates, MISSING, Survey, Values};
@@ -18,7 +19,7 @@ const RARE_ROWS: f64 = 0.05;
 /// Of fewer rows nothing can be said.
 const FEWEST: usize = 50;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let level = gates.cardinality.severity();
     for column in &survey.columns {
         let name = &column.name;
@@ -66,6 +67,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
             }
         }
     }
+    Ok(())
 }
 
 /// Whether the numbers are whole and rise by one step all through, but for a few gaps where rows were left out.

@@ -1,6 +1,7 @@
 //! Has every class enough examples to be learnt, and is each there where it must be?
 
 use super::{Found, counted, grouped};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::split::Part;
 use crate::survey::report::{Finding, Severity};
@@ -15,7 +16,7 @@ const FEWEST: usize = 10;
 /// How many times as many examples as the smallest class the largest may have before it is said.
 const UNEVEN: usize = 10;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let classes = found.report.classes.clone();
     let [train, ..] = Part::ALL.map(|part| part as usize);
     let level = gates.class_balance.severity();
@@ -72,4 +73,5 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         // That it is so is no mistake of the data.
         found.add(Finding::new(ENTRY.name, Severity::Note, classes.len(), text));
     }
+    Ok(())
 }

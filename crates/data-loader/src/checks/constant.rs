@@ -1,6 +1,7 @@
 //! Which columns say the same of every example, or of nearly every one?
 
 use super::{Found, percent};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, Severity};
 use crate::survey::{Column, Gates, MISSING, Survey, Values};
@@ -14,7 +15,7 @@ const NEARLY: f64 = 0.999;
 /// Of fewer rows nothing can be said.
 const FEWEST: usize = 20;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     for column in &survey.columns {
         let (present, most, value) = most_frequent(column);
         if present < FEWEST {
@@ -41,6 +42,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
             found.add(one(&column.name, gates.constant.severity().max(Severity::Warning), text));
         }
     }
+    Ok(())
 }
 
 fn one(column: &str, severity: Severity, text: String) -> Finding {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Found;
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::Finding;
 use crate::survey::{Gates, MISSING, Survey, Values};
@@ -20,7 +21,7 @@ const FEWEST: usize = 20;
 /// So many columns of numbers are compared each with each.
 const COLUMNS: usize = 1000;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let stride = survey.closely.len().div_ceil(ROWS).max(1);
     let mut numbers: Vec<(&str, Vec<f64>)> = Vec::new();
     let mut words: HashMap<Vec<u32>, &str> = HashMap::new();
@@ -59,6 +60,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
     if too_many {
         found.remark(format!("Only the first {COLUMNS} columns of numbers were compared with each other."));
     }
+    Ok(())
 }
 
 /// The codes numbered anew, in the order in which they are met.

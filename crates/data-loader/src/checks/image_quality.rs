@@ -6,6 +6,7 @@
 
 use super::outliers::robust_scores;
 use super::{Found, counted};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, SHOWN};
 use crate::survey::{Gates, ImageFacts, Survey};
@@ -36,7 +37,7 @@ const MEASURES: [Measure; 4] = [
     ("sharpness", ["blurred", "sharp or noisy"], |image| f64::from(image.sharpness.max(1e-6)).ln()),
 ];
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let level = gates.image_quality.severity();
     let mut add = |unusual: Vec<(usize, f64)>, what: &str| {
         if unusual.is_empty() {
@@ -83,6 +84,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
             add(unusual, &format!("unusually {word} for this data set ({name})"));
         }
     }
+    Ok(())
 }
 
 /// Scores where more than half of all images are alike: infinite for those that are not.

@@ -6,6 +6,7 @@
 //! Forest", 2008). 100 trees of 256 rows, as in the paper; a missing number is taken as the median of its column.
 
 use super::{Found, counted};
+use crate::error::Error;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::statistics::quantile;
@@ -25,7 +26,7 @@ const FEWEST: usize = 50;
 /// Keeps the trees apart from the random streams of everything else.
 const STREAM: u64 = 0x6973_6f6c_6174_6521;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let columns: Vec<Vec<f64>> = survey
         .columns
         .iter()
@@ -36,12 +37,12 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         .collect();
     // One column alone is a matter of the check `outliers`.
     if columns.len() < 2 || columns[0].len() < FEWEST {
-        return;
+        return Ok(());
     }
     let scores = scores(&columns, survey.seed, &mut |done| (found.progress)("isolation forest", done, TREES as usize));
     let mut apart: Vec<(usize, f64)> = scores.into_iter().enumerate().filter(|(_, score)| *score >= SCORE).collect();
     if apart.is_empty() {
-        return;
+        return Ok(());
     }
     apart.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let verb = if apart.len() == 1 { "lies" } else { "lie" };
@@ -52,6 +53,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         .map(|&(at, score)| survey.sample(survey.closely[at] as usize, format!("score {score:.2}")));
     let finding = Finding::new(ENTRY.name, gates.isolation_forest.severity(), apart.len(), text);
     found.add(Finding { examples: examples.collect(), ..finding.gated("isolation_forest") });
+    Ok(())
 }
 
 /// A column with its median where a number is missing; none if nothing in it differs.

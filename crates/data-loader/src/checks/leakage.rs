@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use super::Found;
+use crate::error::Error;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::survey::report::Finding;
@@ -39,7 +40,7 @@ enum Answers {
     Numbers(Vec<f64>),
 }
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let mut places: Vec<u32> = (0..survey.closely.len() as u32).collect();
     let mut random = Random::derive(&[STREAM, survey.seed]);
     random.shuffle(&mut places);
@@ -50,11 +51,11 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         }
     }
     if places.len() < FEWEST {
-        return;
+        return Ok(());
     }
     let of = |place: &u32| survey.closely[*place as usize] as usize;
     let answers = match &survey.targets {
-        Targets::None => return,
+        Targets::None => return Ok(()),
         Targets::Classes { of: classes, .. } => {
             Answers::Classes(places.iter().map(|place| classes[of(place)]).collect())
         }
@@ -79,6 +80,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         let finding = Finding::new(ENTRY.name, gates.leakage.severity(), 1, text).gated("leakage");
         found.add(Finding { columns: vec![column.name.clone()], ..finding });
     }
+    Ok(())
 }
 
 /// The values of a column.

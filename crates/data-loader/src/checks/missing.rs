@@ -1,6 +1,7 @@
 //! How much of each column is missing, and is it missing more in one class than in others?
 
 use super::{Found, counted, percent};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, Severity};
 use crate::survey::{Gates, Survey, Targets};
@@ -13,7 +14,7 @@ const MOST: f64 = 0.5;
 /// A column is unevenly missing if the shares of two classes differ by more than this, and by four standard errors.
 const UNEVEN: f64 = 0.1;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let features = &survey.dataset.card().schema().features.0;
     let rows = survey.rows.len();
     for ((name, _), counts) in features.iter().zip(&survey.missing) {
@@ -38,6 +39,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         let finding = Finding::new(ENTRY.name, severity, missing, text).gated("missing");
         found.add(Finding { columns: vec![name.clone()], ..finding });
     }
+    Ok(())
 }
 
 /// The classes in which a column is missing most and least, if the difference is more than chance would make it.

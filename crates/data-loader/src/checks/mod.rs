@@ -4,6 +4,9 @@
 //! [gates](crate::survey::Gates) of a config say how bad a finding is. Before a training only the checks run that cost little
 //! beside it.
 
+// Every check has one shape, also those in which nothing can go wrong.
+#![allow(clippy::unnecessary_wraps)]
+
 pub mod cardinality;
 pub mod class_balance;
 pub mod constant;
@@ -11,6 +14,7 @@ pub mod duplicate_columns;
 pub mod exact_duplicates;
 pub mod image_quality;
 pub mod isolation_forest;
+pub mod label_errors;
 pub mod leakage;
 pub mod missing;
 pub mod near_duplicates;
@@ -38,6 +42,7 @@ pub const MEMBERS: &[Entry] = &[
     exact_duplicates::ENTRY,
     image_quality::ENTRY,
     isolation_forest::ENTRY,
+    label_errors::ENTRY,
     leakage::ENTRY,
     missing::ENTRY,
     near_duplicates::ENTRY,
@@ -51,7 +56,7 @@ struct Check {
     entry: Entry,
     /// Whether it runs before every training too.
     fast: bool,
-    run: fn(&Survey<'_>, &Gates, &mut Found<'_>),
+    run: fn(&Survey<'_>, &Gates, &mut Found<'_>) -> Result<(), Error>,
 }
 
 /// The checks in the order of the list.
@@ -63,6 +68,7 @@ const CHECKS: &[Check] = &[
     Check { entry: exact_duplicates::ENTRY, fast: true, run: exact_duplicates::run },
     Check { entry: image_quality::ENTRY, fast: false, run: image_quality::run },
     Check { entry: isolation_forest::ENTRY, fast: false, run: isolation_forest::run },
+    Check { entry: label_errors::ENTRY, fast: false, run: label_errors::run },
     Check { entry: leakage::ENTRY, fast: true, run: leakage::run },
     Check { entry: missing::ENTRY, fast: true, run: missing::run },
     Check { entry: near_duplicates::ENTRY, fast: false, run: near_duplicates::run },
@@ -76,6 +82,8 @@ struct Found<'r> {
     report: &'r mut Report,
     progress: Progress<'r>,
     check: &'static str,
+    /// What models said of examples that they never saw, where such models were trained.
+    answers: Option<&'r label_errors::OutOfFold>,
 }
 
 impl Found<'_> {
@@ -98,6 +106,17 @@ impl Found<'_> {
 /// Checks a data set. One that was opened by [`Dataset::open_for_checks`] goes on where a training would stop at an example that
 /// cannot be read. `seed` chooses rows where a check does not look at all of them.
 pub fn check(dataset: &Dataset, depth: Depth, seed: u64, progress: Progress<'_>) -> Result<Report, Error> {
+    check_with(dataset, None, depth, seed, progress)
+}
+
+/// The same with what models said of examples that they never saw, from which labels are found that are probably wrong.
+pub fn check_with(
+    dataset: &Dataset,
+    answers: Option<&label_errors::OutOfFold>,
+    depth: Depth,
+    seed: u64,
+    progress: Progress<'_>,
+) -> Result<Report, Error> {
     let gates = &dataset.config().gates;
     gates.check()?;
     let survey = Survey::read(dataset, depth, seed, progress)?;
@@ -114,11 +133,13 @@ pub fn check(dataset: &Dataset, depth: Depth, seed: u64, progress: Progress<'_>)
         classes: classes(&survey),
         columns: columns(&survey),
         findings: Vec::new(),
+        duplicates: Vec::new(),
+        label_errors: None,
     };
     for check in CHECKS.iter().filter(|check| check.fast || depth == Depth::Thorough) {
         report.checks.push(check.entry.name.to_owned());
-        let mut found = Found { report: &mut report, progress: &mut *progress, check: check.entry.name };
-        (check.run)(&survey, gates, &mut found);
+        let mut found = Found { report: &mut report, progress: &mut *progress, check: check.entry.name, answers };
+        (check.run)(&survey, gates, &mut found)?;
     }
     // The order of equally bad findings is that of the checks.
     report.findings.sort_by_key(|finding| finding.severity);

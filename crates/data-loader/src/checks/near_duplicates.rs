@@ -28,7 +28,7 @@ pub const ENTRY: Entry = Entry {
     summary: "examples that are nearly equal, within and across the parts of the split",
 };
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let (twins, remarks) = twins(survey, found.progress);
     for remark in remarks {
         found.remark(remark);
@@ -44,6 +44,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         "are nearly equal to another one of the same part of the split",
     ];
     found.add_some(survey.repeated(ENTRY.name, level, Survey::best(within), what));
+    Ok(())
 }
 
 /// Every pair of rows that are nearly equal, and how alike they are; exact duplicates are not among them.

@@ -5,6 +5,7 @@
 //! B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers" (1993).
 
 use super::{Found, counted, percent};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::statistics::quantile;
 use crate::survey::report::{Finding, SHOWN};
@@ -21,7 +22,7 @@ const SKEWED: f64 = 0.05;
 /// Of fewer rows nothing can be said.
 const FEWEST: usize = 20;
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     for column in &survey.columns {
         let Values::Numbers(values) = &column.values else { continue };
         let Some(scores) = robust_scores(values) else { continue };
@@ -49,6 +50,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         let finding = Finding::new(ENTRY.name, gates.outliers.severity(), outliers.len(), text).gated("outliers");
         found.add(Finding { columns: vec![column.name.clone()], examples: examples.collect(), ..finding });
     }
+    Ok(())
 }
 
 /// The robust z-score of each number, NaN for a missing one; none where more than half of all numbers are equal, or there are

@@ -1,6 +1,7 @@
 //! Which files and rows cannot be read, are broken off, or say something that cannot be?
 
 use super::{Found, counted};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, SHOWN, Sample, Shown};
 use crate::survey::{Gates, Survey};
@@ -9,8 +10,8 @@ use crate::survey::{Gates, Survey};
 pub const ENTRY: Entry =
     Entry { name: "unreadable", summary: "files and rows that cannot be read, are broken off or lack their target" };
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
-    let Some(first) = survey.bad.first() else { return };
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
+    let Some(first) = survey.bad.first() else { return Ok(()) };
     let level = gates.unreadable(survey.dataset.config().loader.bad_examples);
     let verb = if survey.bad_count == 1 { "cannot be used" } else { "cannot be used, among them" };
     // What is wrong is a sentence of its own, and names the file or the row.
@@ -24,4 +25,5 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
     });
     let finding = Finding::new(ENTRY.name, level.severity(), survey.bad_count, text).gated("unreadable");
     found.add(Finding { examples: examples.collect(), ..finding });
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Found, counted};
+use crate::error::Error;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, SHOWN, Sample, Shown};
 use crate::survey::{Gates, Survey};
@@ -48,7 +49,7 @@ struct Wrong {
     passed_over: bool,
 }
 
-pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let mut wrong = Vec::new();
     let mut seen = 0;
     for file in &survey.dataset.card().files {
@@ -83,6 +84,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) {
         let finding = Finding::new(ENTRY.name, gates.wrong_extension.severity(), files.len(), text);
         found.add(Finding { examples: examples.collect(), ..finding.gated("wrong_extension") });
     }
+    Ok(())
 }
 
 /// What is wrong with the name of a file, if anything is; one that cannot be opened is a matter of the check `unreadable`.

@@ -53,6 +53,8 @@ pub struct Gates {
     pub image_quality: Level,
     /// Rows that lie apart from all others.
     pub isolation_forest: Level,
+    /// The largest share of labels, from 0 to 1, that may be wrong by the estimate of a quick model.
+    pub label_errors: f64,
     /// Columns that predict the target alone.
     pub leakage: Level,
     /// The largest share of missing values, from 0 to 1, that a column may have; without it more than a half is a warning.
@@ -86,6 +88,7 @@ impl Default for Gates {
             exact_duplicates_across_splits: Level::Error,
             image_quality: Level::Allow,
             isolation_forest: Level::Allow,
+            label_errors: 0.05,
             leakage: Level::Warn,
             missing: None,
             near_duplicates: Level::Allow,

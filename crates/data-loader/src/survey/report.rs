@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::label_errors::LabelErrors;
+use crate::clean::proposals::Duplicate;
 use crate::split::Part;
 
 /// The version of the layout of a report, raised with every change that an older reader would misread.
@@ -113,7 +115,9 @@ impl Finding {
     pub fn way_out(&self) -> String {
         match self.gate.as_deref() {
             None => String::new(),
-            Some(key @ ("missing" | "smallest_class")) => format!("Mend the data, or change `data.gates.{key}`."),
+            Some(key @ ("label_errors" | "missing" | "smallest_class")) => {
+                format!("Mend the data, or change `data.gates.{key}`.")
+            }
             Some(key) => format!("Mend the data, or set `data.gates.{key} = \"warn\"` to go on all the same."),
         }
     }
@@ -186,6 +190,12 @@ pub struct Report {
     pub columns: Vec<ColumnFacts>,
     /// The findings, the worst first.
     pub findings: Vec<Finding>,
+    /// Every example that may be dropped because another one says the same; decisions are proposed from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duplicates: Vec<Duplicate>,
+    /// What confident learning found, if it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_errors: Option<LabelErrors>,
 }
 
 impl Report {

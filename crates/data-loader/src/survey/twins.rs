@@ -2,6 +2,8 @@
 
 use super::report::{Finding, Pair, SHOWN, Severity};
 use super::{MISSING, Survey, Targets};
+use crate::clean::proposals::Duplicate;
+use crate::error::Error;
 use crate::split::Part;
 
 /// An example and the one that it repeats.
@@ -21,6 +23,18 @@ impl Survey<'_> {
         let key = |place: u32| (self.parts[place as usize] as u8, place);
         let (first, second) = if key(a) <= key(b) { (a, b) } else { (b, a) };
         Twin { first, second, likeness }
+    }
+
+    /// Those of a group of equal examples that may be dropped: all but the first one of the latest part of the split, since what
+    /// judges a model should stay. Where they have different targets it is for a person to say which of them is right.
+    pub(crate) fn droppable(&self, group: &[u32]) -> Result<Vec<Duplicate>, Error> {
+        let latest = group.iter().map(|&place| self.parts[place as usize] as u8).max();
+        let stays = group.iter().copied().filter(|&place| Some(self.parts[place as usize] as u8) == latest).min();
+        let Some(stays) = stays else { return Ok(Vec::new()) };
+        let key = |place: u32| self.dataset.key(self.rows[place as usize]);
+        let goes =
+            group.iter().copied().filter(|&place| place != stays && !self.disagree(&self.twin(stays, place, 1.0)));
+        goes.map(|place| Ok(Duplicate { stays: key(stays)?, goes: key(place)? })).collect()
     }
 
     /// Whether the two are in different parts of the split.
