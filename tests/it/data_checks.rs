@@ -87,7 +87,7 @@ fn broken_rows_are_all_named_where_training_stops_at_the_first() {
     let sandbox = Sandbox::with(CARD, &rows, CONFIG);
     let ended = sandbox.run("data check config.toml").expect(3);
     assert!(ended.stdout.contains("error: 2 examples cannot be used"), "{}", ended.stdout);
-    sandbox.run("train config.toml").refused(2, &["row 3"]);
+    sandbox.run("train config.toml").refused(2, &["tiny/tiny.csv#3"]);
     sandbox.run("data check config.toml --set data.loader.bad_examples=skip").expect(0);
     sandbox.run("data check nowhere.toml").refused(2, &["nowhere.toml"]);
     sandbox.run("data check config.toml --set data.gates.leakege=error").refused(2, &["leakege", "`leakage`"]);
