@@ -34,6 +34,7 @@ pub mod pipeline;
 pub mod random;
 pub mod registry;
 pub mod samplers;
+pub mod scale;
 pub mod schema;
 pub mod signature;
 pub mod split;

@@ -109,7 +109,7 @@ mod tests {
     fn a_category_that_training_never_saw_is_unknown() {
         let encode = Encode { categories: OrderedMap(vec![("a".into(), vec!["blue".into()])]) };
         let mut record = Record::new("1".into(), vec![("a".into(), Value::Text("green".into()))], None);
-        encode.apply(&mut record);
+        encode.apply(&mut record, None).unwrap();
         assert_eq!(record.field("a"), Some(&Value::Code(0)));
     }
 }

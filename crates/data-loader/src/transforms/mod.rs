@@ -6,7 +6,12 @@
 
 pub mod encode;
 pub mod impute;
+pub mod log;
+pub mod min_max;
 pub mod normalize;
+pub mod quantile;
+pub mod robust;
+pub mod standardize;
 pub mod tokenize;
 
 use schemars::JsonSchema;
@@ -142,10 +147,20 @@ macro_rules! members {
 members! {
     /// Categories become codes.
     Encode(encode),
-    /// Missing numbers are filled in.
+    /// Missing values are filled in.
     Impute(impute),
+    /// Numbers become their logarithms.
+    Log(log),
+    /// Numbers are brought between two bounds.
+    MinMax(min_max),
     /// Numbers, targets and pixels are brought to one scale.
     Normalize(normalize),
+    /// Numbers are brought to a uniform or normal distribution.
+    Quantile(quantile),
+    /// Numbers are scaled by median and quantiles.
+    Robust(robust),
+    /// Numbers are brought to mean 0 and standard deviation 1.
+    Standardize(standardize),
     /// Texts become token ids.
     Tokenize(tokenize),
 }

@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::random::Random;
 use crate::registry::Entry;
+use crate::scale::Scale;
 use crate::schema::{FeatureKind, TargetKind};
-use crate::statistics::{mean_and_std, quantile};
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "normalize", summary: "bring numbers, targets and pixels to one scale" };
@@ -22,6 +22,8 @@ pub const ENTRY: Entry = Entry { name: "normalize", summary: "bring numbers, tar
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
+    /// Not at all, for those who scale column by column with other transforms.
+    None,
     /// Centre: the mean. Spread: the population standard deviation.
     #[default]
     Standard,
@@ -35,7 +37,7 @@ pub enum Method {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How number features are scaled: "standard", "minmax" or "robust".
+    /// How number features are scaled: "standard", "minmax", "robust" or "none".
     pub numbers: Method,
     /// Whether pixels are scaled by the mean and standard deviation of their channel in the training part.
     pub images: bool,
@@ -46,21 +48,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { numbers: Method::default(), images: true, targets: true }
-    }
-}
-
-/// How one column is scaled.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scale {
-    /// What is subtracted.
-    pub centre: f64,
-    /// By what the rest is divided; never 0.
-    pub spread: f64,
-}
-
-impl Scale {
-    fn apply(self, value: f64) -> f64 {
-        (value - self.centre) / self.spread
     }
 }
 
@@ -90,20 +77,24 @@ impl Transform for Normalize {
     /// Measures the training part.
     fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         let schema = training.schema;
-        let names = schema.names(FeatureKind::Number);
+        let names = match config.numbers {
+            Method::None => Vec::new(),
+            _ => schema.names(FeatureKind::Number),
+        };
         let target = schema.target.as_ref().filter(|target| config.targets && target.kind == TargetKind::Number);
         let mut columns = names.clone();
         columns.extend(target.map(|target| target.name.as_str()));
         let mut measured = training.numbers(&columns)?;
         let target = match (target, target.and_then(|_| measured.pop())) {
-            (Some(target), Some(values)) => Some((target.name.clone(), scale(Method::Standard, values))),
+            (Some(target), Some(values)) => Some((target.name.clone(), Scale::standard(&values))),
             _ => None,
         };
-        let numbers = names
-            .iter()
-            .zip(measured)
-            .map(|(name, values)| ((*name).to_owned(), scale(config.numbers, values)))
-            .collect();
+        let scale = |values: Vec<f64>| match config.numbers {
+            Method::Minmax => Scale::min_max(&values, 0.0, 1.0),
+            Method::Robust => Scale::robust(values, 0.25, 0.75),
+            Method::Standard | Method::None => Scale::standard(&values),
+        };
+        let numbers = names.iter().zip(measured).map(|(name, values)| ((*name).to_owned(), scale(values))).collect();
         let images = match schema.names(FeatureKind::Image).first() {
             Some(name) if config.images => Some(measure_pixels(name, training)?),
             _ => None,
@@ -124,19 +115,6 @@ impl Transform for Normalize {
         }
         Ok(())
     }
-}
-
-fn scale(method: Method, mut values: Vec<f64>) -> Scale {
-    values.sort_by(f64::total_cmp);
-    let (centre, spread) = match method {
-        Method::Standard => mean_and_std(&values),
-        Method::Minmax => (quantile(&values, 0.0), quantile(&values, 1.0) - quantile(&values, 0.0)),
-        Method::Robust => (quantile(&values, 0.5), quantile(&values, 0.75) - quantile(&values, 0.25)),
-    };
-    // A column that is constant, up to rounding, carries nothing: it becomes 0 rather than magnified rounding errors.
-    let smallest = f64::EPSILON * values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
-    let usable = spread.is_finite() && spread > smallest * 8.0 && spread > f64::MIN_POSITIVE;
-    Scale { centre, spread: if usable { spread } else { 1.0 } }
 }
 
 /// Counts how often each byte occurs in each channel, from which mean and deviation follow without rounding errors.
@@ -197,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::example::Image;
+    use crate::statistics::{mean_and_std, quantile};
     use crate::transforms::FittedTransform;
     use crate::transforms::tests::{applied, fit};
 
@@ -258,5 +237,7 @@ mod tests {
             &[&[Value::Number(1.0), Value::Number(10.0)], &[Value::Number(3.0), Value::Number(30.0)]];
         assert_eq!(applied("[normalize]", schema, rows)[1], [Value::Number(1.0), Value::Number(1.0)]);
         assert_eq!(applied("[normalize]\ntargets = false", schema, rows)[1], [Value::Number(1.0), Value::Number(30.0)]);
+        let none = "[normalize]\nnumbers = \"none\"";
+        assert_eq!(applied(none, schema, rows)[1], [Value::Number(3.0), Value::Number(1.0)]);
     }
 }
