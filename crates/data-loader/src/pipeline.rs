@@ -334,6 +334,25 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
     Ok(inputs)
 }
 
+/// The classes of the training part in the order of a network's scores.
+pub(crate) fn labels(target: &str, training: &Training<'_>) -> Result<Vec<String>, Error> {
+    let mut labels = BTreeSet::new();
+    for &row in training.rows {
+        match training.records.field(row as usize, target) {
+            Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
+            Ok(_) => {}
+            Err(error) if training.skip_bad && error.is_bad_example() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut labels: Vec<String> = labels.into_iter().collect();
+    // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
+    if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
+        labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
+    }
+    Ok(labels)
+}
+
 /// The output that follows from the task and the target.
 fn output(
     schema: &Schema,
@@ -343,20 +362,7 @@ fn output(
 ) -> Result<OutputSpec, Error> {
     match (task, &schema.target) {
         (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let mut labels = BTreeSet::new();
-            for &row in training.rows {
-                match training.records.field(row as usize, &target.name) {
-                    Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
-                    Ok(_) => {}
-                    Err(error) if training.skip_bad && error.is_bad_example() => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            let mut labels: Vec<String> = labels.into_iter().collect();
-            // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
-            if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
-                labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
-            }
+            let labels = labels(&target.name, training)?;
             if let [class] = &labels[..] {
                 return Err(Error::OneClass { class: class.clone() });
             }

@@ -116,13 +116,15 @@ pub(crate) fn each_number<T>(record: &mut Record, learnt: &OrderedMap<T>, mut ch
     }
 }
 
-/// Checks that `column`, which a transform makes of `from`, is not there already.
-pub(crate) fn new_column(column: &str, from: &str, schema: &Schema, transform: &str) -> Result<(), Error> {
-    if !schema.knows(column) {
+/// Checks that `column`, which a transform makes of `from`, is not there already; it is if `taken`.
+pub(crate) fn new_column(column: &str, from: &str, schema: &Schema, taken: bool, transform: &str) -> Result<(), Error> {
+    if !taken && !schema.knows(column) {
         return Ok(());
     }
     Err(Error::Mismatch {
-        message: format!("`{transform}` would make the column `{column}` of `{from}`, and there is such a column already"),
+        message: format!(
+            "`{transform}` would make the column `{column}` of `{from}`, and there is such a column already"
+        ),
         hint: "Rename the column, or leave it out of the transform's `columns`.".into(),
     })
 }

@@ -12,6 +12,46 @@ pub fn mean_and_std(values: &[f64]) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
+/// Count, mean and variance of numbers that are met one after the other or in several heaps, without the rounding errors of
+/// sums of squares (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// How many numbers were met.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The sum of their squared distances from the mean.
+    squares: f64,
+}
+
+impl Moments {
+    /// Meets one more number.
+    pub fn add(&mut self, value: f64) {
+        self.count += 1;
+        let distance = value - self.mean;
+        self.mean += distance / self.count as f64;
+        self.squares += distance * (value - self.mean);
+    }
+
+    /// Meets the numbers that `other` met.
+    pub fn merge(&mut self, other: Self) {
+        let count = self.count + other.count;
+        if count == 0 {
+            return;
+        }
+        let distance = other.mean - self.mean;
+        let share = other.count as f64 / count as f64;
+        self.mean += distance * share;
+        self.squares += other.squares + distance * distance * share * self.count as f64;
+        self.count = count;
+    }
+
+    /// The population variance; 0 of nothing.
+    pub fn variance(self) -> f64 {
+        self.squares / self.count.max(1) as f64
+    }
+}
+
 /// The value below which the fraction `q` of `sorted` lies, linearly interpolated between neighbours: definition 7 of
 /// Hyndman and Fan, "Sample Quantiles in Statistical Packages" (1996). The median is `q = 0.5`; 0 of nothing.
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {
@@ -164,6 +204,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn moments_in_heaps_are_those_of_all(values in proptest::collection::vec(-1e3..1e3_f64, 0..50), cut in 0..50_usize) {
+            let of = |values: &[f64]| {
+                let mut moments = Moments::default();
+                values.iter().for_each(|value| moments.add(*value));
+                moments
+            };
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let mut both = of(left);
+            both.merge(of(right));
+            let (mean, std) = mean_and_std(&values);
+            for found in [both, of(&values)] {
+                prop_assert_eq!(found.count, values.len() as u64);
+                prop_assert!((found.mean - mean).abs() < 1e-9 && (found.variance() - std * std).abs() < 1e-6);
+            }
+        }
+
         #[test]
         fn shifting_and_scaling_move_the_statistics_along(
             mut values in proptest::collection::vec(-1e3..1e3_f64, 1..50), shift in -1e3..1e3_f64, scale in 0.1..10.0_f64,

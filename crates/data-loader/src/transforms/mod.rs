@@ -9,9 +9,12 @@ pub mod impute;
 pub mod log;
 pub mod min_max;
 pub mod normalize;
+pub mod one_hot;
+pub mod ordinal;
 pub mod quantile;
 pub mod robust;
 pub mod standardize;
+pub mod target_encode;
 pub mod tokenize;
 
 use schemars::JsonSchema;
@@ -39,6 +42,11 @@ pub(crate) trait Transform: Sized {
     /// Changes `record`. `random` is there in training alone; it belongs to (seed, epoch, row), and a transform without
     /// chance leaves it untouched.
     fn apply(&self, record: &mut Record, random: Option<&mut Random>) -> Result<(), Error>;
+
+    /// Changes `record` of the training part as the transforms behind this one meet it when they are fitted; without chance.
+    fn apply_in_fit(&self, record: &mut Record) -> Result<(), Error> {
+        self.apply(record, None)
+    }
 
     /// Changes the list of features to what it is behind this transform, where columns come, go, or change their kind.
     fn reshape(&self, _features: &mut OrderedMap<FeatureKind>) {}
@@ -123,6 +131,15 @@ macro_rules! members {
                 }
             }
 
+            /// Changes `record` of the training part as the transforms behind this one meet it when they are fitted.
+            pub(crate) fn apply_in_fit(&self, record: &mut Record) -> Result<(), Error> {
+                match self {
+                    $(Self::$variant(fitted) => fitted.apply_in_fit(record),)*
+                    #[cfg(test)]
+                    Self::Jitter => Ok(()),
+                }
+            }
+
             /// Changes the list of features to what it is behind this transform.
             pub fn reshape(&self, features: &mut OrderedMap<FeatureKind>) {
                 match self {
@@ -155,12 +172,18 @@ members! {
     MinMax(min_max),
     /// Numbers, targets and pixels are brought to one scale.
     Normalize(normalize),
+    /// Categories become columns of 0 and 1.
+    OneHot(one_hot),
+    /// Categories become numbers by an order.
+    Ordinal(ordinal),
     /// Numbers are brought to a uniform or normal distribution.
     Quantile(quantile),
     /// Numbers are scaled by median and quantiles.
     Robust(robust),
     /// Numbers are brought to mean 0 and standard deviation 1.
     Standardize(standardize),
+    /// Categories become means of the target.
+    TargetEncode(target_encode),
     /// Texts become token ids.
     Tokenize(tokenize),
 }
@@ -265,7 +288,7 @@ impl Training<'_> {
     pub fn record(&self, row: u32) -> Result<Record, Error> {
         let mut record = self.records.read(row as usize)?;
         for transform in self.before {
-            transform.apply(&mut record, None)?;
+            transform.apply_in_fit(&mut record)?;
         }
         Ok(record)
     }

@@ -1,6 +1,6 @@
 //! How does a category become numbers without an order? By a column of its own for each category, 1 where it is and 0 elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,8 @@ use crate::scale::{columns, new_column, replace};
 use crate::schema::FeatureKind;
 
 /// This transform in the list of transforms.
-pub const ENTRY: Entry = Entry { name: "one_hot", summary: "turn categories into a column of 0 and 1 for each of them" };
+pub const ENTRY: Entry =
+    Entry { name: "one_hot", summary: "turn categories into a column of 0 and 1 for each of them" };
 
 /// What becomes of a category that training never saw, and of a missing one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +86,7 @@ impl Transform for OneHot {
                 Ok(())
             })?;
         }
+        let mut taken = HashSet::new();
         let mut fitted = Self { categories: OrderedMap::default(), unknown: config.unknown };
         for (name, counts) in names.into_iter().zip(counts) {
             let known: Vec<String> =
@@ -102,7 +104,7 @@ impl Transform for OneHot {
                 });
             }
             for column in fitted.names(&name, &known) {
-                new_column(&column, &name, training.schema, ENTRY.name)?;
+                new_column(&column, &name, training.schema, !taken.insert(column.clone()), ENTRY.name)?;
             }
             fitted.categories.0.push((name, known));
         }
@@ -133,7 +135,8 @@ impl Transform for OneHot {
             }
             let one = of.unwrap_or(known.len());
             let columns = self.names(name, known).into_iter().enumerate();
-            let columns: Vec<_> = columns.map(|(i, column)| (column, Value::Number(f64::from(u8::from(i == one))))).collect();
+            let columns: Vec<_> =
+                columns.map(|(i, column)| (column, Value::Number(f64::from(u8::from(i == one))))).collect();
             next = place + columns.len();
             record.fields.splice(place..=place, columns);
         }
@@ -166,17 +169,17 @@ mod tests {
     #[test]
     fn every_category_has_a_column_in_the_place_of_the_old_one() {
         let found = applied("[one_hot]", SCHEMA, &[&row("b"), &row("a"), &row("")]);
-        assert_eq!(found.iter().map(|row| numbers(row)).collect::<Vec<_>>(), [
-            [7.0, 0.0, 1.0, 8.0],
-            [7.0, 1.0, 0.0, 8.0],
-            [7.0, 0.0, 0.0, 8.0]
-        ]);
+        assert_eq!(
+            found.iter().map(|row| numbers(row)).collect::<Vec<_>>(),
+            [[7.0, 0.0, 1.0, 8.0], [7.0, 1.0, 0.0, 8.0], [7.0, 0.0, 0.0, 8.0]]
+        );
         let (fitted, _) = fit("[one_hot]\nunknown = \"column\"", SCHEMA, &[&row("b"), &row("a")]).unwrap();
         let mut features = OrderedMap(vec![("c".to_owned(), FeatureKind::Category), ("z".into(), FeatureKind::Number)]);
         fitted[0].reshape(&mut features);
         let names: Vec<&str> = features.0.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["c=a", "c=b", "c=", "z"]);
-        let rare = applied("[one_hot]\nmin_count = 2\nunknown = \"column\"", SCHEMA, &[&row("b"), &row("a"), &row("b")]);
+        let rare =
+            applied("[one_hot]\nmin_count = 2\nunknown = \"column\"", SCHEMA, &[&row("b"), &row("a"), &row("b")]);
         assert_eq!(numbers(&rare[1]), [7.0, 0.0, 1.0, 8.0]);
     }
 

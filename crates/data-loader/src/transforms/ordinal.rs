@@ -91,8 +91,13 @@ impl Transform for Ordinal {
                         column: name.clone(),
                         found: format!("{}, which stands nowhere in its order", quoted(category)),
                         hint: match closest(category, order.iter().map(String::as_str)) {
-                            Some(near) => format!("Did you mean `{near}`? Else name it in [data.transforms.ordinal.columns]."),
-                            None => "Name it in [data.transforms.ordinal.columns], or set `unknown = \"missing\"` there.".into(),
+                            Some(near) => {
+                                format!("Did you mean `{near}`? Else name it in [data.transforms.ordinal.columns].")
+                            }
+                            None => {
+                                "Name it in [data.transforms.ordinal.columns], or set `unknown = \"missing\"` there."
+                                    .into()
+                            }
                         },
                     });
                 }
