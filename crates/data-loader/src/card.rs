@@ -112,9 +112,10 @@ impl Card {
     /// Reads the card at `path`, which is a `card.toml` or the folder around it, and verifies its files.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = if path.is_dir() { path.join("card.toml") } else { path.to_path_buf() };
-        let config: CardConfig = read_toml(&file, "card")?;
+        let mut config: CardConfig = read_toml(&file, "card")?;
         config.schema.check()?;
         let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
+        config.transforms.iter_mut().for_each(|transforms| transforms.look_in(&folder));
         if config.files.is_empty() {
             return Err(Error::NoExamples {
                 place: format!("in {}: its list of files is empty", file.display()),

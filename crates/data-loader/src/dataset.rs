@@ -39,7 +39,9 @@ impl Dataset {
     pub fn open(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
         let card = Card::open(&root.join(&config.card))?;
         let records = formats::open(&card)?;
-        Self::from_records(config, card, records, task, None, seed)
+        let mut config = config.clone();
+        config.transforms.iter_mut().for_each(|transforms| transforms.look_in(root));
+        Self::from_records(&config, card, records, task, None, seed)
     }
 
     /// Opens the card with a pipeline that was fitted before, as for resuming and evaluating: nothing is fitted again.

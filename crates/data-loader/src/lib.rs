@@ -19,6 +19,7 @@
 
 pub mod batch;
 pub mod card;
+mod clock;
 pub mod collate;
 pub mod config;
 pub mod data_config;
@@ -30,6 +31,7 @@ pub mod formats;
 mod limit;
 pub mod lineage;
 pub mod loader;
+mod merges;
 pub mod pipeline;
 pub mod random;
 pub mod registry;
@@ -39,6 +41,7 @@ pub mod schema;
 pub mod signature;
 pub mod split;
 pub mod statistics;
+pub mod subwords;
 pub mod task;
 pub mod transforms;
 mod unpack;

@@ -286,6 +286,9 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
         hint: format!("Add [data.transforms.{transform}]."),
     };
     let mut inputs = Vec::new();
+    if !names(FeatureKind::Date).is_empty() {
+        return Err(lacks("dates", "dates"));
+    }
 
     let numbers = names(FeatureKind::Number);
     if !numbers.is_empty() {

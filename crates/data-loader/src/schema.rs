@@ -14,6 +14,8 @@ use crate::task::Task;
 pub enum FeatureKind {
     /// One of a few words; a word that training never saw gets the unknown code.
     Category,
+    /// A day, or a moment.
+    Date,
     /// Pixels.
     Image,
     /// A finite real number.
@@ -27,6 +29,7 @@ impl FeatureKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Category => "category",
+            Self::Date => "date",
             Self::Image => "image",
             Self::Number => "number",
             Self::Text => "text",

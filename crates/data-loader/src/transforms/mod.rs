@@ -4,6 +4,7 @@
 //! training, of test, and of a request to a server. It sees the whole record, so that fields which belong together, such
 //! as an image and its mask, move together.
 
+pub mod dates;
 pub mod encode;
 pub mod impute;
 pub mod log;
@@ -16,6 +17,8 @@ pub mod robust;
 pub mod standardize;
 pub mod target_encode;
 pub mod tokenize;
+
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
@@ -162,6 +165,8 @@ macro_rules! members {
 }
 
 members! {
+    /// Dates become parts of the calendar.
+    Dates(dates),
     /// Categories become codes.
     Encode(encode),
     /// Missing values are filled in.
@@ -229,10 +234,14 @@ impl Transforms {
         let has = |kind| !schema.names(kind).is_empty();
         let number_target = schema.target.as_ref().is_some_and(|target| target.kind == TargetKind::Number);
         let mut list = Vec::new();
-        if has(FeatureKind::Number) {
+        if has(FeatureKind::Date) {
+            list.push(TransformConfig::Dates(dates::Config::default()));
+        }
+        let numbers = has(FeatureKind::Number) || has(FeatureKind::Date);
+        if numbers {
             list.push(TransformConfig::Impute(impute::Config::default()));
         }
-        if has(FeatureKind::Number) || has(FeatureKind::Image) || number_target {
+        if numbers || has(FeatureKind::Image) || number_target {
             list.push(TransformConfig::Normalize(normalize::Config::default()));
         }
         if has(FeatureKind::Category) {
@@ -242,6 +251,15 @@ impl Transforms {
             list.push(TransformConfig::Tokenize(tokenize::Config::default()));
         }
         Self(list)
+    }
+
+    /// From now on the files that transforms name are looked for from `folder`.
+    pub(crate) fn look_in(&mut self, folder: &Path) {
+        for transform in &mut self.0 {
+            if let TransformConfig::Tokenize(config) = transform {
+                config.look_in(folder);
+            }
+        }
     }
 
     /// Fits each transform on what the ones before it make of the training part.
@@ -398,6 +416,7 @@ pub(crate) mod tests {
         assert_eq!(names("[features]\na = \"number\"\nb = \"category\""), "impute normalize encode");
         assert_eq!(names("[features]\na = \"image\""), "normalize");
         assert_eq!(names("[features]\na = \"text\""), "tokenize");
+        assert_eq!(names("[features]\na = \"date\""), "dates impute normalize");
         assert_eq!(
             names("target = { name = \"y\", kind = \"number\" }\n[features]\na = \"category\""),
             "normalize encode"

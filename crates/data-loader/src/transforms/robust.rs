@@ -65,7 +65,6 @@ impl Transform for Robust {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::example::Value;
     use crate::transforms::tests::{applied, fit};
 
