@@ -9,7 +9,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tokenizers::Tokenizer;
-use tokenizers::tokenizer::{NormalizedString, Normalizer, OffsetReferential, OffsetType, PostProcessor, PreTokenizedString, PreTokenizer};
+use tokenizers::tokenizer::{
+    NormalizedString, Normalizer, OffsetReferential, OffsetType, PostProcessor, PreTokenizedString, PreTokenizer,
+};
 
 use crate::error::Error;
 use crate::merges::Pieces;
@@ -20,6 +22,9 @@ use crate::unpack::read_bytes;
 pub(crate) const PADDING_TOKEN: &str = "[PAD]";
 /// The unknown token, in the files that are learnt here.
 pub(crate) const UNKNOWN_TOKEN: &str = "[UNK]";
+
+/// Where the token that a given file padded with is kept in a bundle; the crate knows no such key.
+const PADDING_KEY: &str = "padding_token";
 
 /// The largest `tokenizer.json` that is read: the largest published ones have about 30 MB.
 const MAX_BYTES: u64 = 256 << 20;
@@ -59,9 +64,13 @@ impl TryFrom<Json> for Subwords {
         if json["model"]["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0) {
             return Err("its model drops merges by chance (`dropout`), so that a text has no fixed ids".into());
         }
+        let mut plain = json.clone();
+        if let Some(object) = plain.as_object_mut() {
+            object.remove(PADDING_KEY);
+        }
         // What the file says is not believed: should the crate not be prepared for it, that is an error and no crash.
         let read = || {
-            let tokenizer = Tokenizer::from_bytes(json.to_string()).map_err(|error| error.to_string())?;
+            let tokenizer = Tokenizer::from_bytes(plain.to_string()).map_err(|error| error.to_string())?;
             let added = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
             let most = tokenizer.get_truncation().map_or(usize::MAX, |truncation| truncation.max_length);
             if added >= most {
@@ -100,7 +109,7 @@ impl TryFrom<Json> for Subwords {
 
 /// The token that pads: the one that the file pads with, or a special one that is called as padding usually is.
 fn padding_of(json: &Json) -> Option<String> {
-    if let Some(token) = json["padding_token"].as_str() {
+    if let Some(token) = json[PADDING_KEY].as_str() {
         return Some(token.to_owned());
     }
     let added = json["added_tokens"].as_array().into_iter().flatten().filter_map(|token| token["content"].as_str());
@@ -128,7 +137,7 @@ impl Subwords {
         // Our batches pad, each to its own longest text; which token it was is kept.
         let padding = object.insert("padding".into(), Json::Null).unwrap_or_default();
         if let Some(token) = padding["pad_token"].as_str() {
-            object.insert("padding_token".into(), token.into());
+            object.insert(PADDING_KEY.into(), token.into());
         }
         object.insert("truncation".into(), truncation(max_length));
         json.try_into().map_err(malformed)
@@ -136,7 +145,12 @@ impl Subwords {
 
     /// A tokenizer that takes texts apart as `kind` says and knows no pieces yet.
     pub(crate) fn empty(kind: Kind, lowercase: bool) -> Result<Self, Error> {
-        Self::of(kind, lowercase, 1, &Pieces { tokens: vec![PADDING_TOKEN.into(), UNKNOWN_TOKEN.into()], merges: Vec::new() })
+        Self::of(
+            kind,
+            lowercase,
+            1,
+            &Pieces { tokens: vec![PADDING_TOKEN.into(), UNKNOWN_TOKEN.into()], merges: Vec::new() },
+        )
     }
 
     /// A tokenizer of pieces that were learnt; texts are cut after `max_length` tokens.

@@ -332,6 +332,9 @@ impl Training<'_> {
 }
 
 #[cfg(test)]
+mod peer_tests;
+
+#[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 

@@ -17,7 +17,8 @@ use crate::schema::FeatureKind;
 use crate::subwords::{Kind, PADDING_TOKEN, Subwords, UNKNOWN_TOKEN};
 
 /// This transform in the list of transforms.
-pub const ENTRY: Entry = Entry { name: "tokenize", summary: "turn texts into the ids of characters or pieces of words" };
+pub const ENTRY: Entry =
+    Entry { name: "tokenize", summary: "turn texts into the ids of characters or pieces of words" };
 
 /// The id of the padding behind the end of a text.
 pub const PADDING: i64 = 0;
@@ -163,7 +164,11 @@ impl Transform for Tokenize {
             Method::Bpe => fitted.subwords = Some(learnt(Kind::Bytes, &column, config, training)?),
             Method::Wordpiece => fitted.subwords = Some(learnt(Kind::Words, &column, config, training)?),
             Method::File(_) if config.lowercase => {
-                return Err(wrong("lowercase", "is set, and a `tokenizer.json` is given", "What the file does to capitals is written in it; leave `lowercase` out."));
+                return Err(wrong(
+                    "lowercase",
+                    "is set, and a `tokenizer.json` is given",
+                    "What the file does to capitals is written in it; leave `lowercase` out.",
+                ));
             }
             Method::File(file) => {
                 fitted.subwords = Some(Subwords::open(&file.folder.join(&file.path), config.max_length)?);
@@ -223,7 +228,9 @@ fn learnt(kind: Kind, column: &str, config: &Config, training: &Training<'_>) ->
     if config.vocabulary < least {
         let message = format!("is {}", config.vocabulary);
         let hint = match kind {
-            Kind::Bytes => format!("Use at least {least}: padding, the unknown token and the 256 bytes; 8000 are usual."),
+            Kind::Bytes => {
+                format!("Use at least {least}: padding, the unknown token and the 256 bytes; 8000 are usual.")
+            }
             Kind::Words => format!("Use at least {least}; 8000 are usual."),
         };
         return Err(wrong("vocabulary", &message, &hint));

@@ -30,7 +30,12 @@ fn length_case_and_the_unknown() {
 }
 
 const TEXTS: [&str; 6] = [
-    "the lowest newest tower", "a newer, wider Tower!", "slow and low: the widest", "unzähmbar — naïve 東京", "  two  blanks ", "lower lower",
+    "the lowest newest tower",
+    "a newer, wider Tower!",
+    "slow and low: the widest",
+    "unzähmbar — naïve 東京",
+    "  two  blanks ",
+    "lower lower",
 ];
 
 fn subwords(method: &str) -> Tokenize {
@@ -53,14 +58,19 @@ fn two_trainings_give_the_same_file() {
 
 #[test]
 fn ids_keep_the_promises_of_the_door() {
-    for (method, unknown) in [("method = \"bpe\"\nvocabulary = 300", false), ("method = \"wordpiece\"\nvocabulary = 70", true)] {
+    for (method, unknown) in
+        [("method = \"bpe\"\nvocabulary = 300", false), ("method = \"wordpiece\"\nvocabulary = 70", true)]
+    {
         let tokenize = subwords(method);
         for text in TEXTS.into_iter().chain(["[PAD] [UNK]", "\u{1f980}", "x".repeat(5000).as_str()]) {
             let ids = tokenize.ids(text).unwrap();
             assert!(ids.len() <= 256 && ids.iter().all(|id| (1..tokenize.vocabulary() as i64).contains(id)), "{ids:?}");
         }
         assert_eq!(tokenize.ids("\u{1f980}").unwrap().contains(&UNKNOWN), unknown, "{method}");
-        assert_eq!(subwords(&format!("{method}\nlowercase = true")).ids("TOWER"), subwords(&format!("{method}\nlowercase = true")).ids("tower"));
+        assert_eq!(
+            subwords(&format!("{method}\nlowercase = true")).ids("TOWER"),
+            subwords(&format!("{method}\nlowercase = true")).ids("tower")
+        );
         let few = subwords(&format!("{method}\nmax_length = 2"));
         assert_eq!(few.ids("the widest newest").unwrap(), tokenize.ids("the widest newest").unwrap()[..2]);
     }
@@ -68,9 +78,7 @@ fn ids_keep_the_promises_of_the_door() {
 
 /// A file as others write it: padding is 3, unknown 1, `a` 0 and `b` 2, and every text is closed by `[SEP]`, 7.
 fn given(folder: &std::path::Path) -> std::path::PathBuf {
-    let special = |id: u32, content: &str| {
-        serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true})
-    };
+    let special = |id: u32, content: &str| serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true});
     let json = serde_json::json!({
         "version": "1.0", "truncation": null,
         "padding": {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": null, "pad_id": 3, "pad_type_id": 0, "pad_token": "fill"},
@@ -117,12 +125,24 @@ fn files_that_cannot_be_used_are_refused() {
         let cut = whole.len() * cut / 40;
         assert!(matches!(error(&whole[..cut], ""), Some(Error::Malformed { .. })), "{cut}");
     }
-    for text in ["", "[]", "{}", "null", "{\"model\": 3}", "{\"version\":\"1.0\",\"model\":{\"type\":\"Unigram\",\"unk_id\":9,\"vocab\":[]}}"] {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        "null",
+        "{\"model\": 3}",
+        "{\"version\":\"1.0\",\"model\":{\"type\":\"Unigram\",\"unk_id\":9,\"vocab\":[]}}",
+    ] {
         assert!(matches!(error(text, ""), Some(Error::Malformed { .. })), "{text}");
     }
     std::fs::remove_file(&path).unwrap();
-    assert!(fit(&format!("[tokenize]\nmethod = {{ file = {:?} }}", path.to_str().unwrap()), SCHEMA, &[&text_row()]).is_err());
-    for (wrong, word) in [("method = \"bpe\"\nvocabulary = 257", "256 bytes"), ("method = \"wordpiece\"\nvocabulary = 2", "at least 3")] {
+    assert!(
+        fit(&format!("[tokenize]\nmethod = {{ file = {:?} }}", path.to_str().unwrap()), SCHEMA, &[&text_row()])
+            .is_err()
+    );
+    for (wrong, word) in
+        [("method = \"bpe\"\nvocabulary = 257", "256 bytes"), ("method = \"wordpiece\"\nvocabulary = 2", "at least 3")]
+    {
         let error = fit(&format!("[tokenize]\n{wrong}"), SCHEMA, &[&text_row()]).err().unwrap();
         assert!(error.hint().unwrap().contains(word), "{error}");
     }
@@ -136,5 +156,8 @@ fn text_row() -> [Value; 1] {
 fn a_bundle_of_before_subwords_is_read() {
     let old = r#"{"column": "t", "characters": ["a", "b"], "max_length": 9, "lowercase": false}"#;
     let tokenize: Tokenize = serde_json::from_str(old).unwrap();
-    assert_eq!((tokenize.ids("bax"), serde_json::to_string(&tokenize).unwrap()), (Ok(vec![3, 2, 1]), old.replace(": ", ":").replace(", ", ",")));
+    assert_eq!(
+        (tokenize.ids("bax"), serde_json::to_string(&tokenize).unwrap()),
+        (Ok(vec![3, 2, 1]), old.replace(": ", ":").replace(", ", ","))
+    );
 }
