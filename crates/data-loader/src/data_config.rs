@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::samplers::Sampler;
 use crate::split::SplitConfig;
 use crate::transforms::Transforms;
+use crate::windows;
 
 /// What happens when an example cannot be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +21,8 @@ pub enum BadExamples {
     Skip,
 }
 
-/// `[data.loader]`: how batches are prepared. Nothing here changes what is in them, except `bad_examples` and `drop_last`.
+/// `[data.loader]`: how batches are prepared. Nothing here changes what is in them, except `bad_examples`, `drop_last`, and of
+/// data that is not held in memory `window`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoaderConfig {
@@ -32,11 +34,14 @@ pub struct LoaderConfig {
     pub bad_examples: BadExamples,
     /// Whether the last batch of an epoch is left out when it is not full.
     pub drop_last: bool,
+    /// How many examples are shuffled together at least, where data lies on the disk in blocks because it is too large for
+    /// memory: 262144 unless stated. More of them mix better and read from more places of the disk.
+    pub window: usize,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { threads: 0, prefetch: 2, bad_examples: BadExamples::Error, drop_last: false }
+        Self { threads: 0, prefetch: 2, bad_examples: BadExamples::Error, drop_last: false, window: 1 << 18 }
     }
 }
 
@@ -52,6 +57,9 @@ pub struct DataConfig {
     /// How records become examples, in this order; without it as the card says, or as follows from its schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transforms: Option<Transforms>,
+    /// Windows over the rows of a series; without it as the card says in [schema.windows].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<windows::Config>,
     /// The order in which training meets its examples: "shuffled", "sequential" or "balanced".
     #[serde(default)]
     pub sampler: Sampler,
@@ -70,6 +78,7 @@ impl DataConfig {
             card: card.into(),
             split: None,
             transforms: None,
+            windows: None,
             sampler: Sampler::default(),
             limit: None,
             loader: LoaderConfig::default(),

@@ -50,6 +50,8 @@ pub enum Value {
     Code(i64),
     /// Token ids, as the `tokenize` transform leaves them.
     Tokens(Vec<i64>),
+    /// The rows of a window over a series, in the order of time.
+    Series(Vec<Record>),
 }
 
 /// One row as it was read; transforms change it field by field, all fields of an example together.
@@ -67,6 +69,19 @@ impl Record {
         let mut fields = features;
         fields.extend(target);
         Self { id: ExampleId { key }, fields }
+    }
+
+    /// Puts a value in `place`, behind the last field or in the place of one; a name that is there already is left alone.
+    pub(crate) fn set(&mut self, place: usize, name: &str, value: Value) {
+        match self.fields.get_mut(place) {
+            Some((found, old)) => {
+                if found != name {
+                    name.clone_into(found);
+                }
+                *old = value;
+            }
+            None => self.fields.push((name.to_owned(), value)),
+        }
     }
 
     /// The first half of the SHA-256 of all fields but the one called `target`, by which examples of equal contents are found
@@ -149,6 +164,11 @@ fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 1
             Value::Code(code) => {
                 hash.update([4]);
                 hash.update(code.to_le_bytes());
+            }
+            Value::Series(steps) => {
+                hash.update([6]);
+                hash.update((steps.len() as u64).to_le_bytes());
+                steps.iter().for_each(|step| hash.update(step.content(None)));
             }
             Value::Tokens(tokens) => {
                 hash.update([5]);

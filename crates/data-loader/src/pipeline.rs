@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Array, ArrayData, Batch};
 use crate::collate::collate;
-use crate::decode::size_of;
 use crate::error::{Error, quoted};
-use crate::example::{Example, Record, TargetValue, Value};
+use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
 use crate::random::Random;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
+use crate::series;
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
-use crate::transforms::{FittedTransform, Training, Transforms};
+use crate::transforms::{FittedTransform, Training, Transforms, normalize::target_scale};
 
 /// Fitted transforms with the schema they read and the signature they make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,16 +66,32 @@ impl Pipeline {
         rows: &[u32],
         skip_bad: bool,
     ) -> Result<Self, Error> {
+        Self::fit_with(schema, task, transforms, records, rows, skip_bad, None)
+    }
+
+    /// Fits as [`fit`](Self::fit) does, where the classes of the training part are known and need not be read again.
+    pub(crate) fn fit_with(
+        schema: &Schema,
+        task: Task,
+        transforms: &Transforms,
+        records: &dyn Records,
+        rows: &[u32],
+        skip_bad: bool,
+        classes: Option<BTreeSet<String>>,
+    ) -> Result<Self, Error> {
         schema.check()?;
         let training = Training { schema, records, rows, before: &[], skip_bad };
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
         if let Some(name) = schema.names(FeatureKind::Image).first() {
-            schema.image = Some(first_image(name, &training)?);
+            schema.image = Some(training.first_image(name)?);
         }
-        let signature =
-            Signature { task, inputs: inputs(&schema, &fitted)?, output: output(&schema, task, &fitted, &training)? };
+        let signature = Signature {
+            task,
+            inputs: inputs(&schema, &fitted)?,
+            output: output(&schema, task, &fitted, &training, classes)?,
+        };
         Ok(Written { schema, transforms: fitted, signature }.into())
     }
 
@@ -108,14 +124,23 @@ impl Pipeline {
     }
 
     /// Prepares one record; `random` belongs to (seed, epoch, row) and drives random transforms in training.
-    pub fn prepare_with(&self, mut record: Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
-        for transform in &self.transforms {
-            transform.apply(&mut record, random.as_deref_mut())?;
+    pub fn prepare_with(&self, mut record: Record, random: Option<&mut Random>) -> Result<Example, Error> {
+        self.prepare_from(&mut record, random)
+    }
+
+    /// Prepares what `record` holds and takes from it what is large; its memory can be used again.
+    pub(crate) fn prepare_from(&self, record: &mut Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+        if let (Some(windows), [spec]) = (&self.schema.windows, &self.signature.inputs[..]) {
+            return series::prepare(self, windows, spec, record, random);
         }
-        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, &mut record)?)));
+        for transform in &self.transforms {
+            transform.apply(record, random.as_deref_mut())?;
+        }
+        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, record)?)));
         let inputs = inputs.collect::<Result<_, Error>>()?;
-        let target = self.target(&record)?;
-        Ok(Example { id: record.id, inputs, target, weight: 1.0 })
+        let target = self.target(record)?;
+        let id = ExampleId { key: std::mem::take(&mut record.id.key) };
+        Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
@@ -169,10 +194,7 @@ impl Pipeline {
                 }
                 Ok(Array { shape, data: ArrayData::U8(std::mem::take(&mut image.pixels)) })
             }
-            InputKind::Series { .. } => Err(Error::Mismatch {
-                message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
-                hint: "Use the version of firebox that made the bundle.".into(),
-            }),
+            InputKind::Series { .. } => Err(unusable(record, "series", &spec.name, None)),
         }
     }
 
@@ -217,7 +239,7 @@ fn field<'a>(record: &'a Record, name: &str, next: &mut usize) -> Option<&'a Val
 }
 
 /// A number as a network takes it.
-fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
+pub(crate) fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
     match field(record, name, next) {
         Some(Value::Number(number)) if (*number as f32).is_finite() => Ok(*number as f32),
         Some(Value::Number(number)) => Err(Error::Field {
@@ -233,7 +255,7 @@ fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
     }
 }
 
-fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Value>) -> Error {
+pub(crate) fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Value>) -> Error {
     if found.is_none() {
         return Error::ColumnMissing {
             place: format!("Example {}", record.id.key),
@@ -257,26 +279,15 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
     }
 }
 
-/// The size of the first image that can be read; all others must have it too.
-fn first_image(name: &str, training: &Training<'_>) -> Result<ImageSize, Error> {
-    for &row in training.rows {
-        match training.record(row) {
-            Ok(record) => {
-                if let Some(Value::Image(image)) = record.field(name) {
-                    return Ok(size_of(image));
-                }
-            }
-            Err(error) if training.skip_bad && error.is_bad_example() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(Error::NoExamples { place: "with an image in the training part".into(), hint: "Check the files of the card." })
-}
-
 /// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
+    if let Some(windows) = &schema.windows {
+        return series::inputs(schema, windows, fitted);
+    }
     let mut features = schema.features.clone();
-    fitted.iter().for_each(|transform| transform.reshape(&mut features));
+    for transform in fitted {
+        transform.reshape(&mut features);
+    }
     let names = |kind| {
         let of_kind = features.0.iter().filter(|(_, found)| *found == kind);
         of_kind.map(|(name, _)| name.clone()).collect::<Vec<_>>()
@@ -337,46 +348,27 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
     Ok(inputs)
 }
 
-/// The classes of the training part in the order of a network's scores.
-pub(crate) fn labels(target: &str, training: &Training<'_>) -> Result<Vec<String>, Error> {
-    let mut labels = BTreeSet::new();
-    for &row in training.rows {
-        match training.records.field(row as usize, target) {
-            Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
-            Ok(_) => {}
-            Err(error) if training.skip_bad && error.is_bad_example() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let mut labels: Vec<String> = labels.into_iter().collect();
-    // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
-    if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
-        labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
-    }
-    Ok(labels)
-}
-
 /// The output that follows from the task and the target.
 fn output(
     schema: &Schema,
     task: Task,
     fitted: &[FittedTransform],
     training: &Training<'_>,
+    classes: Option<BTreeSet<String>>,
 ) -> Result<OutputSpec, Error> {
+    if let Some(windows) = &schema.windows {
+        return series::output(schema, windows, task, target_scale(fitted));
+    }
     match (task, &schema.target) {
         (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let labels = labels(&target.name, training)?;
+            let labels = crate::targets::in_order(classes.map_or_else(|| training.classes(&target.name), Ok)?);
             if let [class] = &labels[..] {
                 return Err(Error::OneClass { class: class.clone() });
             }
             Ok(OutputSpec::Classes { labels })
         }
         (Task::Regress, Some(target)) if target.kind == TargetKind::Number => {
-            let scale = fitted.iter().find_map(|transform| match transform {
-                FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
-                _ => None,
-            });
-            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
+            let (mean, std) = target_scale(fitted);
             Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
         }
         (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),

@@ -6,7 +6,8 @@ use crate::config::OrderedMap;
 use crate::error::{Error, closest, listed};
 use crate::example::{Record, Value};
 use crate::schema::{FeatureKind, Schema};
-use crate::statistics::{mean_and_std, quantile};
+use crate::statistics::quantile;
+use crate::summary::Summary;
 use crate::transforms::Training;
 
 /// How one column is scaled: `(value - centre) / spread`.
@@ -20,26 +21,24 @@ pub struct Scale {
 
 impl Scale {
     /// Mean 0 and population standard deviation 1.
-    pub fn standard(values: &[f64]) -> Self {
-        let (centre, spread) = mean_and_std(values);
-        Self { centre, spread: usable(spread, values) }
+    pub fn standard(column: &Summary) -> Self {
+        let (centre, spread) = column.mean_and_std();
+        Self { centre, spread: usable(spread, ends(column)) }
     }
 
     /// The least value becomes `low` and the greatest `high`.
-    pub fn min_max(values: &[f64], low: f64, high: f64) -> Self {
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let spread = usable(greatest - least, values) / (high - low);
-        let least = if values.is_empty() { 0.0 } else { least };
+    pub fn min_max(column: &Summary, low: f64, high: f64) -> Self {
+        let [least, greatest] = ends(column);
+        let spread = usable(greatest - least, [least, greatest]) / (high - low);
         Self { centre: least - low * spread, spread }
     }
 
     /// The median becomes 0, and the distance between the quantiles `low` and `high` becomes 1.
-    pub fn robust(mut values: Vec<f64>, low: f64, high: f64) -> Self {
-        values.sort_by(f64::total_cmp);
-        let ends = [quantile(&values, low), quantile(&values, high)];
+    pub fn robust(mut column: Summary, low: f64, high: f64) -> Self {
+        column.values.sort_by(f64::total_cmp);
+        let at = |q| quantile(&column.values, q);
         // Against these two and not all values: an outlier of 1e30 must not make the rest look constant.
-        Self { centre: quantile(&values, 0.5), spread: usable(ends[1] - ends[0], &ends) }
+        Self { centre: at(0.5), spread: usable(at(high) - at(low), [at(low), at(high)]) }
     }
 
     /// The scaled value.
@@ -48,10 +47,15 @@ impl Scale {
     }
 }
 
+/// The least and the greatest value; 0 of nothing.
+fn ends(column: &Summary) -> [f64; 2] {
+    if column.count == 0 { [0.0; 2] } else { [column.min, column.max] }
+}
+
 /// `spread`, or 1 where it cannot divide. A column that is constant, up to rounding, carries nothing: it becomes 0 rather
 /// than magnified rounding errors.
-fn usable(spread: f64, values: &[f64]) -> f64 {
-    let smallest = f64::EPSILON * values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+fn usable(spread: f64, [least, greatest]: [f64; 2]) -> f64 {
+    let smallest = f64::EPSILON * least.abs().max(greatest.abs());
     if spread.is_finite() && spread > smallest * 8.0 && spread > f64::MIN_POSITIVE { spread } else { 1.0 }
 }
 
@@ -92,16 +96,16 @@ pub(crate) fn columns(
     Ok(chosen.map(|(name, _)| name.clone()).collect())
 }
 
-/// What `learn` makes of the numbers of each of the columns that `asked` names, or of all of them.
+/// What `learn` makes of what is typical of each of the columns that `asked` names, or of all of them.
 pub(crate) fn learn<T>(
     asked: Option<&[String]>,
     training: &Training<'_>,
     transform: &str,
-    mut learn: impl FnMut(Vec<f64>) -> T,
+    mut learn: impl FnMut(Summary) -> T,
 ) -> Result<OrderedMap<T>, Error> {
     let names = columns(asked, &[FeatureKind::Number], training, transform)?;
-    let values = training.numbers(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
-    Ok(OrderedMap(names.into_iter().zip(values).map(|(name, values)| (name, learn(values))).collect()))
+    let summaries = training.summaries(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok(OrderedMap(names.into_iter().zip(summaries.columns).map(|(name, column)| (name, learn(column))).collect()))
 }
 
 /// Changes the numbers of `record` by what was learnt of their columns. A missing number stays missing.

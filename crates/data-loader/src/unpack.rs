@@ -38,6 +38,11 @@ impl Unpacked {
         Ok(Self { path: path.to_path_buf(), reader, packed, given: 0 })
     }
 
+    /// Whether the file is unpacked while it is read.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.packed
+    }
+
     /// The next `most` bytes, fewer where the file ends. Memory grows with what is there, never with what is asked for.
     pub(crate) fn take(&mut self, most: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();

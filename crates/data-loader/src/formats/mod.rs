@@ -6,6 +6,7 @@ pub mod image_folder;
 pub mod jsonl;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::card::{Card, SourceFile};
 use crate::error::{Error, closest, listed, quoted};
 use crate::example::{Record, Value};
+use crate::number;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
+use crate::series;
 use crate::split::Part;
+use crate::windows::Windows;
 
 pub use crate::unpack::MAX_BYTES;
 pub use jsonl::record_from_json;
@@ -60,6 +64,41 @@ pub trait Records: Send + Sync {
     fn part(&self, _row: usize) -> Option<Part> {
         None
     }
+
+    /// Where rows are windows over other rows: what those are read from, and those under `windows`, each once and ascending.
+    fn steps(&self, _windows: &[u32]) -> Option<(&dyn Records, Vec<u32>)> {
+        None
+    }
+
+    /// The first rows of blocks that are cheap to read together, ascending, beginning with 0. Whoever reads in a random order
+    /// does well to take all of a few blocks before it goes on to others. What is held in memory is one block.
+    fn blocks(&self) -> Vec<usize> {
+        vec![0]
+    }
+
+    /// Reads `rows` in their order and calls `visit` with the record of each, until it breaks off. A record may lie in the
+    /// memory of the one before, whatever `visit` made of that; formats that lie on a disk read neighbours together.
+    fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
+        for &row in rows {
+            let flow = match self.read(row as usize) {
+                Ok(mut record) => visit(Ok(&mut record)),
+                Err(error) => visit(Err(error)),
+            };
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+
+    /// What [`field`](Self::field) says of each of `rows`, in their order.
+    fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
+        rows.iter().map(|&row| self.field(row as usize, name)).collect()
+    }
+
+    /// What [`key`](Self::key) says of each of `rows`, in their order. All of them are rows that can be read.
+    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+        rows.iter().map(|&row| self.key(row as usize)).collect()
+    }
 }
 
 /// Opens the files of a card for training and evaluation. A target that the schema names must be there.
@@ -81,6 +120,13 @@ pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
 /// The format follows from the name: `.csv` and `.tsv`, `.jsonl` and `.ndjson`, `.png`, `.jpg` and `.jpeg` or a folder of
 /// them, and IDX (`-ubyte`, `.idx`); all but images may end in `.gz`.
 pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
+    let Some(windows) = &schema.windows else { return open_rows(path, schema) };
+    let rows = open_rows(path, &series::for_prediction(schema))?;
+    Ok(Box::new(Windows::new(rows, windows, schema, false)?))
+}
+
+/// Opens a file or folder of new data, row by row.
+fn open_rows(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if path.is_dir() || image_folder::is_image(path) {
         takes_images(path, schema)?;
@@ -201,7 +247,7 @@ fn number_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() -> String) -
     let wrong = |found: String, hint: String| {
         Err(Error::Field { id: id(), kind: "number", column: name.to_owned(), found, hint })
     };
-    match text.parse::<f64>() {
+    match number::parse(text) {
         // One such number would blow up mean and deviation, and every other row would be blamed for it.
         Ok(number) if number.is_finite() && number.abs() > f64::from(f32::MAX) => wrong(
             format!("{}, and networks take numbers up to 3.4e38", quoted(text)),

@@ -15,7 +15,8 @@ use crate::random::Random;
 use crate::registry::Entry;
 use crate::scale::columns;
 use crate::schema::FeatureKind;
-use crate::statistics::{mean_and_std, quantile};
+use crate::statistics::quantile;
+use crate::summary::Summary;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "impute", summary: "fill missing numbers and categories in" };
@@ -88,14 +89,16 @@ impl Transform for Impute {
         check_columns(config, training)?;
         let names = training.schema.names(FeatureKind::Number);
         let mut values = Vec::new();
-        for (name, column) in names.iter().zip(training.numbers(&names)?) {
+        let measured = training.summaries(&names)?;
+        let mut gaps: Vec<bool> = measured.columns.iter().map(|column| column.count < measured.rows).collect();
+        for (name, column) in names.iter().zip(measured.columns) {
             let strategy = config.columns.get(*name).unwrap_or(&config.numbers);
             values.push(((*name).to_owned(), number(name, strategy, column)?));
         }
         let strategy = |name: &str| config.columns.get(name).or(config.categories.as_ref());
         let mut filled = training.schema.names(FeatureKind::Category);
         filled.retain(|name| strategy(name).is_some());
-        let (gaps, counts) = count(&names, &filled, training)?;
+        let counts = count(&filled, &mut gaps, training)?;
         let mut categories = Vec::new();
         for (name, counts) in filled.iter().zip(counts) {
             let Some(strategy) = strategy(name) else { continue };
@@ -177,8 +180,8 @@ fn no_value(name: &str, constant: &str) -> Error {
 }
 
 /// The stand-in of a column of numbers.
-fn number(name: &str, strategy: &Strategy, mut values: Vec<f64>) -> Result<f64, Error> {
-    values.sort_by(f64::total_cmp);
+fn number(name: &str, strategy: &Strategy, mut column: Summary) -> Result<f64, Error> {
+    column.values.sort_by(f64::total_cmp);
     match strategy {
         Strategy::Constant(Constant::Number(value)) if value.is_finite() => Ok(*value),
         Strategy::Constant(Constant::Number(value)) => {
@@ -187,11 +190,11 @@ fn number(name: &str, strategy: &Strategy, mut values: Vec<f64>) -> Result<f64, 
         Strategy::Constant(Constant::Text(_)) => {
             Err(unsuited(name, "a text, and it is a column of numbers", "Use a number: `{ constant = 0.0 }`."))
         }
-        _ if values.is_empty() => Err(no_value(name, "0.0")),
-        Strategy::Mean => Ok(mean_and_std(&values).0),
-        Strategy::Median => Ok(quantile(&values, 0.5)),
+        _ if column.count == 0 => Err(no_value(name, "0.0")),
+        Strategy::Mean => Ok(column.mean_and_std().0),
+        Strategy::Median => Ok(quantile(&column.values, 0.5)),
         Strategy::Mode => {
-            let runs = values.chunk_by(|a, b| a == b);
+            let runs = column.values.chunk_by(|a, b| a == b);
             // Of several runs of one length the last one is taken, so the least value is put last.
             Ok(runs.rev().max_by_key(|run| run.len()).map_or(0.0, |run| run[0]))
         }
@@ -214,31 +217,28 @@ fn category(name: &str, strategy: &Strategy, counts: &BTreeMap<String, usize>) -
     }
 }
 
-/// Whether each of the columns has gaps in the training part, first `numbers`, then `filled`; and how often each category
-/// of `filled` occurs.
+/// How often each category of `columns` occurs in the training part; behind `gaps` comes whether some are missing.
 fn count(
-    numbers: &[&str],
-    filled: &[&str],
+    columns: &[&str],
+    gaps: &mut Vec<bool>,
     training: &Training<'_>,
-) -> Result<(Vec<bool>, Vec<BTreeMap<String, usize>>), Error> {
-    let mut gaps = vec![false; numbers.len() + filled.len()];
-    let mut counts = vec![BTreeMap::<String, usize>::new(); filled.len()];
-    training.each(|record| {
-        let mut next = 0;
-        for (column, name) in numbers.iter().chain(filled).enumerate() {
-            let Some(place) = record.place(name, next) else { continue };
-            next = place + 1;
-            match &record.fields[place].1 {
-                Value::Missing => gaps[column] = true,
-                Value::Text(category) if column >= numbers.len() => {
-                    *counts[column - numbers.len()].entry(category.clone()).or_default() += 1;
+) -> Result<Vec<BTreeMap<String, usize>>, Error> {
+    let mut counts = vec![BTreeMap::<String, usize>::new(); columns.len()];
+    let mut missing = vec![false; columns.len()];
+    if !columns.is_empty() {
+        training.each(|record| {
+            for ((name, counts), missing) in columns.iter().zip(&mut counts).zip(&mut missing) {
+                match record.field(name) {
+                    Some(Value::Text(category)) => *counts.entry(category.clone()).or_default() += 1,
+                    Some(Value::Missing) => *missing = true,
+                    _ => {}
                 }
-                _ => {}
             }
-        }
-        Ok(())
-    })?;
-    Ok((gaps, counts))
+            Ok(())
+        })?;
+    }
+    gaps.extend(missing);
+    Ok(counts)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::example::Record;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::scale::{Scale, each_number, learn};
+use crate::summary::Summary;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "min_max", summary: "bring columns between two bounds" };
@@ -55,7 +56,7 @@ impl Transform for MinMax {
                 hint: "Give two finite numbers, the smaller one first: `range = [0.0, 1.0]`.".into(),
             });
         }
-        let scale = |values: Vec<f64>| Scale::min_max(&values, low, high);
+        let scale = |column: Summary| Scale::min_max(&column, low, high);
         let scales = learn(config.columns.as_deref(), training, ENTRY.name, scale)?;
         Ok(Self { scales, clip: config.clip.then_some(config.range) })
     }

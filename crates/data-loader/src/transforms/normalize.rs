@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Training, Transform};
+use super::{FittedTransform, Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::registry::Entry;
 use crate::scale::Scale;
 use crate::schema::{FeatureKind, TargetKind};
+use crate::summary::Summary;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "normalize", summary: "bring numbers, targets and pixels to one scale" };
@@ -84,17 +85,17 @@ impl Transform for Normalize {
         let target = schema.target.as_ref().filter(|target| config.targets && target.kind == TargetKind::Number);
         let mut columns = names.clone();
         columns.extend(target.map(|target| target.name.as_str()));
-        let mut measured = training.numbers(&columns)?;
+        let mut measured = training.summaries(&columns)?.columns;
         let target = match (target, target.and_then(|_| measured.pop())) {
             (Some(target), Some(values)) => Some((target.name.clone(), Scale::standard(&values))),
             _ => None,
         };
-        let scale = |values: Vec<f64>| match config.numbers {
-            Method::Minmax => Scale::min_max(&values, 0.0, 1.0),
-            Method::Robust => Scale::robust(values, 0.25, 0.75),
-            Method::Standard | Method::None => Scale::standard(&values),
+        let scale = |column: Summary| match config.numbers {
+            Method::Minmax => Scale::min_max(&column, 0.0, 1.0),
+            Method::Robust => Scale::robust(column, 0.25, 0.75),
+            Method::Standard | Method::None => Scale::standard(&column),
         };
-        let numbers = names.iter().zip(measured).map(|(name, values)| ((*name).to_owned(), scale(values))).collect();
+        let numbers = names.iter().zip(measured).map(|(name, column)| ((*name).to_owned(), scale(column))).collect();
         let images = match schema.names(FeatureKind::Image).first() {
             Some(name) if config.images => Some(measure_pixels(name, training)?),
             _ => None,
@@ -115,6 +116,15 @@ impl Transform for Normalize {
         }
         Ok(())
     }
+}
+
+/// How the target was scaled: its mean and standard deviation, 0 and 1 if it was not.
+pub(crate) fn target_scale(fitted: &[FittedTransform]) -> (f64, f64) {
+    let scale = fitted.iter().find_map(|transform| match transform {
+        FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
+        _ => None,
+    });
+    scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread))
 }
 
 /// Counts how often each byte occurs in each channel, from which mean and deviation follow without rounding errors.
@@ -176,7 +186,6 @@ mod tests {
     use super::*;
     use crate::example::Image;
     use crate::statistics::{mean_and_std, quantile};
-    use crate::transforms::FittedTransform;
     use crate::transforms::tests::{applied, fit};
 
     fn normalized(config: &str, values: &[f64]) -> Vec<f64> {

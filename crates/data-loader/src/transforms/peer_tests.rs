@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::tests::Memory;
 use super::*;
+use crate::example::Value;
 
 #[derive(Deserialize)]
 struct Fixture {

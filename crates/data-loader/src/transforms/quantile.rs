@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::registry::Entry;
 use crate::scale::{each_number, learn};
 use crate::statistics::{normal_quantile, quantile};
+use crate::summary::Summary;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "quantile", summary: "bring columns to a uniform or normal distribution" };
@@ -72,7 +73,8 @@ impl Transform for Quantile {
                 hint: "Use at least 2; 1000 are usual.".into(),
             });
         }
-        let measure = |mut values: Vec<f64>| {
+        let measure = |column: Summary| {
+            let mut values = column.values;
             values.sort_by(f64::total_cmp);
             if values.len() <= config.quantiles {
                 return values;

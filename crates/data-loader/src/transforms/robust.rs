@@ -52,7 +52,7 @@ impl Transform for Robust {
                 hint: "Give two fractions from 0 to 1, the smaller one first: `quantiles = [0.25, 0.75]`.".into(),
             });
         }
-        let scale = |values| Scale::robust(values, low, high);
+        let scale = |column| Scale::robust(column, low, high);
         Ok(Self { scales: learn(config.columns.as_deref(), training, ENTRY.name, scale)? })
     }
 

@@ -35,7 +35,7 @@ impl Transform for Standardize {
 
     /// Measures the columns.
     fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
-        let scales = learn(config.columns.as_deref(), training, ENTRY.name, |values| Scale::standard(&values))?;
+        let scales = learn(config.columns.as_deref(), training, ENTRY.name, |column| Scale::standard(&column))?;
         Ok(Self { scales })
     }
 

@@ -17,12 +17,12 @@ use super::{Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::pipeline::labels;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::scale::{columns, new_column, replace};
 use crate::schema::{FeatureKind, TargetKind};
 use crate::statistics::Moments;
+use crate::targets::in_order;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry =
@@ -142,7 +142,7 @@ impl Transform for TargetEncode {
             });
         };
         let classes = match target.kind {
-            TargetKind::Class => labels(&target.name, training)?,
+            TargetKind::Class => in_order(training.classes(&target.name)?),
             TargetKind::Number => Vec::new(),
         };
         let numbers = |value: &Value| match value {

@@ -161,3 +161,25 @@ fn a_bundle_of_before_subwords_is_read() {
         (Ok(vec![3, 2, 1]), old.replace(": ", ":").replace(", ", ","))
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn damaged_files_never_panic(places in proptest::collection::vec((0.0..1.0_f64, proptest::prelude::any::<u8>()), 1..6), which in 0..2_usize) {
+        let mut bytes = match which {
+            0 => serde_json::to_vec(&subwords("method = \"wordpiece\"\nvocabulary = 70").subwords).unwrap(),
+            _ => serde_json::to_vec(&subwords("method = \"bpe\"\nvocabulary = 280").subwords).unwrap(),
+        };
+        for (place, byte) in places {
+            let place = (place * bytes.len() as f64) as usize;
+            bytes[place] = byte;
+        }
+        let Ok(json) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return Ok(()) };
+        if let Ok(subwords) = Subwords::try_from(json) {
+            for text in TEXTS {
+                let _ = subwords.ids(text);
+            }
+        }
+    }
+}
