@@ -36,12 +36,12 @@ fn iso(text: &str) -> Option<NaiveDateTime> {
     if let Ok(zoned) = DateTime::parse_from_rfc3339(&text) {
         return Some(zoned.naive_utc());
     }
-    let zoned = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"].into_iter();
-    if let Some(zoned) = zoned.filter_map(|format| DateTime::parse_from_str(&text, format).ok()).next() {
+    let mut zoned = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"].into_iter();
+    if let Some(zoned) = zoned.find_map(|format| DateTime::parse_from_str(&text, format).ok()) {
         return Some(zoned.naive_utc());
     }
-    let plain = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"].into_iter();
-    plain.filter_map(|format| NaiveDateTime::parse_from_str(&text, format).ok()).next()
+    let mut plain = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"].into_iter();
+    plain.find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
 }
 
 /// Whether `format` is one that chrono reads.

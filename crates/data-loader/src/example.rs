@@ -168,7 +168,9 @@ fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 1
             Value::Series(steps) => {
                 hash.update([6]);
                 hash.update((steps.len() as u64).to_le_bytes());
-                steps.iter().for_each(|step| hash.update(step.content(None)));
+                for step in steps {
+                    hash.update(step.content(None));
+                }
             }
             Value::Tokens(tokens) => {
                 hash.update([5]);

@@ -14,7 +14,9 @@ use crate::windows::{Config, SERIES};
 /// The input that the features become behind the transforms, and before them the steps that are known.
 pub(crate) fn inputs(schema: &Schema, windows: &Config, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
     let mut features = schema.features.clone();
-    fitted.iter().for_each(|transform| transform.reshape(&mut features));
+    for transform in fitted {
+        transform.reshape(&mut features);
+    }
     if let Some((name, kind)) = features.0.iter().find(|(_, kind)| *kind != FeatureKind::Number) {
         let transform = match kind {
             FeatureKind::Category => "Add [data.transforms.one_hot] or [data.transforms.target_encode].",

@@ -13,7 +13,7 @@ pub fn mean_and_std(values: &[f64]) -> (f64, f64) {
 }
 
 /// Count, mean and variance of numbers that are met one after the other or in several heaps, without the rounding errors of
-/// sums of squares (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
+/// sums of squares (Chan, Golub and `LeVeque`, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Moments {
     /// How many numbers were met.
@@ -66,6 +66,7 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
 /// The number below which a standard normal variable lies with probability `p`, between 0 and 1. Rational approximations of
 /// Michael Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution" (1988), function PPND16, correct to
 /// about 1 part in 10^16.
+#[expect(clippy::excessive_precision, reason = "As the paper prints them.")]
 pub fn normal_quantile(p: f64) -> f64 {
     // The highest power first.
     let polynomial =
@@ -208,7 +209,9 @@ mod tests {
         fn moments_in_heaps_are_those_of_all(values in proptest::collection::vec(-1e3..1e3_f64, 0..50), cut in 0..50_usize) {
             let of = |values: &[f64]| {
                 let mut moments = Moments::default();
-                values.iter().for_each(|value| moments.add(*value));
+                for value in values {
+                    moments.add(*value);
+                }
                 moments
             };
             let (left, right) = values.split_at(cut.min(values.len()));

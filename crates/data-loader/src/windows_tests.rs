@@ -119,8 +119,8 @@ fn what_lies_behind_training_changes_nothing_that_was_learnt() {
     let windows = "length = 4\nhorizon = 2\ntime = \"time\"";
     let pipeline = |lines: &[String]| open(lines, windows, TIME).unwrap().pipeline().clone();
     let before = pipeline(&lines);
-    for time in 27..50 {
-        lines[time] = format!("{time},g0,9999,-9999");
+    for (time, line) in lines.iter_mut().enumerate().skip(27) {
+        *line = format!("{time},g0,9999,-9999");
     }
     assert_eq!(pipeline(&lines), before);
     lines[26] = "26,g0,9999,-9999".into();

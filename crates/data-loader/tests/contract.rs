@@ -215,7 +215,9 @@ fn settings(name: &str) -> (serde_json::Value, bool) {
     use serde_json::json;
     match name {
         "log" => (json!({"columns": ["x"], "method": "signed"}), false),
-        "min_max" | "quantile" | "robust" | "standardize" => (json!({"columns": ["z"]}), true),
+        // Not of `z`: of n different numbers the places are the same, whatever the numbers are.
+        "robust" | "standardize" => (json!({"columns": ["x"]}), true),
+        "min_max" | "quantile" => (json!({"columns": ["z"]}), true),
         "one_hot" => (json!({"columns": ["k"]}), true),
         "ordinal" => (json!({"columns": {"o": ["low", "high"]}}), false),
         "target_encode" => (json!({"columns": ["m"]}), true),

@@ -87,7 +87,7 @@ pub struct Config {
     /// How dates are written, as in `%d.%m.%Y %H:%M` (see chrono's strftime); without it as ISO 8601 says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// What a date gives: "year", "month", "day", "weekday", "hour", "day_of_year" and "days"; without it all of them, "hour"
+    /// What a date gives: `year`, `month`, `day`, `weekday`, `hour`, `day_of_year` and `days`; without it all of them, `hour`
     /// only where some date of the training part has a time of day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features: Option<Vec<Feature>>,

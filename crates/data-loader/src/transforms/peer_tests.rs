@@ -84,7 +84,9 @@ fn values_are_those_of_scikit_learn_and_pandas() {
         let training = Training { schema: &schema, records: &memory, rows: &rows, before: &[], skip_bad: false };
         let fitted = case.transforms.fit(&training).unwrap();
         let mut features = schema.features.clone();
-        fitted.iter().for_each(|transform| transform.reshape(&mut features));
+        for transform in &fitted {
+            transform.reshape(&mut features);
+        }
         assert_eq!(
             features.0.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             case.columns.iter().collect::<Vec<_>>(),
@@ -95,7 +97,9 @@ fn values_are_those_of_scikit_learn_and_pandas() {
         for (mut record, expected) in records(&case.new).into_iter().zip(&case.expected) {
             let mut random = Random::derive(&[7]);
             let training = case.folds.is_some();
-            fitted.iter().for_each(|t| t.apply(&mut record, training.then_some(&mut random)).unwrap());
+            for transform in &fitted {
+                transform.apply(&mut record, training.then_some(&mut random)).unwrap();
+            }
             for (column, wanted) in case.columns.iter().zip(expected) {
                 let found = record.field(column).unwrap();
                 let same = match (found, value(wanted)) {
