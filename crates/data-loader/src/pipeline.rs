@@ -16,9 +16,10 @@ use crate::masks::mask_target;
 use crate::random::Random;
 use crate::raster;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
+use crate::series;
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
-use crate::transforms::{FittedTransform, Training, Transforms};
+use crate::transforms::{FittedTransform, Training, Transforms, normalize::target_scale};
 
 /// Fitted transforms with the schema they read and the signature they make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +136,9 @@ impl Pipeline {
 
     /// Prepares what `record` holds and takes from it what is large; its memory can be used again.
     pub(crate) fn prepare_from(&self, record: &mut Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+        if let (Some(windows), [spec]) = (&self.schema.windows, &self.signature.inputs[..]) {
+            return series::prepare(self, windows, spec, record, random);
+        }
         for transform in &self.transforms {
             transform.apply(record, random.as_deref_mut())?;
         }
@@ -204,10 +208,7 @@ impl Pipeline {
                 raster::give_back(std::mem::take(&mut image.pixels));
                 Ok(Array { shape, data: ArrayData::U8(planes) })
             }
-            InputKind::Series { .. } => Err(Error::Mismatch {
-                message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
-                hint: "Use the version of firebox that made the bundle.".into(),
-            }),
+            InputKind::Series { .. } => Err(unusable(record, "series", &spec.name, None)),
         }
     }
 
@@ -253,7 +254,7 @@ fn field<'a>(record: &'a Record, name: &str, next: &mut usize) -> Option<&'a Val
 }
 
 /// A number as a network takes it.
-fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
+pub(crate) fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
     match field(record, name, next) {
         Some(Value::Number(number)) if (*number as f32).is_finite() => Ok(*number as f32),
         Some(Value::Number(number)) => Err(Error::Field {
@@ -269,7 +270,7 @@ fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
     }
 }
 
-fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Value>) -> Error {
+pub(crate) fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Value>) -> Error {
     if found.is_none() {
         return Error::ColumnMissing {
             place: format!("Example {}", record.id.key),
@@ -295,6 +296,9 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
 
 /// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
+    if let Some(windows) = &schema.windows {
+        return series::inputs(schema, windows, fitted);
+    }
     let mut features = schema.features.clone();
     for transform in fitted {
         transform.reshape(&mut features);
@@ -308,6 +312,9 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
         hint: format!("Add [data.transforms.{transform}]."),
     };
     let mut inputs = Vec::new();
+    if !names(FeatureKind::Date).is_empty() {
+        return Err(lacks("dates", "dates"));
+    }
 
     let numbers = names(FeatureKind::Number);
     if !numbers.is_empty() {
@@ -364,25 +371,19 @@ fn output(
     training: &Training<'_>,
     classes: Option<BTreeSet<String>>,
 ) -> Result<OutputSpec, Error> {
+    if let Some(windows) = &schema.windows {
+        return series::output(schema, windows, task, target_scale(fitted));
+    }
     match (task, &schema.target) {
         (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
-            let mut labels: Vec<String> = labels.into_iter().collect();
-            // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
-            if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
-                labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
-            }
+            let labels = crate::targets::in_order(classes.map_or_else(|| training.classes(&target.name), Ok)?);
             if let [class] = &labels[..] {
                 return Err(Error::OneClass { class: class.clone() });
             }
             Ok(OutputSpec::Classes { labels })
         }
         (Task::Regress, Some(target)) if target.kind == TargetKind::Number => {
-            let scale = fitted.iter().find_map(|transform| match transform {
-                FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
-                _ => None,
-            });
-            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
+            let (mean, std) = target_scale(fitted);
             Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
         }
         (Task::Segment, Some(target)) if target.kind == TargetKind::Mask => {
