@@ -39,6 +39,7 @@ mod decode;
 pub mod error;
 pub mod example;
 pub mod fetch;
+mod file_tree;
 pub mod folds;
 pub mod formats;
 mod hugging_face;

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Purpose, Records, Use, check_columns, value_of};
 use crate::card::SourceFile;
 use crate::content::{Content, IN_MEMORY, PIECE};
@@ -18,25 +16,10 @@ use crate::row_index::{RowIndex, blocks_of, by_file, file_of, runs};
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
 
+pub use crate::csv_header::Config;
+
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "csv", summary: "lines of values separated by commas, with a header line" };
-
-/// `[format.csv]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// What separates two values: one ASCII character.
-    pub delimiter: char,
-    /// The names of the columns of files that have no header line; their first line is a row.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub header: Option<Vec<String>>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { delimiter: ',', header: None }
-    }
-}
 
 /// The longest row that is read: 256 MiB.
 const MAX_ROW: u64 = 256 << 20;
