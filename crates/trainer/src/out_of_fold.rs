@@ -53,7 +53,7 @@ pub struct LabelErrors {
 
 impl Default for LabelErrors {
     fn default() -> Self {
-        Self { folds: 5, parts: vec![Part::Train], epochs: None, model: None, batch_size: 64, learning_rate: 2e-3 }
+        Self { folds: 5, parts: vec![Part::Train], epochs: None, model: None, batch_size: 32, learning_rate: 3e-3 }
     }
 }
 
