@@ -29,7 +29,7 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Answer new data with a trained model.
     Predict(Predict),
-    /// Look after the data of a config.
+    /// Gather, judge and clean data.
     #[command(subcommand)]
     Data(Data),
     /// List what a config can name: architectures, losses, optimizers ...
@@ -113,6 +113,15 @@ pub enum Data {
     Check(DataCheck),
     /// Apply reviewed decisions (drop, fix, relabel, impute) and write a new data set; the source stays as it is.
     Clean(DataClean),
+    /// Fetch the files of a data set from where its card says, and verify them.
+    Fetch(DataFetch),
+}
+
+/// `firebox data fetch`
+#[derive(Debug, Args)]
+pub struct DataFetch {
+    /// The data set: a folder with a card.toml in it, or the card itself.
+    pub card: PathBuf,
 }
 
 /// `firebox data check`
@@ -197,7 +206,11 @@ pub struct VerifyResume {
 
 /// `firebox bench`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
+    /// Something else than training.
+    #[command(subcommand)]
+    pub other: Option<BenchOther>,
     /// Which workloads, separated by commas: mlp, cnn, resnet, gpt.
     #[arg(long, value_delimiter = ',')]
     pub workload: Vec<String>,
@@ -205,6 +218,26 @@ pub struct Bench {
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Seconds to measure each.
+    #[arg(long, default_value_t = 6.0)]
+    pub seconds: f64,
+}
+
+/// What `firebox bench` measures besides training.
+#[derive(Debug, Subcommand)]
+pub enum BenchOther {
+    /// Measure how fast a folder of photographs becomes batches.
+    Data(BenchData),
+}
+
+/// `firebox bench data`
+#[derive(Debug, Args)]
+pub struct BenchData {
+    /// A folder with a folder of images for each class.
+    pub folder: PathBuf,
+    /// Threads that prepare batches; 0 means one for each processor core.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Seconds to measure, but one epoch at least.
     #[arg(long, default_value_t = 6.0)]
     pub seconds: f64,
 }

@@ -85,6 +85,7 @@ impl Dataset {
             config: DataConfig { sampler: Sampler::Shuffled, ..self.config.clone() },
             card: self.card.clone(),
             records: self.records.clone(),
+            blocks: self.blocks.clone(),
             parts,
             classes: self.classes.clone(),
             pipeline,

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Array, ArrayData, Batch};
 use crate::collate::collate;
-use crate::decode::size_of;
 use crate::error::{Error, quoted};
-use crate::example::{Example, Record, TargetValue, Value};
+use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
+use crate::masks::mask_target;
 use crate::random::Random;
+use crate::raster;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
@@ -66,16 +67,36 @@ impl Pipeline {
         rows: &[u32],
         skip_bad: bool,
     ) -> Result<Self, Error> {
+        Self::fit_with(schema, task, transforms, records, rows, skip_bad, None)
+    }
+
+    /// Fits as [`fit`](Self::fit) does, where the classes of the training part are known and need not be read again.
+    pub(crate) fn fit_with(
+        schema: &Schema,
+        task: Task,
+        transforms: &Transforms,
+        records: &dyn Records,
+        rows: &[u32],
+        skip_bad: bool,
+        classes: Option<BTreeSet<String>>,
+    ) -> Result<Self, Error> {
         schema.check()?;
         let training = Training { schema, records, rows, before: &[], skip_bad };
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
-        if let Some(name) = schema.names(FeatureKind::Image).first() {
-            schema.image = Some(first_image(name, &training)?);
+        if let Some(name) = schema.names(FeatureKind::Image).first().map(|name| (*name).to_owned()) {
+            let size = training.image_size(&name)?;
+            schema.image = Some(size);
+            // Where transforms make the size, new images are to come as these did, and not to be brought to it before.
+            schema.images_of_any_size = fitted.iter().any(FittedTransform::brings_to_size)
+                || Training { before: &[], ..training }.image_size(&name)? != size;
         }
-        let signature =
-            Signature { task, inputs: inputs(&schema, &fitted)?, output: output(&schema, task, &fitted, &training)? };
+        let signature = Signature {
+            task,
+            inputs: inputs(&schema, &fitted)?,
+            output: output(&schema, task, &fitted, &training, classes)?,
+        };
         Ok(Written { schema, transforms: fitted, signature }.into())
     }
 
@@ -108,14 +129,25 @@ impl Pipeline {
     }
 
     /// Prepares one record; `random` belongs to (seed, epoch, row) and drives random transforms in training.
-    pub fn prepare_with(&self, mut record: Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+    pub fn prepare_with(&self, mut record: Record, random: Option<&mut Random>) -> Result<Example, Error> {
+        self.prepare_from(&mut record, random)
+    }
+
+    /// Prepares what `record` holds and takes from it what is large; its memory can be used again.
+    pub(crate) fn prepare_from(&self, record: &mut Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
         for transform in &self.transforms {
-            transform.apply(&mut record, random.as_deref_mut())?;
+            transform.apply(record, random.as_deref_mut())?;
         }
-        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, &mut record)?)));
+        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, record)?)));
         let inputs = inputs.collect::<Result<_, Error>>()?;
-        let target = self.target(&record)?;
-        Ok(Example { id: record.id, inputs, target, weight: 1.0 })
+        let target = self.target(record)?;
+        let id = ExampleId { key: std::mem::take(&mut record.id.key) };
+        Ok(Example { id, inputs, target, weight: 1.0 })
+    }
+
+    /// Lets the transforms that mix examples change a batch of training; `random` belongs to (seed, epoch, batch).
+    pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
+        self.transforms.iter().try_for_each(|transform| transform.mix(batch, &self.signature, random))
     }
 
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
@@ -167,7 +199,10 @@ impl Pipeline {
                         hint: "Bring all images to one size; in a card, `size = [height, width]` in [format.image_folder] does it.".into(),
                     });
                 }
-                Ok(Array { shape, data: ArrayData::U8(std::mem::take(&mut image.pixels)) })
+                // One plane is as it was; three are turned over here, where an image has its last and smallest size.
+                let planes = if image.channels == 1 { std::mem::take(&mut image.pixels) } else { image.planar() };
+                raster::give_back(std::mem::take(&mut image.pixels));
+                Ok(Array { shape, data: ArrayData::U8(planes) })
             }
             InputKind::Series { .. } => Err(Error::Mismatch {
                 message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
@@ -189,6 +224,7 @@ impl Pipeline {
             (OutputSpec::Values { .. }, Some(Value::Number(_))) => {
                 Ok(TargetValue::Values(vec![number(record, &spec.name, &mut 0)?]))
             }
+            (OutputSpec::Mask { .. }, Some(Value::Mask(mask))) => mask_target(mask, spec, record),
             (_, other) => Err(unusable(record, "target", &spec.name, other)),
         }
     }
@@ -257,26 +293,12 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
     }
 }
 
-/// The size of the first image that can be read; all others must have it too.
-fn first_image(name: &str, training: &Training<'_>) -> Result<ImageSize, Error> {
-    for &row in training.rows {
-        match training.record(row) {
-            Ok(record) => {
-                if let Some(Value::Image(image)) = record.field(name) {
-                    return Ok(size_of(image));
-                }
-            }
-            Err(error) if training.skip_bad && error.is_bad_example() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(Error::NoExamples { place: "with an image in the training part".into(), hint: "Check the files of the card." })
-}
-
 /// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
     let mut features = schema.features.clone();
-    fitted.iter().for_each(|transform| transform.reshape(&mut features));
+    for transform in fitted {
+        transform.reshape(&mut features);
+    }
     let names = |kind| {
         let of_kind = features.0.iter().filter(|(_, found)| *found == kind);
         of_kind.map(|(name, _)| name.clone()).collect::<Vec<_>>()
@@ -340,18 +362,11 @@ fn output(
     task: Task,
     fitted: &[FittedTransform],
     training: &Training<'_>,
+    classes: Option<BTreeSet<String>>,
 ) -> Result<OutputSpec, Error> {
     match (task, &schema.target) {
         (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let mut labels = BTreeSet::new();
-            for &row in training.rows {
-                match training.records.field(row as usize, &target.name) {
-                    Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
-                    Ok(_) => {}
-                    Err(error) if training.skip_bad && error.is_bad_example() => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
             let mut labels: Vec<String> = labels.into_iter().collect();
             // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
             if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
@@ -370,26 +385,26 @@ fn output(
             let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
             Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
         }
+        (Task::Segment, Some(target)) if target.kind == TargetKind::Mask => {
+            Ok(OutputSpec::Mask { labels: target.classes.clone() })
+        }
         (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
-        (Task::Classify | Task::Regress, target) => Err(Error::Mismatch {
+        (Task::Classify | Task::Regress | Task::Segment, target) => Err(Error::Mismatch {
             message: format!(
                 "The task `{task}` needs a target of another kind: {}",
                 target.as_ref().map_or("the schema has none".into(), |target| format!(
                     "`{}` is a {}",
                     target.name,
-                    match target.kind {
-                        TargetKind::Class => "class",
-                        TargetKind::Number => "number",
-                    }
+                    target.kind.name()
                 ))
             ),
             hint:
-                "Classes are for `classify` and numbers for `regress`; state the target in [schema.target] of the card."
+                "Classes are for `classify`, numbers for `regress` and masks for `segment`; state the target in [schema.target] of the card."
                     .into(),
         }),
         (task, _) => Err(Error::Mismatch {
             message: format!("No format reads data for the task `{task}` yet"),
-            hint: "Use `classify`, `regress` or `reconstruct`.".into(),
+            hint: "Use `classify`, `regress`, `segment` or `reconstruct`.".into(),
         }),
     }
 }

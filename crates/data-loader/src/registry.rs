@@ -33,6 +33,7 @@ mod tests {
         check("checks", crate::checks::MEMBERS);
         check("formats", crate::formats::MEMBERS);
         check("samplers", crate::samplers::MEMBERS);
+        check("sources", crate::sources::MEMBERS);
         check("split", crate::split::MEMBERS);
         check("transforms", crate::transforms::MEMBERS);
     }

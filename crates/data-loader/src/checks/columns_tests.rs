@@ -169,7 +169,11 @@ fn numbers_that_give_a_number_away_are_found() {
     for seed in 0..5 {
         let mut random = Random::derive(&[seed, 5]);
         let table = |leak: &dyn Fn(f64) -> f64, random: &mut Random| -> Vec<String> {
-            (0..400).map(|_| normal(random)).map(|y| format!("{},{},{y}", leak(y), y + normal(random))).collect()
+            let line = |_| {
+                let y = normal(random);
+                format!("{},{},{y}", leak(y), y + normal(random))
+            };
+            (0..400).map(line).collect()
         };
         for (number, leak) in [|y: f64| y, |y: f64| y.exp(), |y: f64| -3.0 * y + 1.0].iter().enumerate() {
             let lines = table(leak, &mut random);

@@ -62,11 +62,24 @@ pub(super) fn open(card: &Card) -> Result<Box<dyn Rewrite>, Error> {
         });
     }
     Ok(match &card.config.format {
-        FormatConfig::Csv(config) => Box::new(super::csv::Tables::read(&card.files, config.delimiter as u8)?),
+        FormatConfig::Csv(config) if config.header.is_none() => Box::new(super::csv::Tables::read(&card.files, config.delimiter as u8)?),
         FormatConfig::Idx(_) => Box::new(idx::Arrays::read(&card.files, schema)?),
         FormatConfig::ImageFolder(config) => Box::new(image_folder::Images::find(&card.files, config, schema)?),
         FormatConfig::Jsonl(_) => Box::new(jsonl::Lines::read(&card.files)?),
+        other => {
+            return Err(Error::Mismatch {
+                message: format!("Files of the format `{}` cannot be written anew yet", written_as(other)),
+                hint: "CSV with a header line, JSONL, IDX and folders of images can; write the data in one of these, and clean that.".into(),
+            });
+        }
     })
+}
+
+/// The format as a card names it.
+fn written_as(format: &FormatConfig) -> String {
+    let json = serde_json::to_value(format).unwrap_or_default();
+    let name = json.as_object().and_then(|object| object.keys().next()).cloned();
+    name.unwrap_or_default()
 }
 
 /// How the bytes of a file are packed.

@@ -107,10 +107,11 @@ impl ImageFolder {
     }
 
     /// One image, or all images below a folder in whatever subfolders; each is brought to the size that the model was
-    /// trained on.
+    /// trained on, unless the model's own transforms do that.
     pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Self, Error> {
-        let size = schema.image;
-        let mut folder = Self::empty(schema, size.map_or(3, |s| s.channels), size.map(|s| [s.height, s.width]))?;
+        let channels = schema.image.map_or(3, |size| size.channels);
+        let size = schema.image.filter(|_| !schema.images_of_any_size).map(|size| [size.height, size.width]);
+        let mut folder = Self::empty(schema, channels, size)?;
         folder.target = None;
         let mut paths = Vec::new();
         if path.is_dir() {

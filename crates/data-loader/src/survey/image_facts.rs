@@ -109,14 +109,13 @@ impl Grey {
     fn of(image: &Image) -> Self {
         let size = image.width * image.height;
         let pixels = match image.channels {
-            3 => {
-                let (red, rest) = image.pixels.split_at(size.min(image.pixels.len()));
-                let (green, blue) = rest.split_at(size.min(rest.len()));
-                let luma = |((&r, &g), &b): ((&u8, &u8), &u8)| {
-                    0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)
-                };
-                red.iter().zip(green).zip(blue).map(luma).collect()
-            }
+            3 => image
+                .pixels
+                .as_chunks::<3>()
+                .0
+                .iter()
+                .map(|&[r, g, b]| 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b))
+                .collect(),
             _ => image.pixels.iter().take(size).map(|&pixel| f32::from(pixel)).collect(),
         };
         Self { width: image.width, height: image.height, pixels }

@@ -205,7 +205,7 @@ impl<'a> Survey<'a> {
             parts: Vec::new(),
             contents: Vec::new(),
             targets: match schema.target.as_ref().map(|target| target.kind) {
-                None => Targets::None,
+                None | Some(TargetKind::Mask) => Targets::None,
                 Some(TargetKind::Class) => Targets::Classes { names: Vec::new(), of: Vec::new() },
                 Some(TargetKind::Number) => Targets::Numbers(Vec::new()),
             },

@@ -44,7 +44,7 @@ fn written(value: &Value) -> String {
         Value::Missing => String::new(),
         Value::Number(number) => number.to_string(),
         Value::Text(text) => text.chars().take(LETTERS).collect(),
-        Value::Image(image) => format!("{} x {} pixels", image.width, image.height),
+        Value::Image(image) | Value::Mask(image) => format!("{} x {} pixels", image.width, image.height),
         Value::Code(code) => code.to_string(),
         Value::Tokens(tokens) => format!("{} tokens", tokens.len()),
     }
@@ -56,9 +56,7 @@ fn thumbnail(image: &Image) -> Option<String> {
     let picture = if image.channels == 1 {
         DynamicImage::ImageLuma8(GrayImage::from_raw(width, height, image.pixels.clone())?)
     } else {
-        let size = image.width * image.height;
-        let pixels = (0..size).flat_map(|at| [0, 1, 2].map(|channel| image.pixels.get(channel * size + at)));
-        DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, pixels.collect::<Option<Vec<&u8>>>()?.into_iter().copied().collect())?)
+        DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, image.pixels.clone())?)
     };
     if width == 0 || height == 0 {
         return None;
