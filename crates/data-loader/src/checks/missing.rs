@@ -15,13 +15,6 @@ const MOST: f64 = 0.5;
 const UNEVEN: f64 = 0.1;
 
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
-    if let Some(limit) = gates.missing.filter(|limit| !(0.0..=1.0).contains(limit)) {
-        return Err(Error::Setting {
-            key: "data.gates.missing".into(),
-            message: format!("is {limit}"),
-            hint: "Use a share from 0 to 1.".into(),
-        });
-    }
     let features = &survey.dataset.card().schema().features.0;
     let rows = survey.rows.len();
     for ((name, _), counts) in features.iter().zip(&survey.missing) {
@@ -41,7 +34,8 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
             Some(text) => (text, severity.min(Severity::Warning)),
             None => (String::new(), severity),
         };
-        let text = format!("The column `{name}` is missing in {} ({}){uneven}.", counted(missing, "example"), percent(share));
+        let text =
+            format!("The column `{name}` is missing in {} ({}){uneven}.", counted(missing, "example"), percent(share));
         let finding = Finding::new(ENTRY.name, severity, missing, text).gated("missing");
         found.add(Finding { columns: vec![name.clone()], ..finding });
     }
@@ -60,7 +54,6 @@ fn uneven(survey: &Survey<'_>, counts: &[usize]) -> Option<String> {
     let (p, q) = (share(most), share(least));
     let pooled = (p * totals[most] as f64 + q * totals[least] as f64) / (totals[most] + totals[least]) as f64;
     let error = (pooled * (1.0 - pooled) * (1.0 / totals[most] as f64 + 1.0 / totals[least] as f64)).sqrt();
-    (p - q > UNEVEN && p - q > 4.0 * error).then(|| {
-        format!(", {} of the class `{}` and {} of `{}`", percent(p), names[most], percent(q), names[least])
-    })
+    (p - q > UNEVEN && p - q > 4.0 * error)
+        .then(|| format!(", {} of the class `{}` and {} of `{}`", percent(p), names[most], percent(q), names[least]))
 }
