@@ -349,3 +349,7 @@ impl Training<'_> {
 #[cfg(test)]
 #[path = "mod_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "chance_tests.rs"]
+mod chance_tests;
