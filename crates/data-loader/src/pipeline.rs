@@ -272,7 +272,9 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
 /// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
     let mut features = schema.features.clone();
-    fitted.iter().for_each(|transform| transform.reshape(&mut features));
+    for transform in fitted {
+        transform.reshape(&mut features);
+    }
     let names = |kind| {
         let of_kind = features.0.iter().filter(|(_, found)| *found == kind);
         of_kind.map(|(name, _)| name.clone()).collect::<Vec<_>>()

@@ -34,6 +34,11 @@ fn places(height: usize, width: usize) -> Image {
     Image { channels: 3, height, width, pixels }
 }
 
+/// How many bytes are 255, which windows are filled with.
+fn padding(image: &Image) -> usize {
+    image.pixels.iter().map(|byte| usize::from(*byte == 255)).sum()
+}
+
 /// Whether `count` of `n` lies within five standard deviations of `p`.
 fn likely(count: usize, n: usize, p: f64, what: &str) {
     let (wanted, slack) = (n as f64 * p, 5.0 * (n as f64 * p * (1.0 - p)).sqrt());
@@ -80,14 +85,14 @@ fn windows_lie_anywhere_within_the_padding() {
         // The middle is never padding.
         let middle = (4 * 8 + 4) * 3;
         counts[usize::from(found.pixels[middle]) - 2][usize::from(found.pixels[middle + 1]) - 2] += 1;
-        let padded = found.pixels.iter().filter(|&&byte| byte == 255).count();
+        let padded = padding(&found);
         let [rows, columns] = [0, 1].map(|axis| 8 - usize::from(found.pixels[middle + axis].abs_diff(4)));
         assert_eq!(padded, (64 - rows * columns) * 3, "seed {seed}");
     }
     counts.iter().flatten().for_each(|&count| likely(count, n, 1.0 / 25.0, &format!("a window, seed {seed}")));
     // Too small on one side, even with its padding: in the middle there, anywhere on the other.
     let found = applied(&transform, &places(2, 30), Some(&mut random));
-    assert_eq!(found.pixels.iter().filter(|&&byte| byte == 255).count() % (6 * 8 * 3), 0);
+    assert_eq!(padding(&found) % (6 * 8 * 3), 0);
 }
 
 #[test]
@@ -206,18 +211,18 @@ fn the_same_chance_gives_the_same_pixels_and_none_gives_none() {
         let transform = fitted(&format!("[{}]\n{settings}", entry.name));
         let run = |first: u64| -> Vec<Image> {
             // Another image before each, so that what lies in the buffers of this thread differs.
-            let before = |epoch: u64| applied(&transform, &places(41, 60 + epoch as usize % 7), None);
+            let before = |pass: u64| applied(&transform, &places(41, 60 + pass as usize % 7), None);
             (0..30)
-                .map(|epoch| {
-                    before(epoch + first);
-                    applied(&transform, &image, Some(&mut Random::derive(&[seed, epoch, 7])))
+                .map(|pass| {
+                    before(pass + first);
+                    applied(&transform, &image, Some(&mut Random::derive(&[seed, pass, 7])))
                 })
                 .collect()
         };
         let once = run(0);
         assert_eq!(once, run(3), "{}, seed {seed}", entry.name);
         assert_eq!(std::thread::scope(|scope| scope.spawn(|| run(1)).join().unwrap()), once, "{}", entry.name);
-        assert!(once.iter().any(|found| *found != once[0]), "{} knows one epoch alone, seed {seed}", entry.name);
+        assert!(once.iter().any(|found| *found != once[0]), "{} knows one pass alone, seed {seed}", entry.name);
         let plain = applied(&transform, &image, None);
         assert_eq!(plain, applied(&transform, &image, None), "{}", entry.name);
         if random.contains(&entry.name) {
