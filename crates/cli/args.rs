@@ -29,6 +29,9 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Answer new data with a trained model.
     Predict(Predict),
+    /// Gather and judge data.
+    #[command(subcommand)]
+    Data(Data),
     /// List what a config can name: architectures, losses, optimizers ...
     List(List),
     /// Show a config, or the schema of all configs.
@@ -101,6 +104,20 @@ pub struct Predict {
     /// Records answered at once.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,
+}
+
+/// `firebox data`
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Fetch the files of a data set from where its card says, and verify them.
+    Fetch(DataFetch),
+}
+
+/// `firebox data fetch`
+#[derive(Debug, Args)]
+pub struct DataFetch {
+    /// The data set: a folder with a card.toml in it, or the card itself.
+    pub card: PathBuf,
 }
 
 /// `firebox list`

@@ -11,6 +11,7 @@ const COMMANDS: [&str; 15] = [
     "resume",
     "evaluate",
     "predict",
+    "data fetch",
     "list",
     "config",
     "config show",

@@ -7,6 +7,7 @@
 //! - `door_to_door`: from a data file to answers on new data, and the same answers by every door
 //! - `examples`: every example runs and reaches what it promises
 //! - `exits`: exit codes, Ctrl-C
+//! - `fetch`: data that is fetched, killed and gone on with
 //! - `golden_losses`: the first losses of every shipped config, as they were
 //! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
@@ -22,6 +23,7 @@ mod crowded;
 mod door_to_door;
 mod examples;
 mod exits;
+mod fetch;
 mod golden_losses;
 mod house;
 mod killed;

@@ -1,6 +1,6 @@
 //! `firebox list`: what a config can name.
 
-use data_loader::{Task, formats, samplers, split, transforms};
+use data_loader::{Task, formats, samplers, sources, split, transforms};
 use model_zoo::architectures::ARCHITECTURES;
 use serde_json::{Map, json};
 use trainer::{losses, metrics, optimizers, schedules};
@@ -23,6 +23,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Names)> {
         ("optimizers", "[optimizer.NAME]", members(optimizers::MEMBERS)),
         ("samplers", "data.sampler", members(samplers::MEMBERS)),
         ("schedules", "[schedule.NAME]", members(schedules::MEMBERS)),
+        ("sources", "[files.from.NAME] in a data card", members(sources::MEMBERS)),
         ("splits", "[data.split.NAME]", members(split::MEMBERS)),
         ("tasks", "task", Task::ALL.iter().map(|(task, summary)| (task.name(), *summary)).collect()),
         ("transforms", "[data.transforms.NAME]", members(transforms::MEMBERS)),

@@ -1,12 +1,13 @@
 //! What does each command do? One file a verb.
 
-use crate::args::{Bench, BenchOther, Command, Verify};
+use crate::args::{Bench, BenchOther, Command, Data, Verify};
 use crate::failure::{Failure, Status};
 
 mod bench;
 mod bench_data;
 mod completions;
 mod config;
+mod data_fetch;
 mod devices;
 mod evaluate;
 mod list;
@@ -26,6 +27,7 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Resume(args) => resume::run(&args, json),
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),
+        Command::Data(Data::Fetch(args)) => data_fetch::run(&args, json),
         Command::List(args) => list::run(&args, json),
         Command::Config(args) => config::run(&args, json),
         Command::Devices => devices::run(json),

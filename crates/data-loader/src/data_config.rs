@@ -20,7 +20,8 @@ pub enum BadExamples {
     Skip,
 }
 
-/// `[data.loader]`: how batches are prepared. Nothing here changes what is in them, except `bad_examples` and `drop_last`.
+/// `[data.loader]`: how batches are prepared. Nothing here changes what is in them, except `bad_examples`, `drop_last`, and of
+/// data that is not held in memory `window`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoaderConfig {
@@ -32,11 +33,14 @@ pub struct LoaderConfig {
     pub bad_examples: BadExamples,
     /// Whether the last batch of an epoch is left out when it is not full.
     pub drop_last: bool,
+    /// About how many examples are shuffled together, where data lies on the disk in blocks because it is too large for memory:
+    /// 262144 unless stated, and no more than lie in 16 blocks. More of them mix better and are read from more places.
+    pub window: usize,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { threads: 0, prefetch: 2, bad_examples: BadExamples::Error, drop_last: false }
+        Self { threads: 0, prefetch: 2, bad_examples: BadExamples::Error, drop_last: false, window: 1 << 18 }
     }
 }
 

@@ -1,22 +1,24 @@
 //! What does an experiment learn from? A card's files, split, with a pipeline fitted on the training part.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::batch::Batch;
 use crate::card::Card;
 use crate::data_config::{BadExamples, DataConfig};
 use crate::error::{Error, listed};
-use crate::example::{Example, Record, TargetValue, Value};
+use crate::example::{Example, Record, TargetValue};
 use crate::formats::{self, Records};
 use crate::limit;
 use crate::lineage::Lineage;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
-use crate::samplers::Sampler;
-use crate::schema::{Schema, TargetKind, TargetSpec};
+use crate::samplers::{Layout, Order, Sampler};
+use crate::schema::Schema;
 use crate::signature::Signature;
 use crate::split::{Part, Parts, Rows, SplitConfig};
+use crate::targets::Targets;
 use crate::task::Task;
 use crate::transforms::Transforms;
 
@@ -25,6 +27,8 @@ pub struct Dataset {
     config: DataConfig,
     card: Card,
     records: Box<dyn Records>,
+    /// The first rows of blocks that are cheap to read together.
+    blocks: Vec<usize>,
     parts: Parts,
     /// Of every row the place of its class among the labels, their number for an unknown class; empty where the target is
     /// no class.
@@ -69,7 +73,7 @@ impl Dataset {
                 limit: u32::MAX.into(),
             });
         }
-        let targets = read_targets(records.as_ref(), schema, skip)?;
+        let targets = Targets::read(records.as_ref(), schema, skip)?;
         let classes = targets.classes.as_deref();
         let rows = Rows { records: records.as_ref(), usable: &targets.usable, classes, key: schema.key.as_deref() };
         let split = config
@@ -81,7 +85,8 @@ impl Dataset {
         if let Some(limit) = config.limit {
             let known = pipeline.as_ref().and_then(Pipeline::labels);
             let classes = targets.classes.as_deref().map(|classes| limit::Classes {
-                of_rows: targets.usable.iter().copied().zip(classes.iter().copied()).collect(),
+                rows: &targets.usable,
+                of_rows: classes,
                 learnt: known.map(|known| {
                     let known: BTreeSet<&String> = known.iter().collect();
                     (0..).zip(&targets.names).filter(|(_, name)| known.contains(name)).map(|(class, _)| class).collect()
@@ -99,7 +104,8 @@ impl Dataset {
             same_columns(fitted, schema)?
         } else {
             let task = task.unwrap_or_else(|| card.task());
-            Pipeline::fit(schema, task, &transforms, records.as_ref(), &parts.train, skip)?
+            let classes = targets.of(&parts.train);
+            Pipeline::fit_with(schema, task, &transforms, records.as_ref(), &parts.train, skip, classes)?
         };
         let lineage = Lineage::of(
             card.name(),
@@ -111,7 +117,8 @@ impl Dataset {
         )?;
         let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
-        Ok(Self { config, card, records, parts, classes, pipeline, lineage, seed })
+        let blocks = records.blocks();
+        Ok(Self { config, card, records, blocks, parts, classes, pipeline, lineage, seed })
     }
 
     /// The config with the split and the transforms that were chosen.
@@ -163,9 +170,26 @@ impl Dataset {
     /// The example at `row`. In training it belongs to an epoch, from which random transforms take their chance; without
     /// an epoch nothing is random.
     pub fn example(&self, row: u32, epoch: Option<u64>) -> Result<Example, Error> {
-        let record = self.record(row)?;
+        self.prepare(row, &mut self.record(row)?, epoch)
+    }
+
+    /// Calls `visit` with the examples at `rows`, in their order, until it breaks off.
+    pub(crate) fn visit(
+        &self,
+        rows: &[u32],
+        epoch: Option<u64>,
+        visit: &mut dyn FnMut(Result<Example, Error>) -> ControlFlow<()>,
+    ) {
+        let mut next = rows.iter();
+        self.records.visit(rows, &mut |record| {
+            let row = next.next().copied().unwrap_or_default();
+            visit(record.and_then(|record| self.prepare(row, record, epoch)))
+        });
+    }
+
+    fn prepare(&self, row: u32, record: &mut Record, epoch: Option<u64>) -> Result<Example, Error> {
         let mut random = epoch.map(|epoch| Random::derive(&[STREAM, self.seed, epoch, u64::from(row)]));
-        let example = self.pipeline.prepare_with(record, random.as_mut())?;
+        let example = self.pipeline.prepare_from(record, random.as_mut())?;
         if let (TargetValue::None, Some(target)) = (&example.target, &self.pipeline.schema().target)
             && self.pipeline.signature().task != Task::Reconstruct
         {
@@ -177,7 +201,9 @@ impl Dataset {
     /// Lets the transforms that mix examples change a batch of training, by a chance that belongs to seed, epoch and the place
     /// of the batch within it.
     pub fn mix(&self, batch: &mut Batch, epoch: u64, index: u64) -> Result<(), Error> {
-        self.pipeline.mix(batch, &mut Random::derive(&[MIX_STREAM, self.seed, epoch, index]))
+        let mut random = Random::derive(&[MIX_STREAM, self.seed, epoch, index]);
+        let mut transforms = self.pipeline.transforms().iter();
+        transforms.try_for_each(|transform| transform.mix(batch, self.signature(), &mut random))
     }
 
     /// How many examples of each class a part has, in the order of the labels; none where the target is no class.
@@ -193,10 +219,16 @@ impl Dataset {
 
     /// The rows of the training part in the order of an epoch.
     pub fn order(&self, seed: u64, epoch: u64) -> Vec<u32> {
+        self.epoch_order(seed, epoch).rows(self.part(Part::Train), 0..usize::MAX).into_owned()
+    }
+
+    /// The order of an epoch, from which any of its rows can be asked.
+    pub(crate) fn epoch_order(&self, seed: u64, epoch: u64) -> Order {
         let rows = self.part(Part::Train);
         let classes: Option<Vec<u32>> = (self.config.sampler == Sampler::Balanced && !self.classes.is_empty())
             .then(|| rows.iter().map(|&row| self.classes[row as usize]).collect());
-        self.config.sampler.order(rows, classes.as_deref(), seed, epoch)
+        let layout = Layout { blocks: &self.blocks, window: self.config.loader.window };
+        self.config.sampler.order_in(layout, rows, classes.as_deref(), seed, epoch)
     }
 
     /// Replaces the pipeline; tests put chance into it.
@@ -220,67 +252,6 @@ impl std::fmt::Debug for Dataset {
 const STREAM: u64 = 0x6578_616d_706c;
 /// Keeps the random streams of batches apart from all others.
 const MIX_STREAM: u64 = 0x6d69_7865_7321;
-
-/// What the target column says about the rows.
-struct Targets {
-    /// The rows that can be read and have a target.
-    usable: Vec<u32>,
-    /// The class of each usable row, by its place among `names`.
-    classes: Option<Vec<u32>>,
-    /// Ascending.
-    names: Vec<String>,
-}
-
-/// Reads the target of every row, so that rows without one are met before training begins.
-fn read_targets(records: &dyn Records, schema: &Schema, skip: bool) -> Result<Targets, Error> {
-    let target = schema.target.as_ref();
-    let mut usable = Vec::with_capacity(records.len());
-    let mut met = Vec::new();
-    let mut places = BTreeMap::<String, u32>::new();
-    for row in 0..records.len() as u32 {
-        match read_target(records, row as usize, target) {
-            Ok(Some(class)) => {
-                let next = places.len() as u32;
-                met.push(match places.get(&class) {
-                    Some(&place) => place,
-                    None => *places.entry(class).or_insert(next),
-                });
-            }
-            Ok(None) => {}
-            Err(error) if skip && error.is_bad_example() => continue,
-            Err(error) => return Err(error),
-        }
-        usable.push(row);
-    }
-    if target.is_none_or(|target| target.kind != TargetKind::Class) {
-        return Ok(Targets { usable, classes: None, names: Vec::new() });
-    }
-    // Classes are numbered by name and not by first appearance, so that a split does not depend on the order of the rows.
-    let mut by_name = vec![0; places.len()];
-    for (place, first) in (0..).zip(places.values()) {
-        by_name[*first as usize] = place;
-    }
-    let classes = met.into_iter().map(|first| by_name[first as usize]).collect();
-    Ok(Targets { usable, classes: Some(classes), names: places.into_keys().collect() })
-}
-
-/// The class at `row`, if the target is one. A row without id or target is an error.
-fn read_target(records: &dyn Records, row: usize, target: Option<&TargetSpec>) -> Result<Option<String>, Error> {
-    let id = records.key(row)?;
-    let Some(target) = target else { return Ok(None) };
-    match (records.field(row, &target.name)?, target.kind) {
-        (Value::Missing, _) => Err(Error::TargetMissing { id, column: target.name.clone() }),
-        (Value::Text(class), TargetKind::Class) => Ok(Some(class)),
-        (Value::Number(_), TargetKind::Number) => Ok(None),
-        _ => Err(Error::Field {
-            id,
-            kind: "target",
-            column: target.name.clone(),
-            found: "of another kind than the schema states".into(),
-            hint: "State the kind of the target in [schema.target] of the card.".into(),
-        }),
-    }
-}
 
 /// The place of the class of every row among the labels. A class that training never saw is met here, before it costs an
 /// hour of training, unless bad examples are skipped.

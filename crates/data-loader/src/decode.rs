@@ -38,20 +38,14 @@ thread_local! {
 /// # Errors
 /// [`Error::TooLarge`] or [`Error::Malformed`] with the path, also for a file of which only the beginning is there.
 pub(crate) fn decode(path: &Path, channels: usize, size: Option<[usize; 2]>) -> Result<Image, Error> {
-    let mut image = FILE.with_borrow_mut(|bytes| {
+    FILE.with_borrow_mut(|bytes| {
         read_into(path, bytes)?;
-        let image = decode_bytes(bytes, path, channels);
+        let image = decode_bytes(bytes, path, channels, size);
         if bytes.capacity() > 1 << 24 {
             *bytes = Vec::new();
         }
         image
-    })?;
-    if let Some([height, width]) = size {
-        let whole = Rectangle { top: 0, left: 0, height: image.height, width: image.width };
-        resize(&mut image, whole, height, width, Filter::Bilinear)
-            .map_err(|message| Error::Malformed { path: path.to_path_buf(), message: format!("it is {message}") })?;
-    }
-    Ok(image)
+    })
 }
 
 /// Reads the file at `path` into `bytes`, unpacked if it is packed.
@@ -66,8 +60,24 @@ fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Decodes `bytes`, which were read from `path`.
-pub(crate) fn decode_bytes(bytes: &[u8], path: &Path, channels: usize) -> Result<Image, Error> {
+/// Decodes `bytes`, the content of an image file, as [`decode`] does; `path` names it in errors.
+pub(crate) fn decode_bytes(
+    bytes: &[u8],
+    path: &Path,
+    channels: usize,
+    size: Option<[usize; 2]>,
+) -> Result<Image, Error> {
+    let mut image = decode_whole(bytes, path, channels)?;
+    if let Some([height, width]) = size {
+        let whole = Rectangle { top: 0, left: 0, height: image.height, width: image.width };
+        resize(&mut image, whole, height, width, Filter::Bilinear)
+            .map_err(|message| Error::Malformed { path: path.to_path_buf(), message: format!("it is {message}") })?;
+    }
+    Ok(image)
+}
+
+/// Decodes `bytes` at the size that they have.
+fn decode_whole(bytes: &[u8], path: &Path, channels: usize) -> Result<Image, Error> {
     let malformed = |message: String| Error::Malformed { path: path.to_path_buf(), message };
     let may_have = |width: u64, height: u64| match width * height {
         pixels if pixels > MAX_PIXELS => Err(Error::TooLarge {

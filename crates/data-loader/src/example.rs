@@ -100,6 +100,19 @@ impl Record {
         Self { id: ExampleId { key }, fields }
     }
 
+    /// Puts a value in `place`, behind the last field or in the place of one; a name that is there already is left alone.
+    pub(crate) fn set(&mut self, place: usize, name: &str, value: Value) {
+        match self.fields.get_mut(place) {
+            Some((found, old)) => {
+                if found != name {
+                    name.clone_into(found);
+                }
+                *old = value;
+            }
+            None => self.fields.push((name.to_owned(), value)),
+        }
+    }
+
     /// The first half of the SHA-256 of all fields but the one called `target`, by which examples of equal contents are found
     /// whatever their labels. It is taken of the record as it was read, before any transform.
     pub fn content(&self, target: Option<&str>) -> [u8; 16] {

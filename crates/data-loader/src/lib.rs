@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - A [`Card`] says where a data set came from, which files it has and what its columns mean.
+//! - [`sources`] say where files come from, and [`fetch`] brings them here.
 //! - [`formats`] turn the rows of those files into [`Record`]s.
 //! - [`split`] says which rows are for training, validation and test.
 //! - A [`Pipeline`] is fitted on the training part alone and travels with the model.
@@ -19,29 +20,45 @@
 
 pub mod batch;
 mod beta;
+mod block_cache;
 pub mod card;
+mod cells;
 pub mod collate;
+mod columnar;
 pub mod config;
+mod content;
+mod csv_header;
+mod csv_rows;
 pub mod data_config;
 pub mod dataset;
 mod decode;
 pub mod error;
 pub mod example;
+pub mod fetch;
 pub mod formats;
+mod hugging_face;
 mod limit;
 pub mod lineage;
 pub mod loader;
+mod number;
+mod parquet_pages;
 pub mod pipeline;
 pub mod random;
 mod raster;
 pub mod registry;
+mod row_index;
 pub mod samplers;
 pub mod schema;
 pub mod signature;
+pub mod sources;
 pub mod split;
 pub mod statistics;
+pub mod summary;
+mod tar_index;
+mod targets;
 pub mod task;
 pub mod throughput;
+pub mod training;
 pub mod transforms;
 mod unpack;
 

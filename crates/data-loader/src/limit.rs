@@ -1,6 +1,6 @@
 //! Which examples stay when an experiment is tried out on a few of them? Some of every class, as far as they go.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use crate::error::Error;
 use crate::random::Random;
@@ -10,9 +10,11 @@ use crate::split::{Part, Parts};
 const STREAM: u64 = 0x006c_696d_6974;
 
 /// The classes of the rows, where the target is a class.
-pub(crate) struct Classes {
-    /// The class of each row.
-    pub(crate) of_rows: HashMap<u32, u32>,
+pub(crate) struct Classes<'a> {
+    /// The rows that have a class, ascending.
+    pub(crate) rows: &'a [u32],
+    /// The class of each of them.
+    pub(crate) of_rows: &'a [u32],
     /// The classes that a model was trained on before; without a model, those that the limit leaves in training.
     pub(crate) learnt: Option<HashSet<u32>>,
 }
@@ -22,7 +24,7 @@ pub(crate) struct Classes {
 ///
 /// A limit below the number of classes leaves some out of training. Validation and test then lose their examples of these
 /// too; a class that the whole training part lacks is left in for others to complain about.
-pub(crate) fn apply(parts: &mut Parts, limit: usize, classes: Option<&Classes>, seed: u64) -> Result<(), Error> {
+pub(crate) fn apply(parts: &mut Parts, limit: usize, classes: Option<&Classes<'_>>, seed: u64) -> Result<(), Error> {
     if limit == 0 {
         return Err(Error::Setting {
             key: "data.limit".into(),
@@ -30,7 +32,10 @@ pub(crate) fn apply(parts: &mut Parts, limit: usize, classes: Option<&Classes>, 
             hint: "Leave it out to use all examples.".into(),
         });
     }
-    let class = |row: &u32| classes.and_then(|classes| classes.of_rows.get(row)).copied().unwrap_or_default();
+    let class = |row: &u32| {
+        let found = classes.and_then(|known| Some(known.of_rows[known.rows.binary_search(row).ok()?]));
+        found.unwrap_or_default()
+    };
     let before: HashSet<u32> = parts.train.iter().map(class).collect();
     for part in Part::ALL {
         keep(parts.part_mut(part), limit, class, seed);
@@ -51,7 +56,18 @@ fn keep(rows: &mut Vec<u32>, limit: usize, class: impl Fn(&u32) -> u32, seed: u6
     for row in rows.iter() {
         *sizes.entry(class(row)).or_default() += 1;
     }
-    rows.sort_by_cached_key(|&row| chance(0, row));
+    // Of each class no more than `limit` examples can stay; the list of the others may be larger than memory.
+    let mut first = HashMap::<u32, BinaryHeap<(u64, u32)>>::new();
+    for &row in rows.iter() {
+        let first = first.entry(class(&row)).or_default();
+        first.push((chance(0, row), row));
+        if first.len() > limit {
+            first.pop();
+        }
+    }
+    let mut chosen: Vec<(u64, u32)> = first.into_values().flatten().collect();
+    chosen.sort_unstable();
+    *rows = chosen.into_iter().map(|(_, row)| row).collect();
     let mut met = HashMap::<u32, u32>::new();
     let mut order: Vec<(f64, u64, u32)> = Vec::with_capacity(rows.len());
     for &row in rows.iter() {
@@ -77,7 +93,8 @@ mod tests {
         let of_rows: HashMap<u32, u32> = (0..rows).map(|row| (row, class(row))).collect();
         let pick = |wanted: &[u32]| (0..rows).filter(|row| wanted.contains(&(row / 7 % 10))).collect();
         let mut parts = Parts { train: pick(&[0, 1, 2, 3, 4, 5, 6, 7]), validation: pick(&[8]), test: pick(&[9]) };
-        apply(&mut parts, limit, Some(&Classes { of_rows: of_rows.clone(), learnt: None }), seed).unwrap();
+        let (all, classes): (Vec<u32>, Vec<u32>) = (0..rows).map(|row| (row, class(row))).unzip();
+        apply(&mut parts, limit, Some(&Classes { rows: &all, of_rows: &classes, learnt: None }), seed).unwrap();
         (parts, of_rows)
     }
 
@@ -115,14 +132,15 @@ mod tests {
 
     #[test]
     fn a_class_that_training_never_had_stays_to_be_complained_about() {
-        let of_rows = HashMap::from([(0, 0), (1, 1), (2, 2), (3, 1)]);
+        let (rows, classes) = (&[0, 1, 2, 3][..], &[0, 1, 2, 1][..]);
         let parts = || Parts { train: vec![0, 1], validation: vec![2], test: vec![3] };
         let mut few = parts();
-        apply(&mut few, 1, Some(&Classes { of_rows: of_rows.clone(), learnt: None }), 0).unwrap();
+        apply(&mut few, 1, Some(&Classes { rows, of_rows: classes, learnt: None }), 0).unwrap();
         assert_eq!((few.train.len(), few.validation), (1, vec![2]));
         // A model that knows all classes is judged on all of them.
         let mut judged = parts();
-        apply(&mut judged, 1, Some(&Classes { of_rows, learnt: Some(HashSet::from([0, 1])) }), 0).unwrap();
+        apply(&mut judged, 1, Some(&Classes { rows, of_rows: classes, learnt: Some(HashSet::from([0, 1])) }), 0)
+            .unwrap();
         assert_eq!((judged.train.len(), judged.test), (1, vec![3]));
         assert!(apply(&mut parts(), 0, None, 0).is_err());
     }

@@ -4,10 +4,11 @@
 //! The consumer asks the queues in turn, so the order does not depend on which thread is faster. A batch is a pure function
 //! of its position, so a loader can begin anywhere: position is one number, and resuming is exact.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::batch::{Batch, Target};
@@ -15,6 +16,7 @@ use crate::collate::collate;
 use crate::data_config::BadExamples;
 use crate::dataset::Dataset;
 use crate::error::Error;
+use crate::samplers::Order;
 use crate::split::Part;
 
 /// What is read, and in which order.
@@ -34,38 +36,59 @@ struct Plan {
     batches_per_epoch: u64,
     /// Raised when the loader is dropped.
     stop: AtomicBool,
+    /// The orders of the epochs that were asked for last, one for all threads: a list of all rows is large, and at the end of an
+    /// epoch some threads are in the next one already.
+    orders: Mutex<Vec<(u64, Arc<Order>)>>,
 }
 
-/// The order of the epoch at which a thread works.
-type Order = Option<(u64, Vec<u32>)>;
-
 impl Plan {
-    /// The batch at `position`; `None` when the loader was dropped meanwhile.
-    fn batch(&self, position: u64, order: &mut Order) -> Option<Result<Batch, Error>> {
-        let (epoch, index) = (position / self.batches_per_epoch, position % self.batches_per_epoch);
-        if order.as_ref().is_none_or(|(known, _)| *known != epoch) {
-            let rows = match self.pass {
-                Pass::Train { seed } => self.dataset.order(seed, epoch),
-                Pass::Once { part } => self.dataset.part(part).to_vec(),
-            };
-            *order = Some((epoch, rows));
+    /// The order of an epoch, made by one thread for all.
+    fn order(&self, epoch: u64) -> Arc<Order> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, order)) = orders.iter().find(|(known, _)| *known == epoch) {
+            return Arc::clone(order);
         }
-        let rows = order.as_ref().map_or(&[][..], |(_, rows)| rows);
-        let start = (index as usize * self.batch_size).min(rows.len());
-        let rows = &rows[start..(start + self.batch_size).min(rows.len())];
+        let order = Arc::new(match self.pass {
+            Pass::Train { seed } => self.dataset.epoch_order(seed, epoch),
+            Pass::Once { .. } => Order::AsTheyLie,
+        });
+        orders.retain(|(known, _)| known.abs_diff(epoch) <= 1);
+        orders.push((epoch, Arc::clone(&order)));
+        order
+    }
+
+    /// The batch at `position`; `None` when the loader was dropped meanwhile.
+    fn batch(&self, position: u64) -> Option<Result<Batch, Error>> {
+        let (epoch, index) = (position / self.batches_per_epoch, position % self.batches_per_epoch);
+        let part = match self.pass {
+            Pass::Train { .. } => Part::Train,
+            Pass::Once { part } => part,
+        };
+        let start = index as usize * self.batch_size;
+        let order = self.order(epoch);
+        let rows = order.rows(self.dataset.part(part), start..start + self.batch_size);
 
         let random_epoch = matches!(self.pass, Pass::Train { .. }).then_some(epoch);
         let skip = self.dataset.config().loader.bad_examples == BadExamples::Skip;
         let mut examples = Vec::with_capacity(rows.len());
-        for &row in rows {
-            if self.stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            match self.dataset.example(row, random_epoch) {
+        let mut broken = None;
+        self.dataset.visit(&rows, random_epoch, &mut |example| {
+            match example {
+                _ if self.stop.load(Ordering::Relaxed) => return ControlFlow::Break(()),
                 Ok(example) => examples.push(example),
                 Err(error) if skip && error.is_bad_example() => {}
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    broken = Some(error);
+                    return ControlFlow::Break(());
+                }
             }
+            ControlFlow::Continue(())
+        });
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        if let Some(error) = broken {
+            return Some(Err(error));
         }
         if examples.is_empty() {
             // Nothing of it can be used; whoever reads on counts it and takes the next one.
@@ -156,7 +179,8 @@ impl Loader {
         // A system has bounds on threads; a config has none.
         let threads = threads.min(256);
         let prefetch = config.prefetch.clamp(1, 1024);
-        let plan = Arc::new(Plan { dataset, pass, batch_size, batches_per_epoch, stop: AtomicBool::new(false) });
+        let (stop, orders) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+        let plan = Arc::new(Plan { dataset, pass, batch_size, batches_per_epoch, stop, orders });
         let mut loader =
             Self { plan, position, start: position, end, queues: Vec::new(), threads: Vec::new(), failed: false };
         for worker in 0..threads {
@@ -232,10 +256,9 @@ impl Drop for Loader {
 
 /// What one thread does: every `step`-th batch from `first` on.
 fn work(plan: &Plan, first: u64, step: u64, end: Option<u64>, queue: &SyncSender<Result<Batch, Error>>) {
-    let mut order = None;
     let mut position = first;
     while end.is_none_or(|end| position < end) {
-        let made = catch_unwind(AssertUnwindSafe(|| plan.batch(position, &mut order)));
+        let made = catch_unwind(AssertUnwindSafe(|| plan.batch(position)));
         let result = match made {
             Ok(Some(result)) => result,
             Ok(None) => return,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{Array, ArrayData, Batch};
 use crate::collate::collate;
 use crate::error::{Error, quoted};
-use crate::example::{Example, Record, TargetValue, Value};
+use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
 use crate::random::Random;
 use crate::raster;
@@ -66,20 +66,33 @@ impl Pipeline {
         rows: &[u32],
         skip_bad: bool,
     ) -> Result<Self, Error> {
+        Self::fit_with(schema, task, transforms, records, rows, skip_bad, None)
+    }
+
+    /// Fits as [`fit`](Self::fit) does, where the classes of the training part are known and need not be read again.
+    pub(crate) fn fit_with(
+        schema: &Schema,
+        task: Task,
+        transforms: &Transforms,
+        records: &dyn Records,
+        rows: &[u32],
+        skip_bad: bool,
+        classes: Option<BTreeSet<String>>,
+    ) -> Result<Self, Error> {
         schema.check()?;
         let training = Training { schema, records, rows, before: &[], skip_bad };
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
         if let Some(name) = schema.names(FeatureKind::Image).first().map(|name| (*name).to_owned()) {
-            let size = training.image_size(&name)?;
-            schema.image = Some(size);
-            // Where transforms make the size, new images are to come as these did, and not to be brought to it before.
-            schema.images_of_any_size = fitted.iter().any(FittedTransform::brings_to_size)
-                || Training { before: &[], ..training }.image_size(&name)? != size;
+            schema.image = Some(training.first_image(&name)?);
+            schema.images_of_any_size = training.brings_to_size(&name)?;
         }
-        let signature =
-            Signature { task, inputs: inputs(&schema, &fitted)?, output: output(&schema, task, &fitted, &training)? };
+        let signature = Signature {
+            task,
+            inputs: inputs(&schema, &fitted)?,
+            output: output(&schema, task, &fitted, &training, classes)?,
+        };
         Ok(Written { schema, transforms: fitted, signature }.into())
     }
 
@@ -112,19 +125,20 @@ impl Pipeline {
     }
 
     /// Prepares one record; `random` belongs to (seed, epoch, row) and drives random transforms in training.
-    pub fn prepare_with(&self, mut record: Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
-        for transform in &self.transforms {
-            transform.apply(&mut record, random.as_deref_mut())?;
-        }
-        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, &mut record)?)));
-        let inputs = inputs.collect::<Result<_, Error>>()?;
-        let target = self.target(&record)?;
-        Ok(Example { id: record.id, inputs, target, weight: 1.0 })
+    pub fn prepare_with(&self, mut record: Record, random: Option<&mut Random>) -> Result<Example, Error> {
+        self.prepare_from(&mut record, random)
     }
 
-    /// Lets the transforms that mix examples change a batch of training; `random` belongs to (seed, epoch, batch).
-    pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
-        self.transforms.iter().try_for_each(|transform| transform.mix(batch, &self.signature, random))
+    /// Prepares what `record` holds and takes from it what is large; its memory can be used again.
+    pub(crate) fn prepare_from(&self, record: &mut Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+        for transform in &self.transforms {
+            transform.apply(record, random.as_deref_mut())?;
+        }
+        let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, record)?)));
+        let inputs = inputs.collect::<Result<_, Error>>()?;
+        let target = self.target(record)?;
+        let id = ExampleId { key: std::mem::take(&mut record.id.key) };
+        Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
@@ -176,10 +190,7 @@ impl Pipeline {
                         hint: "Bring all images to one size; in a card, `size = [height, width]` in [format.image_folder] does it.".into(),
                     });
                 }
-                // One plane is as it was; three are turned over here, where an image has its last and smallest size.
-                let planes = if image.channels == 1 { std::mem::take(&mut image.pixels) } else { image.planar() };
-                raster::give_back(std::mem::take(&mut image.pixels));
-                Ok(Array { shape, data: ArrayData::U8(planes) })
+                Ok(Array { shape, data: ArrayData::U8(raster::planes(image)) })
             }
             InputKind::Series { .. } => Err(Error::Mismatch {
                 message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
@@ -338,18 +349,11 @@ fn output(
     task: Task,
     fitted: &[FittedTransform],
     training: &Training<'_>,
+    classes: Option<BTreeSet<String>>,
 ) -> Result<OutputSpec, Error> {
     match (task, &schema.target) {
         (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let mut labels = BTreeSet::new();
-            for &row in training.rows {
-                match training.records.field(row as usize, &target.name) {
-                    Ok(Value::Text(class)) if !labels.contains(&class) => drop(labels.insert(class)),
-                    Ok(_) => {}
-                    Err(error) if training.skip_bad && error.is_bad_example() => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
             let mut labels: Vec<String> = labels.into_iter().collect();
             // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
             if labels.iter().all(|label| label.parse::<i64>().is_ok()) {

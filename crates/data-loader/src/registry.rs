@@ -32,6 +32,7 @@ mod tests {
     fn every_member_is_listed() {
         check("formats", crate::formats::MEMBERS);
         check("samplers", crate::samplers::MEMBERS);
+        check("sources", crate::sources::MEMBERS);
         check("split", crate::split::MEMBERS);
         check("transforms", crate::transforms::MEMBERS);
     }

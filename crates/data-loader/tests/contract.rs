@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use data_loader::random::Random;
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use data_loader::samplers::{self, Sampler};
 use data_loader::split::{self, Rows};
 use data_loader::{
-    Card, Error, Image, Part, Pipeline, Record, Records, Schema, SplitConfig, Target, Task, Transforms, Value, formats,
+    Card, Error, Image, Part, Pipeline, Record, Records, Schema, SplitConfig, Task, Transforms, Value, formats,
     transforms,
 };
 
@@ -29,6 +30,18 @@ fn case(name: &str, folder: &Path) -> (&'static str, &'static str) {
     for (number, part) in ["a", "b"].into_iter().enumerate() {
         let rows = (0..ROWS).map(|row| (row + number * ROWS, row % 2));
         match name {
+            "arrow" => {
+                let batch = columns(rows);
+                let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+                // Two batches, so that rows lie in several blocks.
+                writer.write(&batch.slice(0, 5)).unwrap();
+                writer.write(&batch.slice(5, ROWS - 5)).unwrap();
+                file(format!("{part}.arrow"), writer.into_inner().unwrap());
+            }
+            "cifar" => {
+                let row = |(x, y): (usize, usize)| [y as u8].into_iter().chain(vec![x as u8; 3072]);
+                file(format!("{part}.bin"), rows.flat_map(row).collect());
+            }
             "csv" => {
                 let rows: Vec<String> = rows.map(|(x, y)| format!("{x}.5,c{},{y}", x % 3)).collect();
                 file(format!("{part}.csv"), format!("x,c,y\n{}\n", rows.join("\n")).into());
@@ -52,15 +65,55 @@ fn case(name: &str, folder: &Path) -> (&'static str, &'static str) {
                     rows.map(|(x, y)| format!("{{\"x\": {x}, \"c\": \"{}\", \"y\": {y}}}", x % 3)).collect();
                 file(format!("{part}.jsonl"), rows.join("\n").into());
             }
+            "parquet" => {
+                let batch = columns(rows);
+                let mut bytes = Vec::new();
+                let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+                for (from, rows) in [(0, 5), (5, ROWS - 5)] {
+                    writer.write(&batch.slice(from, rows)).unwrap();
+                    writer.flush().unwrap();
+                }
+                writer.close().unwrap();
+                file(format!("{part}.parquet"), bytes);
+            }
+            "tar" => {
+                let mut builder = tar::Builder::new(Vec::new());
+                for (x, y) in rows {
+                    let json = format!("{{\"x\": {x}.5, \"c\": \"{}\"}}", x % 3);
+                    for (ending, text) in [("json", json), ("cls", y.to_string())] {
+                        let mut header = tar::Header::new_ustar();
+                        header.set_size(text.len() as u64);
+                        builder.append_data(&mut header, format!("{x:04}.{ending}"), text.as_bytes()).unwrap();
+                    }
+                }
+                file(format!("{part}.tar"), builder.into_inner().unwrap());
+            }
             other => panic!("the format `{other}` has no case here"),
         }
     }
     match name {
+        "arrow" => ("a.arrow b.arrow", table),
+        "cifar" => ("a.bin b.bin", "i = \"image\""),
+        "parquet" => ("a.parquet b.parquet", table),
+        "tar" => ("a.tar b.tar", table),
         "csv" => ("a.csv b.csv", table),
         "idx" => ("a-images:images a-labels:labels b-images:images b-labels:labels", "i = \"image\""),
         "image_folder" => ("a b", "i = \"image\""),
         _ => ("a.jsonl b.jsonl", table),
     }
+}
+
+/// The rows as columns.
+fn columns(rows: impl Iterator<Item = (usize, usize)> + Clone) -> RecordBatch {
+    let x: Vec<f64> = rows.clone().map(|(x, _)| x as f64 + 0.5).collect();
+    let c: Vec<String> = rows.clone().map(|(x, _)| format!("c{}", x % 3)).collect();
+    let y: Vec<i64> = rows.map(|(_, y)| y as i64).collect();
+    RecordBatch::try_from_iter([
+        ("x", Arc::new(Float64Array::from(x)) as ArrayRef),
+        ("c", Arc::new(StringArray::from(c))),
+        ("y", Arc::new(Int64Array::from(y))),
+    ])
+    .unwrap()
 }
 
 fn card(format: &str, folder: &Path) -> Card {
@@ -293,48 +346,6 @@ fn every_transform_learns_from_the_training_rows_alone_and_survives_json() {
         let prepared = |pipeline: &Pipeline| pipeline.prepare(memory.read(row).unwrap()).unwrap();
         // Written out, a zero keeps its sign and every number all of its digits.
         assert_eq!(format!("{:?}", prepared(&again)), format!("{:?}", prepared(&pipeline)), "row {row}");
-    }
-}
-
-#[test]
-fn every_transform_that_mixes_changes_batches_of_training_alone_by_seed_epoch_and_place() {
-    let schema = "target = { name = \"y\", kind = \"class\" }\n[features]\ni = \"image\"";
-    let schema: Schema = toml::from_str(schema).unwrap();
-    for name in MIXES {
-        let image = |number: usize| {
-            let pixels = (0..108).map(|pixel| (number * 31 + pixel * 17) as u8).collect();
-            Value::Image(Image { channels: 3, height: 6, width: 6, pixels })
-        };
-        let rows = (0..12).map(|number| vec![image(number), Value::Text((number % 3).to_string())]).collect();
-        let memory = Memory { names: vec!["i".into(), "y".into()], rows };
-        let text = format!("[{name}]\n");
-        let list: Transforms = toml::from_str(&text).unwrap();
-        let train: Vec<u32> = (0..12).collect();
-        let pipeline = Pipeline::fit(&schema, Task::Classify, &list, &memory, &train, false).unwrap();
-        let read = || (0..12).map(|row| memory.read(row).unwrap()).collect::<Vec<_>>();
-        let plain = pipeline.batch(read()).unwrap();
-        assert_eq!(plain.target, Target::Classes((0..12).map(|number| number % 3).collect()), "{name}");
-        let mixed = |numbers: &[u64]| {
-            let mut batch = plain.clone();
-            pipeline.mix(&mut batch, &mut Random::derive(numbers)).unwrap();
-            batch
-        };
-        let changed = (0..20).filter(|&place| mixed(&[place]).inputs != plain.inputs).count();
-        assert!(changed > 5, "{name} changed {changed} of 20 batches");
-        for place in 0..20 {
-            let batch = mixed(&[place]);
-            assert_eq!(batch, mixed(&[place]), "{name}");
-            assert_eq!(batch.inputs[0].array.shape, plain.inputs[0].array.shape, "{name}");
-            let Target::SoftLabels { classes: 3, values } = &batch.target else { panic!("{name}: {:?}", batch.target) };
-            assert!(values.chunks(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-6), "{name}: {values:?}");
-            assert!(values.chunks(3).all(|row| row.iter().all(|share| (0.0..=1.0).contains(share))), "{name}");
-        }
-
-        let words: Schema = toml::from_str(COLUMNS).unwrap();
-        let names = ["x", "z", "c", "t", "i", "y"].map(str::to_owned).to_vec();
-        let memory = Memory { names, rows: (0..12).map(row).collect() };
-        let error = Pipeline::fit(&words, Task::Regress, &list, &memory, &train, false).unwrap_err();
-        assert!(matches!(&error, Error::Setting { .. }) && error.is_usage(), "{name}: {error}");
     }
 }
 

@@ -20,6 +20,7 @@ const EMPTY_NAMES: &[&str] = &["base", "common", "helper", "helpers", "misc", "t
 const LISTED: &[&str] = &[
     "crates/data-loader/src/formats",
     "crates/data-loader/src/samplers",
+    "crates/data-loader/src/sources",
     "crates/data-loader/src/split",
     "crates/data-loader/src/transforms",
     "crates/model-zoo/src/architectures",
@@ -115,8 +116,15 @@ fn declared(text: &str) -> Vec<&str> {
     text.lines().filter_map(module).filter(|name| !name.ends_with("tests")).collect()
 }
 
-/// The members that the list in a `mod.rs` names, in its order; none if there is no list.
+/// The members that the list in a `mod.rs` names, in its order; none if there is no list. A list is an array of entries, or a
+/// macro `members!` with a line `Variant(file),` for each.
 fn listed(text: &str) -> Option<Vec<&str>> {
+    if let Some((_, list)) = text.split_once("\nmembers! {") {
+        fn file(line: &str) -> Option<&str> {
+            line.trim().strip_suffix("),")?.split_once('(').map(|(_, file)| file)
+        }
+        return Some(list.split_once("\n}")?.0.lines().filter_map(file).collect());
+    }
     let list = text.split_once("&[Entry] = &[")?.1.split_once("];")?.0;
     let written = list.split("name: \"").skip(1).filter_map(|rest| rest.split('"').next());
     let constant = list.split([',', '\n', ' ']).filter_map(|word| word.trim().strip_suffix("::ENTRY"));
@@ -157,7 +165,10 @@ fn every_member_is_in_its_list() {
     check(members, |house| {
         let (losses, commands) = ("crates/trainer/src/losses/mod.rs", "crates/cli/commands/mod.rs");
         let formats = "crates/data-loader/src/formats/mod.rs";
+        let transforms = "crates/data-loader/src/transforms/mod.rs";
         vec![
+            (house.edited(transforms, "    Impute(impute),\n", ""), "transforms/mod.rs lists"),
+            (house.edited(transforms, "\nmembers! {", "\nmember! {"), "transforms/mod.rs lists []"),
             (house.with("crates/trainer/src/losses/new.rs", ""), "losses/mod.rs declares"),
             (house.without("crates/trainer/src/losses/mse.rs"), "losses/mod.rs declares"),
             (house.edited(losses, "name: \"huber\"", "name: \"hubert\""), "losses/mod.rs lists"),

@@ -1,18 +1,22 @@
 //! How does a CSV file become records? The first line names the columns; each further one is an example.
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BYTES, Purpose, Records, Use, check_columns, value_of};
+use super::{Purpose, Records, Use, check_columns, value_of};
 use crate::card::SourceFile;
+use crate::content::{Content, IN_MEMORY, PIECE};
+use crate::csv_header::Header;
+use crate::csv_rows::{Fields, Scanner, lines_in};
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::number;
 use crate::registry::Entry;
-use crate::schema::Schema;
+use crate::row_index::{RowIndex, blocks_of, by_file, file_of, runs};
+use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
-use crate::unpack::read_bytes;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "csv", summary: "lines of values separated by commas, with a header line" };
@@ -23,34 +27,29 @@ pub const ENTRY: Entry = Entry { name: "csv", summary: "lines of values separate
 pub struct Config {
     /// What separates two values: one ASCII character.
     pub delimiter: char,
+    /// The names of the columns of files that have no header line; their first line is a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<Vec<String>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { delimiter: ',' }
+        Self { delimiter: ',', header: None }
     }
 }
 
-/// The longest header line that is read: 16 MiB, more than a million columns.
-const MAX_HEADER: usize = 16 << 20;
+/// The longest row that is read: 256 MiB.
+const MAX_ROW: u64 = 256 << 20;
 
-/// A row that cannot be used; it is reported when it is read, so that `bad_examples = "skip"` can leave it out.
-struct BadRow {
-    row: usize,
-    message: String,
-}
+/// Rows with no more than so many bytes between them are read together, and up to so many bytes at a time.
+const GAP: u64 = 16 << 10;
+const RUN: u64 = 1 << 20;
 
-/// Where a row is.
-struct Row {
-    /// The line on which it begins, counted from 1.
-    line: u32,
-    /// The place of its first field among the ends of all fields. A row that cannot be used has no fields.
-    first: usize,
-}
-
-/// One file, unpacked: the text of all fields in one piece, cut by their ends.
+/// One file, of which the places of the rows are known; a row is cut into fields when it is read.
 struct Table {
     file: SourceFile,
+    content: Content,
+    delimiter: u8,
     columns: Vec<String>,
     /// The place of each column.
     places: HashMap<String, usize>,
@@ -58,102 +57,11 @@ struct Table {
     uses: Vec<Use>,
     /// The columns of the features in the order of the schema, then that of the target if it is there.
     read: Vec<usize>,
-    /// How many of these are features.
-    features: usize,
     /// The column that names the rows.
     key: Option<usize>,
-    text: String,
-    /// The end in `text` of each field, row by row.
-    ends: Vec<usize>,
-    rows: Vec<Row>,
-    bad: Vec<BadRow>,
-}
-
-/// Counts lines as an editor does: `\n`, `\r\n` and a lone `\r` end one.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    /// Up to where was counted.
-    place: usize,
-    line: u32,
-}
-
-impl Lines<'_> {
-    /// Where the row lies that the reader begins at `start`, and on which line: empty lines before it are no part of it,
-    /// nor is the second half of a `\r\n` whose first half ended the row before.
-    fn begin(&mut self, start: usize) -> (usize, u32) {
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let start = start + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        while self.place < start {
-            let byte = self.bytes[self.place];
-            self.place += 1;
-            if byte == b'\n' || byte == b'\r' && self.bytes.get(self.place) != Some(&b'\n') {
-                self.line += 1;
-            }
-        }
-        (start, self.line)
-    }
-}
-
-/// The names in the header line of `bytes`, the content of the file at `path`.
-fn header(bytes: &[u8], delimiter: u8, path: &Path) -> Result<Vec<String>, Error> {
-    let malformed = |message: String| Error::Malformed { path: path.to_path_buf(), message };
-    let start = &bytes[..bytes.len().min(MAX_HEADER + 1)];
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(start);
-    let header = reader.byte_headers().map_err(|error| malformed(error.to_string()))?.clone();
-    if reader.position().byte() > MAX_HEADER as u64 {
-        let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
-        return Err(Error::TooLarge {
-            path: path.to_path_buf(),
-            what: "the length of its header line in bytes",
-            size: end.max(MAX_HEADER + 1) as u64,
-            limit: MAX_HEADER as u64,
-        });
-    }
-    let mut columns = Vec::new();
-    let mut seen = HashSet::new();
-    for name in &header {
-        let name = std::str::from_utf8(name).map_err(|_| malformed("its header line is not UTF-8 text".into()))?.trim();
-        if !seen.insert(name) {
-            return Err(malformed(format!("the column `{name}` stands twice in its header")));
-        }
-        columns.push(name.to_owned());
-    }
-    if columns.is_empty() {
-        return Err(malformed("it has no header line".into()));
-    }
-    Ok(columns)
-}
-
-/// What separates the values of `bytes`. A model does not know how the files of its card were written, so for a prediction it
-/// is the character that finds most of the features in the header line, in doubt the one that was given.
-fn delimiter(bytes: &[u8], given: u8, schema: &Schema, purpose: Purpose, path: &Path) -> u8 {
-    let found = |delimiter: &u8| {
-        let columns: HashSet<String> = header(bytes, *delimiter, path).unwrap_or_default().into_iter().collect();
-        schema.features.0.iter().filter(|(name, _)| columns.contains(name)).count()
-    };
-    if purpose == Purpose::Training || found(&given) == schema.features.0.len() {
-        return given;
-    }
-    // Of several that find as many the last one is taken, which is the given one.
-    [b'|', b'\t', b';', b',', given].into_iter().max_by_key(found).unwrap_or(given)
-}
-
-/// Whether a record, as its bytes stand in the file, ends before its last quoted field does. As RFC 4180 has it, a quote opens
-/// a field only where the field begins, and two quotes in a row stand for one.
-fn ends_inside_quotes(record: &[u8], delimiter: u8) -> bool {
-    let (mut quoted, mut begins) = (false, true);
-    let mut bytes = record.iter().peekable();
-    while let Some(&byte) = bytes.next() {
-        match byte {
-            b'"' if quoted && bytes.peek() == Some(&&b'"') => {
-                bytes.next();
-            }
-            b'"' if quoted || begins => quoted = !quoted,
-            _ => {}
-        }
-        begins = !quoted && (byte == delimiter || byte == b'\n' || byte == b'\r');
-    }
-    quoted
+    index: RowIndex,
+    /// Whether a quote opens in the last row and never closes.
+    is_open: bool,
 }
 
 /// The rows of one or more CSV files.
@@ -163,11 +71,24 @@ pub struct Csv {
     starts: Vec<usize>,
     schema: Schema,
     purpose: Purpose,
+    /// Whether a plain number may stand for a missing value.
+    plain_markers: bool,
 }
 
 impl Csv {
-    /// Reads `files`; all must have the columns that the schema names, in any order.
+    /// Opens `files`; all must have the columns that the schema names, in any order.
     pub fn open(files: &[SourceFile], config: &Config, schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
+        Self::open_within(IN_MEMORY, files, config, schema, purpose)
+    }
+
+    /// Opens `files`, of which `room` bytes may be held in memory.
+    fn open_within(
+        mut room: u64,
+        files: &[SourceFile],
+        config: &Config,
+        schema: &Schema,
+        purpose: Purpose,
+    ) -> Result<Self, Error> {
         if !config.delimiter.is_ascii() {
             return Err(Error::Setting {
                 key: "format.csv.delimiter".into(),
@@ -178,50 +99,149 @@ impl Csv {
         let mut tables = Vec::with_capacity(files.len());
         let mut starts = vec![0];
         for file in files {
-            let table = Table::read(file, config, schema, purpose)?;
-            starts.push(starts[starts.len() - 1] + table.rows.len());
+            let table = Table::open(file, &mut room, config, schema, purpose)?;
+            starts.push(starts[starts.len() - 1] + table.index.len());
             tables.push(table);
         }
-        Ok(Self { tables, starts, schema: schema.clone(), purpose })
+        let plain_markers =
+            schema.missing.iter().any(|marker| marker.starts_with(|c: char| "+-.0123456789".contains(c)));
+        Ok(Self { tables, starts, schema: schema.clone(), purpose, plain_markers })
     }
 
-    /// The table that holds `row`, and the row within it.
-    fn locate(&self, row: usize) -> (&Table, usize) {
-        let table = self.starts.partition_point(|&start| start <= row) - 1;
-        (&self.tables[table], row - self.starts[table])
+    /// Reads `rows`, neighbours with one read, until `visit` breaks off. It gets the table, the row within it, and the row's
+    /// text cut into fields, of which with `only` a name this one matters.
+    fn each(
+        &self,
+        rows: &[u32],
+        only: Option<&str>,
+        mut visit: impl FnMut(&Table, usize, Result<Cut<'_>, Error>) -> ControlFlow<()>,
+    ) {
+        let (mut buffer, mut fields) = (Vec::new(), Fields::default());
+        for (file, rows) in by_file(rows, &self.starts) {
+            let (table, first) = (&self.tables[file], self.starts[file]);
+            let range = |row: u32| table.range(row as usize - first);
+            let only = only.filter(|_| table.key.is_none()).and_then(|name| table.places.get(name).copied());
+            for (run, whole) in runs(rows, GAP, RUN, range) {
+                let bytes = table.content.bytes(whole.clone(), &mut buffer);
+                for &row in run {
+                    let inside = range(row);
+                    let row = row as usize - first;
+                    let cut = match &bytes {
+                        Ok(bytes) => {
+                            let inside = (inside.start - whole.start) as usize..(inside.end - whole.start) as usize;
+                            table.cut(row, bytes.get(inside).unwrap_or_default(), only, &mut fields)
+                        }
+                        // Asked for again, because an error cannot be had twice.
+                        Err(_) => table
+                            .content
+                            .bytes(inside, &mut Vec::new())
+                            .and_then(|_| table.refuse(row, "it could not be read")),
+                    };
+                    let cut = cut.map(|text| Cut { text, fields: &fields });
+                    if visit(table, row, cut).is_break() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What `visit` makes of one row.
+    fn one<T>(&self, row: usize, visit: impl FnOnce(&Table, usize, Cut<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut visit = Some(visit);
+        let mut found = None;
+        self.each(&[row as u32], None, |table, row, cut| {
+            found = visit.take().map(|visit| cut.and_then(|cut| visit(table, row, cut)));
+            ControlFlow::Break(())
+        });
+        // `each` calls once for every row that it is given.
+        found.unwrap_or_else(|| Err(Error::NoExamples { place: format!("at row {row}"), hint: "Rows count from 0." }))
+    }
+
+    fn value(&self, table: &Table, row: usize, column: usize, cut: Cut<'_>) -> Result<Value, Error> {
+        let text = cut.get(column);
+        let used = table.uses[column];
+        if !self.plain_markers
+            && matches!(used, Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number))
+            && let Some(number) = number::plain(text.as_bytes())
+        {
+            return Ok(Value::Number(number));
+        }
+        value_of(text, &table.columns[column], used, &self.schema, &|| table.id(row, Some(cut)))
+    }
+
+    /// Puts a row into `record`, whose memory is used again.
+    fn fill(&self, table: &Table, row: usize, cut: Cut<'_>, record: &mut Record) -> Result<(), Error> {
+        record.id.key = table.key(row, cut, self.purpose)?;
+        for (place, &column) in table.read.iter().enumerate() {
+            let value = self.value(table, row, column, cut)?;
+            record.set(place, &table.columns[column], value);
+        }
+        record.fields.truncate(table.read.len());
+        Ok(())
+    }
+}
+
+/// A row that was cut into fields.
+#[derive(Clone, Copy)]
+struct Cut<'a> {
+    text: &'a str,
+    fields: &'a Fields,
+}
+
+impl<'a> Cut<'a> {
+    fn get(self, column: usize) -> &'a str {
+        self.fields.get(self.text, column)
     }
 }
 
 impl Table {
-    fn read(file: &SourceFile, config: &Config, schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
-        let bytes = read_bytes(&file.path, MAX_BYTES)?;
-        // Excel begins UTF-8 files with a byte order mark, which is no part of the first column's name.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let delimiter = delimiter(bytes, config.delimiter as u8, schema, purpose, &file.path);
-        let columns = header(bytes, delimiter, &file.path)?;
+    fn open(
+        file: &SourceFile,
+        room: &mut u64,
+        config: &Config,
+        schema: &Schema,
+        purpose: Purpose,
+    ) -> Result<Self, Error> {
+        let content = Content::open(&file.path, room)?;
+        let guess = purpose == Purpose::Prediction;
+        let header = match &config.header {
+            Some(names) => Header::given(&content, config.delimiter as u8, names)?,
+            None => Header::read(&content, config.delimiter as u8, guess, schema, &file.path)?,
+        };
+        let Header { begin, delimiter, columns } = header;
         check_columns(&file.path, &columns, schema, purpose)?;
-        let mut table = Self::new(file, columns, schema, purpose);
 
-        let malformed = |message: String| Error::Malformed { path: file.path.clone(), message };
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(bytes);
-        reader.byte_headers().map_err(|error| malformed(error.to_string()))?;
-        let mut lines = Lines { bytes, place: 0, line: 1 };
-        let mut record = csv::ByteRecord::new();
-        let mut last = 0;
-        while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
-            let (start, line) = lines.begin(record.position().map_or(0, |position| position.byte() as usize));
-            last = start;
-            table.push(&record, line);
+        let (mut index, mut is_header, mut buffer) = (RowIndex::default(), config.header.is_none(), Vec::new());
+        let mut scanner = Scanner::new(delimiter, begin);
+        let mut place = begin;
+        while place < content.len() {
+            let end = (place + PIECE as u64).min(content.len());
+            scanner.feed(content.bytes(place..end, &mut buffer)?, |start, line| {
+                if !std::mem::take(&mut is_header) {
+                    index.push(start, line);
+                }
+            });
+            if place == begin {
+                index.expect(end - begin, content.len());
+            }
+            place = end;
         }
-        // A quote that never closes swallows the rest of the file, so it is the last row that holds it.
-        if !table.rows.is_empty() && ends_inside_quotes(&bytes[last..], delimiter) {
-            table.refuse_last("a quote opens in it and never closes: everything that follows became a part of it");
-        }
-        Ok(table)
+        index.finish(content.len());
+        let is_open = scanner.is_quoted() && index.len() > 0;
+        Ok(Self::new(file, content, delimiter, columns, schema, purpose, (index, is_open)))
     }
 
-    /// A table without rows. What is asked of every field of every row is looked up here, once.
-    fn new(file: &SourceFile, columns: Vec<String>, schema: &Schema, purpose: Purpose) -> Self {
+    /// What is asked of every field of every row is looked up here, once.
+    fn new(
+        file: &SourceFile,
+        content: Content,
+        delimiter: u8,
+        columns: Vec<String>,
+        schema: &Schema,
+        purpose: Purpose,
+        (index, is_open): (RowIndex, bool),
+    ) -> Self {
         let places: HashMap<String, usize> = columns.iter().cloned().zip(0..).collect();
         let place = |name: &String| places.get(name).copied();
         let mut uses = vec![Use::Other; columns.len()];
@@ -232,7 +252,6 @@ impl Table {
                 read.push(column);
             }
         }
-        let features = read.len();
         // What stands there in new data is what the model is asked for, whatever someone wrote.
         if let Some(target) = schema.target.as_ref().filter(|_| purpose == Purpose::Training)
             && let Some(column) = place(&target.name)
@@ -241,73 +260,79 @@ impl Table {
             read.push(column);
         }
         let key = schema.key.as_ref().and_then(place);
-        let (text, ends, rows, bad) = (String::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { file: file.clone(), columns, places, uses, read, features, key, text, ends, rows, bad }
+        Self { file: file.clone(), content, delimiter, columns, places, uses, read, key, index, is_open }
     }
 
-    /// Makes the last row one that cannot be used.
-    fn refuse_last(&mut self, message: &str) {
-        let row = self.rows.len() - 1;
-        self.bad.retain(|bad| bad.row != row);
-        self.bad.push(BadRow { row, message: message.to_owned() });
+    /// Where a row lies; of one that is too long to be read, only the beginning.
+    fn range(&self, row: usize) -> std::ops::Range<u64> {
+        let range = self.index.range(row);
+        range.start..range.end.min(range.start + MAX_ROW + 1)
     }
 
-    fn push(&mut self, record: &csv::ByteRecord, line: u32) {
-        let row = self.rows.len();
-        self.rows.push(Row { line, first: self.ends.len() });
-        let fields: Result<Vec<&str>, _> = record.iter().map(std::str::from_utf8).collect();
-        let message = match fields {
-            Ok(fields) if fields.len() == self.columns.len() => {
-                for field in fields {
-                    self.text += field;
-                    self.ends.push(self.text.len());
-                }
-                return;
-            }
-            Ok(fields) => format!("it has {} values and the header has {} columns", fields.len(), self.columns.len()),
-            Err(_) => "it is not UTF-8 text".to_owned(),
-        };
-        self.bad.push(BadRow { row, message });
-    }
-
-    fn refuse(&self, row: usize, message: String) -> Error {
-        Error::Row { path: self.file.path.clone(), row, line: self.rows[row].line.into(), message }
-    }
-
-    fn check(&self, row: usize) -> Result<(), Error> {
-        match self.bad.binary_search_by_key(&row, |bad| bad.row) {
-            Ok(found) => Err(self.refuse(row, self.bad[found].message.clone())),
-            Err(_) => Ok(()),
+    /// The text of a row, which lies in `bytes`, and its fields, of which there is one for each column.
+    fn cut<'a>(&self, row: usize, bytes: &'a [u8], only: Option<usize>, fields: &mut Fields) -> Result<&'a str, Error> {
+        if self.is_open && row + 1 == self.index.len() {
+            return self
+                .refuse(row, "a quote opens in it and never closes: everything that follows became a part of it");
         }
+        let text = match std::str::from_utf8(bytes) {
+            _ if bytes.len() as u64 > MAX_ROW => {
+                return self.refuse(row, &format!("it is longer than {MAX_ROW} bytes"));
+            }
+            Ok(text) => text,
+            Err(_) => return self.refuse(row, "it is not UTF-8 text"),
+        };
+        if only.is_some_and(|column| fields.cut_one(text, self.delimiter, column, self.columns.len())) {
+            return Ok(text);
+        }
+        fields.cut(text, self.delimiter);
+        if fields.len() != self.columns.len() {
+            let message = format!("it has {} values and the header has {} columns", fields.len(), self.columns.len());
+            return self.refuse(row, &message);
+        }
+        Ok(text)
     }
 
-    fn text(&self, row: usize, column: usize) -> &str {
-        let field = self.rows[row].first + column;
-        let start = if field == 0 { 0 } else { self.ends[field - 1] };
-        &self.text[start..self.ends[field]]
+    fn refuse<T>(&self, row: usize, message: &str) -> Result<T, Error> {
+        let line = self.line(row)?;
+        Err(Error::Row { path: self.file.path.clone(), row, line, message: message.to_owned() })
     }
 
-    fn value(&self, row: usize, column: usize, schema: &Schema) -> Result<Value, Error> {
-        let id = || self.id(row);
-        value_of(self.text(row, column), &self.columns[column], self.uses[column], schema, &id)
+    /// The line on which a row begins: those behind the nearest place whose line is known are counted.
+    fn line(&self, row: usize) -> Result<u64, Error> {
+        let (mut place, mut line) = self.index.landmark(row);
+        let (mut buffer, mut before) = (Vec::new(), 0);
+        while place < self.index.start(row) {
+            let end = (place + PIECE as u64).min(self.index.start(row));
+            line += lines_in(self.content.bytes(place..end, &mut buffer)?, &mut before);
+            place = end;
+        }
+        Ok(line)
     }
 
     /// What the key column says, if there is one and it says anything; else file and row.
-    fn id(&self, row: usize) -> String {
-        match self.key.map(|column| self.text(row, column).trim()) {
+    fn id(&self, row: usize, cut: Option<Cut<'_>>) -> String {
+        match self.key.zip(cut).map(|(column, cut)| cut.get(column).trim()) {
             Some(key) if !key.is_empty() => key.to_owned(),
             _ => format!("{}#{row}", self.file.name),
         }
     }
 
-    fn key(&self, row: usize, purpose: Purpose) -> Result<String, Error> {
-        self.check(row)?;
+    fn key(&self, row: usize, cut: Cut<'_>, purpose: Purpose) -> Result<String, Error> {
         match self.key {
-            Some(column) if purpose == Purpose::Training && self.text(row, column).trim().is_empty() => {
-                Err(self.refuse(row, format!("the key column `{}` is empty", self.columns[column])))
+            Some(column) if purpose == Purpose::Training && cut.get(column).trim().is_empty() => {
+                self.refuse(row, &format!("the key column `{}` is empty", self.columns[column]))
             }
-            _ => Ok(self.id(row)),
+            _ => Ok(self.id(row, Some(cut))),
         }
+    }
+
+    fn column(&self, name: &str) -> Result<usize, Error> {
+        self.places.get(name).copied().ok_or_else(|| Error::ColumnMissing {
+            place: self.file.path.display().to_string(),
+            column: name.to_owned(),
+            found: self.columns.clone(),
+        })
     }
 }
 
@@ -317,35 +342,61 @@ impl Records for Csv {
     }
 
     fn read(&self, row: usize) -> Result<Record, Error> {
-        let (table, row) = self.locate(row);
-        let key = table.key(row, self.purpose)?;
-        let field = |&column: &usize| {
-            let value = table.value(row, column, &self.schema)?;
-            Ok::<_, Error>((table.columns[column].clone(), value))
-        };
-        let (features, target) = table.read.split_at(table.features);
-        let features = features.iter().map(field).collect::<Result<_, _>>()?;
-        Ok(Record::new(key, features, target.first().map(field).transpose()?))
+        let mut record = Record::new(String::new(), Vec::new(), None);
+        self.one(row, |table, row, cut| self.fill(table, row, cut, &mut record))?;
+        Ok(record)
     }
 
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
-        let (table, row) = self.locate(row);
-        table.check(row)?;
-        let column = table.places.get(name).ok_or_else(|| Error::ColumnMissing {
-            place: table.file.path.display().to_string(),
-            column: name.to_owned(),
-            found: table.columns.clone(),
-        })?;
-        table.value(row, *column, &self.schema)
+        self.one(row, |table, row, cut| self.value(table, row, table.column(name)?, cut))
     }
 
     fn key(&self, row: usize) -> Result<String, Error> {
-        let (table, row) = self.locate(row);
-        table.key(row, self.purpose)
+        self.one(row, |table, row, cut| table.key(row, cut, self.purpose))
     }
 
     fn part(&self, row: usize) -> Option<Part> {
-        self.locate(row).0.file.part
+        self.tables[file_of(row, &self.starts)].file.part
+    }
+
+    fn blocks(&self) -> Vec<usize> {
+        blocks_of(&self.starts, |file| {
+            let table = &self.tables[file];
+            (!table.content.is_memory()).then(|| table.index.blocks(PIECE as u64))
+        })
+    }
+
+    fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
+        let mut record = Record::new(String::new(), Vec::new(), None);
+        self.each(rows, None, |table, row, cut| {
+            let filled = cut.and_then(|cut| self.fill(table, row, cut, &mut record));
+            visit(filled.map(|()| &mut record))
+        });
+    }
+
+    fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
+        let mut values = Vec::with_capacity(rows.len());
+        self.each(rows, Some(name), |table, row, cut| {
+            values.push(cut.and_then(|cut| self.value(table, row, table.column(name)?, cut)));
+            ControlFlow::Continue(())
+        });
+        values
+    }
+
+    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+        let mut keys = Vec::with_capacity(rows.len());
+        if self.tables.iter().all(|table| table.key.is_none()) {
+            let id = |&row: &u32| {
+                let file = file_of(row as usize, &self.starts);
+                Ok(self.tables[file].id(row as usize - self.starts[file], None))
+            };
+            return rows.iter().map(id).collect();
+        }
+        self.each(rows, None, |table, row, cut| {
+            keys.push(cut.and_then(|cut| table.key(row, cut, self.purpose)));
+            ControlFlow::Continue(())
+        });
+        keys
     }
 }
 

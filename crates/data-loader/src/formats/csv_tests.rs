@@ -1,6 +1,7 @@
 //! Are the rows of a CSV file what a person would read in it, and its mistakes found on their lines?
 
 use super::*;
+use crate::csv_header::MAX_HEADER;
 use crate::formats::open_for_prediction;
 
 fn schema(key: Option<&str>) -> Schema {
@@ -23,7 +24,36 @@ fn open(bytes: &[u8], schema: &Schema, purpose: Purpose) -> Result<Csv, Error> {
         role: crate::card::Role::default(),
         part: None,
     };
-    Csv::open(&[file], &Config::default(), schema, purpose)
+    let file = &[file];
+    let held = Csv::open(file, &Config::default(), schema, purpose)?;
+    // Whatever is tested here holds for a file that is read where it lies, too.
+    let csv = Csv::open_within(0, file, &Config::default(), schema, purpose)?;
+    let all: Vec<u32> = (0..csv.len().min(1000) as u32).collect();
+    assert_eq!((held.len(), visited(&held, &all)), (csv.len(), visited(&csv, &all)));
+    assert_eq!(visited(&csv, &all), all.iter().map(|&row| said(csv.read(row as usize))).collect::<Vec<_>>());
+    for name in ["a", "nowhere"] {
+        let fields: Vec<String> = csv.fields(&all, name).into_iter().map(said).collect();
+        assert_eq!(fields, all.iter().map(|&row| said(csv.field(row as usize, name))).collect::<Vec<_>>());
+    }
+    for (&row, key) in all.iter().zip(csv.keys(&all)) {
+        // Without a key column nothing is read for a key.
+        assert!(said(csv.key(row as usize)) == said(key) || schema.key.is_none() && csv.key(row as usize).is_err());
+    }
+    Ok(csv)
+}
+
+fn said<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    result.map_or_else(|error| error.to_string(), |value| format!("{value:?}"))
+}
+
+/// What a visit of `rows` meets, one after the other.
+fn visited(csv: &Csv, rows: &[u32]) -> Vec<String> {
+    let mut met = Vec::new();
+    csv.visit(rows, &mut |record| {
+        met.push(said(record));
+        ControlFlow::Continue(())
+    });
+    met
 }
 
 #[test]
@@ -68,9 +98,6 @@ fn a_quote_that_never_closes_spoils_its_row_and_no_other() {
         let csv = open(text.as_bytes(), &schema(None), Purpose::Training).unwrap();
         assert!(csv.read(1).is_ok(), "{closed}");
     }
-    for open_still in ["red,1,\"cat", "red,1,\"", "red,1,\"cat\"\"", "red,1,\"a,b\n"] {
-        assert!(ends_inside_quotes(open_still.as_bytes(), b','), "{open_still}");
-    }
 }
 
 #[test]
@@ -98,7 +125,7 @@ fn a_delimiter_may_be_chosen() {
     let path = folder.path().join("t.tsv");
     std::fs::write(&path, "a\tb\nred\t2\n").unwrap();
     assert_eq!(open_for_prediction(&path, &schema(None)).unwrap().field(0, "b").unwrap(), Value::Number(2.0));
-    assert!(Csv::open(&[], &Config { delimiter: 'é' }, &schema(None), Purpose::Training).is_err());
+    assert!(Csv::open(&[], &Config { delimiter: 'é', header: None }, &schema(None), Purpose::Training).is_err());
 }
 
 #[test]
@@ -108,7 +135,7 @@ fn a_row_is_on_the_line_on_which_it_begins() {
         let text = ["a,b,y", "", "red,1,cat", "", "", "\"r", "ed\",1,cat", "red,1", "red,1,cat,9", ""].join(ending);
         let csv = open(text.as_bytes(), &schema(None), Purpose::Training).unwrap();
         assert_eq!(csv.len(), 4, "{name}");
-        let lines: Vec<u32> = csv.tables[0].rows.iter().map(|row| row.line).collect();
+        let lines: Vec<u64> = (0..4).map(|row| csv.tables[0].line(row).unwrap()).collect();
         assert_eq!(lines, [3, 6, 8, 9], "{name}");
         let error = csv.read(3).unwrap_err();
         assert!(matches!(error, Error::Row { row: 3, line: 9, .. }), "{name}: {error}");
@@ -146,11 +173,11 @@ fn a_header_without_end_is_refused_and_short_rows_cost_nothing() {
     long.resize(MAX_HEADER + 1000, b'x');
     let Err(error) = open(&long, &schema(None), Purpose::Training) else { panic!("opened") };
     assert!(matches!(error, Error::TooLarge { limit: 0x0100_0000, size: 0x0100_03e8, .. }), "{error}");
-    // Room for every column in each of these rows would be 160 GB.
+    // Room for every column in each of these rows would be 160 GB, and nothing is held of any of them.
     let columns: Vec<String> = (0..100_000).map(|i| format!("c{i}")).collect();
     let text = format!("a,b,y,{}\n{}", columns.join(","), "1\n".repeat(200_000));
     let csv = open(text.as_bytes(), &schema(None), Purpose::Prediction).unwrap();
-    assert_eq!((csv.len(), csv.tables[0].ends.len()), (200_000, 0));
+    assert_eq!(csv.len(), 200_000);
     assert!(csv.read(199_999).is_err());
 }
 
@@ -163,4 +190,62 @@ fn a_row_without_its_key_is_refused_in_training_and_named_by_its_place_else() {
     }
     let csv = open(rows, &schema(Some("a")), Purpose::Prediction).unwrap();
     assert_eq!(csv.read(0).unwrap().id.key, "t.csv#0");
+}
+
+#[test]
+fn rows_are_visited_in_any_order_and_blocks_lie_on_the_disk_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, rows: std::ops::Range<u32>| {
+        let path = folder.path().join(name);
+        let rows: Vec<String> = rows.map(|row| format!("{row}.25,\"r\ned{row}\",cat")).collect();
+        std::fs::write(&path, format!("b,a,y\n{}\n", rows.join("\n"))).unwrap();
+        let role = crate::card::Role::default();
+        SourceFile { name: name.into(), path, sha256: String::new(), bytes: 0, role, part: None }
+    };
+    let files = [file("1.csv", 0..5000), file("2.csv", 5000..5003), file("3.csv", 5003..400_000)];
+    let open = |room| Csv::open_within(room, &files, &Config::default(), &schema(None), Purpose::Training).unwrap();
+    // The first two fit in memory, the last, of nine megabytes, does not.
+    let (csv, held) = (open(1 << 20), open(IN_MEMORY));
+    assert_eq!(held.blocks(), [0]);
+    let blocks = csv.blocks();
+    assert_eq!((blocks[..3].to_vec(), blocks.len()), (vec![0, 5000, 5003], 5), "{blocks:?}");
+    let mut rows: Vec<u32> = (0..300).map(|i| i * 7919 % 400_000).collect();
+    rows.extend([399_999, 5002, 5003, 5004, 0, 0, 4999, 5000]);
+    rows.extend(100_000..101_000);
+    let met = visited(&csv, &rows);
+    assert_eq!(met, visited(&held, &rows));
+    for (&row, met) in rows.iter().zip(met) {
+        assert!(met.contains(&format!("Number({row}.25)")) && met.contains(&format!("r\\ned{row}\"")), "{met}");
+    }
+    let mut count = 0;
+    csv.visit(&rows, &mut |_| {
+        count += 1;
+        if count == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn a_file_without_a_header_line_has_the_columns_that_the_card_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("iris.data");
+    std::fs::write(&path, "1.5,red,cat\n2.5,blue,dog\nx\n").unwrap();
+    let name = "iris.data".to_owned();
+    let file =
+        SourceFile { name, path, sha256: String::new(), bytes: 0, role: crate::card::Role::default(), part: None };
+    let open = |names: &[&str]| {
+        let header = Some(names.iter().map(|&name| name.to_owned()).collect());
+        Csv::open(&[file.clone()], &Config { header, ..Config::default() }, &schema(None), Purpose::Training)
+    };
+    let csv = open(&["b", "a", "y"]).unwrap();
+    assert_eq!(csv.len(), 3);
+    let record = csv.read(0).unwrap();
+    assert_eq!(record.field("b"), Some(&Value::Number(1.5)));
+    assert_eq!(csv.field(1, "y").unwrap(), Value::Text("dog".into()));
+    assert!(csv.read(2).unwrap_err().to_string().contains("row 2 (line 3)"));
+    for (names, words) in [(&["b", "a", "a"][..], "`a` twice"), (&[], "is empty")] {
+        let Err(error) = open(names) else { panic!("{words}: opened") };
+        assert!(error.to_string().contains(words) && error.to_string().contains("format.csv.header"), "{error}");
+    }
+    assert!(matches!(open(&["b", "y"]), Err(Error::ColumnMissing { column, .. }) if column == "a"));
 }

@@ -1,18 +1,21 @@
 //! How does a file with a JSON object on each line become records? Also: how does one JSON object sent to a server?
 
 use std::collections::HashSet;
+use std::ops::{ControlFlow, Range};
 
+use memchr::{memchr, memchr_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{MAX_BYTES, Purpose, Records, Use, unknown_column, value_of};
+use super::{Purpose, Records, Use, unknown_column, value_of};
 use crate::card::SourceFile;
+use crate::content::{Content, IN_MEMORY, PIECE};
 use crate::error::{Error, quoted};
 use crate::example::{Image, Record, Value};
 use crate::registry::Entry;
+use crate::row_index::{RowIndex, blocks_of, by_file, file_of, runs};
 use crate::schema::{FeatureKind, Schema};
 use crate::split::Part;
-use crate::unpack::read_bytes;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "jsonl", summary: "a JSON object a line" };
@@ -22,12 +25,67 @@ pub const ENTRY: Entry = Entry { name: "jsonl", summary: "a JSON object a line" 
 #[serde(deny_unknown_fields)]
 pub struct Config {}
 
-/// One file, unpacked; its lines are parsed when they are read.
+/// The longest line that is read: 256 MiB.
+const MAX_LINE: u64 = 256 << 20;
+
+/// Lines with no more than so many bytes between them are read together, and up to so many bytes at a time.
+const GAP: u64 = 16 << 10;
+const RUN: u64 = 1 << 20;
+
+/// One file, of which the places of the lines are known; a line is parsed when it is read.
 struct Lines {
     file: SourceFile,
-    bytes: Vec<u8>,
-    /// Of each row: the line, counted from 1, and where it begins and ends in `bytes`. Empty lines are no rows.
-    rows: Vec<(u64, usize, usize)>,
+    content: Content,
+    /// Empty lines are no rows.
+    index: RowIndex,
+}
+
+impl Lines {
+    fn open(file: &SourceFile, room: &mut u64) -> Result<Self, Error> {
+        let content = Content::open(&file.path, room)?;
+        let (mut buffer, mut index) = (Vec::new(), RowIndex::default());
+        // Some editors begin UTF-8 files with a byte order mark, which is no part of the first object.
+        let begin = if content.bytes(0..3, &mut buffer)? == b"\xef\xbb\xbf" { 3 } else { 0 };
+        let (mut place, mut line, mut start, mut is_empty) = (begin, 1, begin, true);
+        while place < content.len() {
+            let piece = content.bytes(place..place + PIECE as u64, &mut buffer)?;
+            let mut from = 0;
+            for end in memchr_iter(b'\n', piece).chain([piece.len()]) {
+                if is_empty && !piece[from..end].trim_ascii().is_empty() {
+                    index.push(start, line);
+                    is_empty = false;
+                }
+                if end < piece.len() {
+                    (start, line, is_empty) = (place + end as u64 + 1, line + 1, true);
+                }
+                from = end + 1;
+            }
+            if place == begin {
+                index.expect(piece.len() as u64, content.len());
+            }
+            place += piece.len() as u64;
+        }
+        index.finish(content.len());
+        Ok(Self { file: file.clone(), content, index })
+    }
+
+    /// Where a line lies, with empty ones behind it; of one that is too long to be read, only the beginning.
+    fn range(&self, row: usize) -> Range<u64> {
+        let range = self.index.range(row);
+        range.start..range.end.min(range.start + MAX_LINE + 1)
+    }
+
+    /// The number of the line of a row: those behind the nearest place whose line is known are counted.
+    fn line(&self, row: usize) -> Result<u64, Error> {
+        let (mut place, mut line) = self.index.landmark(row);
+        let mut buffer = Vec::new();
+        while place < self.index.start(row) {
+            let piece = self.content.bytes(place..(place + PIECE as u64).min(self.index.start(row)), &mut buffer)?;
+            line += memchr_iter(b'\n', piece).count() as u64;
+            place += piece.len() as u64;
+        }
+        Ok(line)
+    }
 }
 
 /// The rows of one or more JSONL files.
@@ -42,23 +100,19 @@ pub struct Jsonl {
 }
 
 impl Jsonl {
-    /// Reads `files`. For training every key of an object must be known to the schema, as every column of a CSV file must.
+    /// Opens `files`. For training every key of an object must be known to the schema, as every column of a CSV file must.
     pub fn open(files: &[SourceFile], schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
+        Self::open_within(IN_MEMORY, files, schema, purpose)
+    }
+
+    /// Opens `files`, of which `room` bytes may be held in memory.
+    fn open_within(mut room: u64, files: &[SourceFile], schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
         let mut starts = vec![0];
         let mut all = Vec::with_capacity(files.len());
         for file in files {
-            let bytes = read_bytes(&file.path, MAX_BYTES)?;
-            let mut rows = Vec::new();
-            // Some editors begin UTF-8 files with a byte order mark, which is no part of the first object.
-            let mut start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-            for (line, content) in bytes[start..].split(|&byte| byte == b'\n').enumerate() {
-                if !content.trim_ascii().is_empty() {
-                    rows.push((line as u64 + 1, start, start + content.len()));
-                }
-                start += content.len() + 1;
-            }
-            starts.push(starts[starts.len() - 1] + rows.len());
-            all.push(Lines { file: file.clone(), bytes, rows });
+            let lines = Lines::open(file, &mut room)?;
+            starts.push(starts[starts.len() - 1] + lines.index.len());
+            all.push(lines);
         }
         let known = schema.known().into_iter().map(str::to_owned).collect();
         Ok(Self { files: all, starts, schema: schema.clone(), known, purpose })
@@ -66,14 +120,52 @@ impl Jsonl {
 
     /// The file that holds `row`, and the row within it.
     fn locate(&self, row: usize) -> (&Lines, usize) {
-        let file = self.starts.partition_point(|&start| start <= row) - 1;
+        let file = file_of(row, &self.starts);
         (&self.files[file], row - self.starts[file])
     }
 
+    /// Reads `rows`, neighbours with one read, until `visit` breaks off.
+    fn each(&self, rows: &[u32], mut visit: impl FnMut(usize, Result<Map<String, Json>, Error>) -> ControlFlow<()>) {
+        let mut buffer = Vec::new();
+        for (file, rows) in by_file(rows, &self.starts) {
+            let (lines, first) = (&self.files[file], self.starts[file]);
+            let range = |row: u32| lines.range(row as usize - first);
+            for (run, whole) in runs(rows, GAP, RUN, range) {
+                let bytes = lines.content.bytes(whole.clone(), &mut buffer);
+                for &row in run {
+                    let inside = range(row);
+                    let object = match &bytes {
+                        Ok(bytes) => {
+                            let inside = (inside.start - whole.start) as usize..(inside.end - whole.start) as usize;
+                            self.parse(lines, row as usize - first, bytes.get(inside).unwrap_or_default())
+                        }
+                        // Asked for again, because an error cannot be had twice.
+                        Err(_) => lines.content.bytes(inside, &mut Vec::new()).map(|_| Map::new()),
+                    };
+                    if visit(row as usize, object).is_break() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     fn object(&self, row: usize) -> Result<Map<String, Json>, Error> {
-        let (lines, row) = self.locate(row);
-        let (line, start, end) = lines.rows[row];
-        let object: Map<String, Json> = serde_json::from_slice(&lines.bytes[start..end]).map_err(|error| {
+        let mut found = Ok(Map::new());
+        self.each(&[row as u32], |_, object| {
+            found = object;
+            ControlFlow::Break(())
+        });
+        found
+    }
+
+    /// The object in `bytes`, a line with whatever stands between it and the next row.
+    fn parse(&self, lines: &Lines, row: usize, bytes: &[u8]) -> Result<Map<String, Json>, Error> {
+        let bytes = &bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())];
+        if bytes.len() as u64 > MAX_LINE {
+            return Err(Self::refuse(lines, row, format!("it is longer than {MAX_LINE} bytes")));
+        }
+        let object: Map<String, Json> = serde_json::from_slice(bytes).map_err(|error| {
             // Behind what is wrong serde says where, counted from the beginning of this line as if it were a file.
             let text = error.to_string();
             let what = text.split(" at line ").next().unwrap_or(&text);
@@ -82,19 +174,30 @@ impl Jsonl {
         if self.purpose == Purpose::Training
             && let Some(key) = object.keys().find(|key| !self.known.contains(*key))
         {
+            let line = lines.line(row)?;
             return Err(unknown_column(&format!("{}, row {row} (line {line})", lines.file.path.display()), key));
         }
         Ok(object)
     }
 
+    /// The error for a row that cannot be used, or for a file that can no longer be read.
     fn refuse(lines: &Lines, row: usize, message: String) -> Error {
-        Error::Row { path: lines.file.path.clone(), row, line: lines.rows[row].0, message }
+        match lines.line(row) {
+            Ok(line) => Error::Row { path: lines.file.path.clone(), row, line, message },
+            Err(error) => error,
+        }
     }
 
     /// What names the example in errors: its key, or else file and row.
     fn id(&self, row: usize, object: &Map<String, Json>) -> String {
         let (lines, row) = self.locate(row);
         key_in(object, &self.schema).unwrap_or_else(|| format!("{}#{row}", lines.file.name))
+    }
+
+    fn value(&self, row: usize, object: &Map<String, Json>, name: &str) -> Result<Value, Error> {
+        let id = || self.id(row, object);
+        let json = object.get(name).ok_or_else(|| column_missing(&id(), name, object))?;
+        value_in(json, name, Use::of(name, &self.schema), &self.schema, &id)
     }
 
     fn key_of(&self, row: usize, object: &Map<String, Json>) -> Result<String, Error> {
@@ -120,10 +223,7 @@ impl Records for Jsonl {
     }
 
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
-        let object = self.object(row)?;
-        let id = || self.id(row, &object);
-        let json = object.get(name).ok_or_else(|| column_missing(&id(), name, &object))?;
-        value_in(json, name, Use::of(name, &self.schema), &self.schema, &id)
+        self.value(row, &self.object(row)?, name)
     }
 
     fn key(&self, row: usize) -> Result<String, Error> {
@@ -136,6 +236,45 @@ impl Records for Jsonl {
 
     fn part(&self, row: usize) -> Option<Part> {
         self.locate(row).0.file.part
+    }
+
+    fn blocks(&self) -> Vec<usize> {
+        blocks_of(&self.starts, |file| {
+            let lines = &self.files[file];
+            (!lines.content.is_memory()).then(|| lines.index.blocks(PIECE as u64))
+        })
+    }
+
+    fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
+        self.each(rows, |row, object| {
+            let read =
+                |object: Map<String, Json>| record(&object, &self.schema, self.key_of(row, &object)?, self.purpose);
+            match object.and_then(read) {
+                Ok(mut record) => visit(Ok(&mut record)),
+                Err(error) => visit(Err(error)),
+            }
+        });
+    }
+
+    fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
+        let mut values = Vec::with_capacity(rows.len());
+        self.each(rows, |row, object| {
+            values.push(object.and_then(|object| self.value(row, &object, name)));
+            ControlFlow::Continue(())
+        });
+        values
+    }
+
+    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+        if self.schema.key.is_none() {
+            return rows.iter().map(|&row| self.key(row as usize)).collect();
+        }
+        let mut keys = Vec::with_capacity(rows.len());
+        self.each(rows, |row, object| {
+            keys.push(object.and_then(|object| self.key_of(row, &object)));
+            ControlFlow::Continue(())
+        });
+        keys
     }
 }
 
@@ -179,7 +318,13 @@ fn column_missing(id: &str, name: &str, object: &Map<String, Json>) -> Error {
 }
 
 /// What a JSON value means for a column of the schema.
-fn value_in(json: &Json, name: &str, used: Use, schema: &Schema, id: &dyn Fn() -> String) -> Result<Value, Error> {
+pub(super) fn value_in(
+    json: &Json,
+    name: &str,
+    used: Use,
+    schema: &Schema,
+    id: &dyn Fn() -> String,
+) -> Result<Value, Error> {
     let kind = match used {
         Use::Feature(kind) => Some(kind),
         Use::Target(_) | Use::Other => None,

@@ -23,7 +23,28 @@ fn open_with(bytes: &[u8], schema: &Schema, purpose: Purpose) -> Jsonl {
         role: crate::card::Role::default(),
         part: None,
     };
-    Jsonl::open(&[file], schema, purpose).unwrap()
+    let file = &[file];
+    let held = Jsonl::open(file, schema, purpose).unwrap();
+    // Whatever is tested here holds for a file that is read where it lies, too.
+    let rows = Jsonl::open_within(0, file, schema, purpose).unwrap();
+    let all: Vec<u32> = (0..rows.len() as u32).collect();
+    let said = |result: Result<Record, Error>| result.map_or_else(|e| e.to_string(), |record| format!("{record:?}"));
+    let one: Vec<String> = all.iter().map(|&row| said(rows.read(row as usize))).collect();
+    for rows in [&rows, &held] {
+        let mut met = Vec::new();
+        rows.visit(&all, &mut |record| {
+            met.push(said(record.cloned()));
+            ControlFlow::Continue(())
+        });
+        assert_eq!(met, one);
+    }
+    for (row, value) in rows.fields(&all, "x").into_iter().enumerate() {
+        assert_eq!(value.ok(), rows.field(row, "x").ok());
+    }
+    for (row, key) in rows.keys(&all).into_iter().enumerate() {
+        assert_eq!(key.ok(), rows.key(row).ok());
+    }
+    rows
 }
 
 fn object(text: &str) -> Map<String, Json> {
@@ -143,4 +164,15 @@ fn a_row_without_its_key_is_refused_in_training_and_named_by_its_place_else() {
         }
         assert_eq!(open_with(text.as_bytes(), &keyed, Purpose::Prediction).read(1).unwrap().id.key, "t.jsonl#1");
     }
+}
+
+#[test]
+fn lines_longer_than_a_piece_are_found() {
+    let long = "b".repeat(PIECE + 10);
+    let text =
+        format!("\n{{\"x\": 1, \"word\": \"{long}\", \"y\": 3}}\n \n{{\"x\": 2, \"word\": \"a\", \"y\": 4}}\n[\n");
+    let rows = open(text.as_bytes(), Purpose::Training);
+    assert_eq!((rows.len(), rows.field(1, "x").unwrap()), (3, Value::Number(2.0)));
+    assert_eq!(rows.field(0, "word").unwrap(), Value::Text(long));
+    assert!(matches!(rows.read(2), Err(Error::Row { row: 2, line: 5, .. })));
 }

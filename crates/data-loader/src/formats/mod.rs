@@ -1,11 +1,16 @@
 //! How do the bytes of a file become records? One file for each format.
 
+pub mod arrow;
+pub mod cifar;
 pub mod csv;
 pub mod idx;
 pub mod image_folder;
 pub mod jsonl;
+pub mod parquet;
+pub mod tar;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::card::{Card, SourceFile};
 use crate::error::{Error, closest, listed, quoted};
 use crate::example::{Record, Value};
+use crate::number;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
@@ -21,12 +27,25 @@ pub use crate::unpack::MAX_BYTES;
 pub use jsonl::record_from_json;
 
 /// Every format, alphabetically.
-pub const MEMBERS: &[Entry] = &[csv::ENTRY, idx::ENTRY, image_folder::ENTRY, jsonl::ENTRY];
+pub const MEMBERS: &[Entry] = &[
+    arrow::ENTRY,
+    cifar::ENTRY,
+    csv::ENTRY,
+    idx::ENTRY,
+    image_folder::ENTRY,
+    jsonl::ENTRY,
+    parquet::ENTRY,
+    tar::ENTRY,
+];
 
 /// How the files of a card are written: `[format.csv]` in a card is the address of `formats/csv.rs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FormatConfig {
+    /// Tables by columns in Arrow's own layout.
+    Arrow(arrow::Config),
+    /// Labels and pixels in bytes.
+    Cifar(cifar::Config),
     /// Lines of values separated by commas, the first line naming the columns.
     Csv(csv::Config),
     /// Arrays of bytes, as MNIST is published.
@@ -35,6 +54,10 @@ pub enum FormatConfig {
     ImageFolder(image_folder::Config),
     /// A JSON object a line.
     Jsonl(jsonl::Config),
+    /// Tables by columns.
+    Parquet(parquet::Config),
+    /// Tar shards in the layout of WebDataset.
+    Tar(tar::Config),
 }
 
 /// Rows that can be read in any order, from several threads at once.
@@ -60,6 +83,36 @@ pub trait Records: Send + Sync {
     fn part(&self, _row: usize) -> Option<Part> {
         None
     }
+
+    /// The first rows of blocks that are cheap to read together, ascending, beginning with 0. Whoever reads in a random order
+    /// does well to take all of a few blocks before it goes on to others. What is held in memory is one block.
+    fn blocks(&self) -> Vec<usize> {
+        vec![0]
+    }
+
+    /// Reads `rows` in their order and calls `visit` with the record of each, until it breaks off. A record may lie in the
+    /// memory of the one before, whatever `visit` made of that; formats that lie on a disk read neighbours together.
+    fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
+        for &row in rows {
+            let flow = match self.read(row as usize) {
+                Ok(mut record) => visit(Ok(&mut record)),
+                Err(error) => visit(Err(error)),
+            };
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+
+    /// What [`field`](Self::field) says of each of `rows`, in their order.
+    fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
+        rows.iter().map(|&row| self.field(row as usize, name)).collect()
+    }
+
+    /// What [`key`](Self::key) says of each of `rows`, in their order. All of them are rows that can be read.
+    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+        rows.iter().map(|&row| self.key(row as usize)).collect()
+    }
 }
 
 /// Opens the files of a card for training and evaluation. A target that the schema names must be there.
@@ -69,10 +122,14 @@ pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
     let files: &[SourceFile] = &card.files.iter().map(named).collect::<Vec<_>>();
     let schema = card.schema();
     Ok(match &card.config.format {
+        FormatConfig::Arrow(config) => arrow::open(files, config, schema, Purpose::Training)?,
+        FormatConfig::Cifar(config) => Box::new(cifar::Cifar::open(files, config, schema)?),
         FormatConfig::Csv(config) => Box::new(csv::Csv::open(files, config, schema, Purpose::Training)?),
         FormatConfig::Idx(_) => Box::new(idx::Idx::open(files, schema)?),
         FormatConfig::ImageFolder(config) => Box::new(image_folder::ImageFolder::open(files, config, schema)?),
         FormatConfig::Jsonl(_) => Box::new(jsonl::Jsonl::open(files, schema, Purpose::Training)?),
+        FormatConfig::Parquet(config) => parquet::open(files, config, schema, Purpose::Training)?,
+        FormatConfig::Tar(config) => Box::new(tar::Tar::open(files, config, schema, Purpose::Training)?),
     })
 }
 
@@ -90,7 +147,7 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
         return Err(Error::NotFound { what: "data file", path: path.to_path_buf() });
     }
     let lower = name.to_lowercase();
-    let stem = lower.strip_suffix(".gz").unwrap_or(&lower);
+    let stem = lower.strip_suffix(".gz").or_else(|| lower.strip_suffix(".zst")).unwrap_or(&lower);
     // Checksums matter where a card states them; here the file is whatever the user has.
     let file = SourceFile {
         name,
@@ -101,10 +158,19 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
         part: None,
     };
     let extension = stem.rsplit('.').next().unwrap_or_default();
+    let images = crate::columnar::Config::for_prediction(schema);
     Ok(match extension {
+        "arrow" | "feather" => arrow::open(&[file], &images, schema, Purpose::Prediction)?,
         "csv" => Box::new(csv::Csv::open(&[file], &csv::Config::default(), schema, Purpose::Prediction)?),
-        "tsv" => Box::new(csv::Csv::open(&[file], &csv::Config { delimiter: '\t' }, schema, Purpose::Prediction)?),
+        "tsv" => Box::new(csv::Csv::open(
+            &[file],
+            &csv::Config { delimiter: '\t', header: None },
+            schema,
+            Purpose::Prediction,
+        )?),
         "jsonl" | "ndjson" => Box::new(jsonl::Jsonl::open(&[file], schema, Purpose::Prediction)?),
+        "tar" | "tgz" => Box::new(tar::Tar::open(&[file], &images, schema, Purpose::Prediction)?),
+        "parquet" => parquet::open(&[file], &images, schema, Purpose::Prediction)?,
         _ if stem.ends_with("ubyte") || extension == "idx" => {
             takes_images(path, schema)?;
             Box::new(idx::Idx::open_for_prediction(&file, schema)?)
@@ -201,7 +267,7 @@ fn number_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() -> String) -
     let wrong = |found: String, hint: String| {
         Err(Error::Field { id: id(), kind: "number", column: name.to_owned(), found, hint })
     };
-    match text.parse::<f64>() {
+    match number::parse(text) {
         // One such number would blow up mean and deviation, and every other row would be blamed for it.
         Ok(number) if number.is_finite() && number.abs() > f64::from(f32::MAX) => wrong(
             format!("{}, and networks take numbers up to 3.4e38", quoted(text)),
@@ -315,8 +381,8 @@ mod tests {
 
     #[test]
     fn a_name_without_a_known_ending_is_explained() {
-        let file = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();
-        let Err(error) = open_for_prediction(file.path(), &schema()) else { panic!("a parquet file was opened") };
+        let file = tempfile::Builder::new().suffix(".xlsx").tempfile().unwrap();
+        let Err(error) = open_for_prediction(file.path(), &schema()) else { panic!("a spreadsheet was opened") };
         assert!(error.hint().unwrap().contains(".csv"));
         let Err(error) = open_for_prediction(Path::new("/nowhere.csv"), &schema()) else {
             panic!("nothing was opened")

@@ -92,7 +92,8 @@ fn windows_lie_anywhere_within_the_padding() {
     counts.iter().flatten().for_each(|&count| likely(count, n, 1.0 / 25.0, &format!("a window, seed {seed}")));
     // Too small on one side, even with its padding: in the middle there, anywhere on the other.
     let found = applied(&transform, &places(2, 30), Some(&mut random));
-    assert_eq!(padding(&found) % (6 * 8 * 3), 0);
+    let columns = [0, 1, 2].map(|columns| (6 * 8 + 2 * columns) * 3);
+    assert!(columns.contains(&padding(&found)), "{} bytes of padding", padding(&found));
 }
 
 #[test]

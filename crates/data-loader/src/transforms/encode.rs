@@ -37,6 +37,18 @@ pub struct Encode {
     pub categories: OrderedMap<Vec<String>>,
 }
 
+/// How many categories of a column are told apart at most: 2^20. A column with more of them is a key or a text.
+const MOST: usize = 1 << 20;
+
+fn too_many(column: &str) -> Error {
+    Error::Mismatch {
+        message: format!("The category `{column}` has more than {MOST} different values in the training part"),
+        hint: format!(
+            "If `{column}` names the examples, make it the `key` in [schema] of the card; else list it under `ignore`, or read it as a text or a number."
+        ),
+    }
+}
+
 impl Transform for Encode {
     type Config = Config;
 
@@ -51,8 +63,10 @@ impl Transform for Encode {
                     let Some(place) = record.place(name, next) else { continue };
                     next = place + 1;
                     if let Value::Text(category) = &record.fields[place].1 {
+                        let known = counts.len();
                         match counts.get_mut(category) {
                             Some(count) => *count += 1,
+                            None if known == MOST => return Err(too_many(name)),
                             None => drop(counts.insert(category.clone(), 1)),
                         }
                     }

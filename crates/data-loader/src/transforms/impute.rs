@@ -12,7 +12,7 @@ use crate::example::{Record, Value};
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
-use crate::statistics::{mean_and_std, quantile};
+use crate::statistics::quantile;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "impute", summary: "fill missing numbers in" };
@@ -63,11 +63,9 @@ impl Transform for Impute {
         let names = training.schema.names(FeatureKind::Number);
         let mut values = Vec::new();
         let mut indicators = Vec::new();
-        let columns = training.numbers(&names)?;
-        let rows = columns.iter().map(Vec::len).max().unwrap_or(0).max(readable(config, training)?);
-        for (name, mut column) in names.into_iter().zip(columns) {
-            let gaps = column.len() < rows;
-            column.sort_by(f64::total_cmp);
+        let measured = training.summaries(&names)?;
+        for (name, mut column) in names.into_iter().zip(measured.columns) {
+            let gaps = column.count < measured.rows;
             let value = match config.numbers {
                 Strategy::Constant(value) if value.is_finite() => value,
                 Strategy::Constant(value) => {
@@ -77,7 +75,7 @@ impl Transform for Impute {
                         hint: "Use a finite number.".into(),
                     });
                 }
-                _ if column.is_empty() => {
+                _ if column.count == 0 => {
                     return Err(Error::Mismatch {
                         message: format!(
                             "The column `{name}` has no value at all in the training part, so its gaps cannot be filled"
@@ -87,8 +85,11 @@ impl Transform for Impute {
                         ),
                     });
                 }
-                Strategy::Mean => mean_and_std(&column).0,
-                Strategy::Median => quantile(&column, 0.5),
+                Strategy::Mean => column.mean_and_std().0,
+                Strategy::Median => {
+                    column.values.sort_by(f64::total_cmp);
+                    quantile(&column.values, 0.5)
+                }
             };
             values.push((name.to_owned(), value));
             if config.indicator && gaps {
@@ -130,18 +131,6 @@ impl Transform for Impute {
     fn reshape(&self, features: &mut OrderedMap<FeatureKind>) {
         features.0.extend(self.indicators.iter().map(|name| (indicator_name(name), FeatureKind::Number)));
     }
-}
-
-/// How many records of the training part can be read; counted only where it matters.
-fn readable(config: &Config, training: &Training<'_>) -> Result<usize, Error> {
-    let mut count = 0;
-    if config.indicator {
-        training.each(|_| {
-            count += 1;
-            Ok(())
-        })?;
-    }
-    Ok(count)
 }
 
 #[cfg(test)]

@@ -28,14 +28,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::batch::Batch;
 use crate::config::OrderedMap;
-use crate::decode::size_of;
 use crate::error::Error;
-use crate::example::{Record, Value};
-use crate::formats::Records;
+use crate::example::Record;
 use crate::random::Random;
 use crate::registry::Entry;
-use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
+use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::signature::Signature;
+
+pub use crate::training::Training;
 
 /// What every transform can do.
 pub(crate) trait Transform: Sized {
@@ -127,7 +127,7 @@ macro_rules! members {
                     Self::Jitter => {
                         if let Some(random) = random {
                             for (_, value) in &mut record.fields {
-                                if let Value::Number(number) = value {
+                                if let crate::example::Value::Number(number) = value {
                                     *number += random.unit();
                                 }
                             }
@@ -268,81 +268,6 @@ impl Transforms {
             fitted.push(next);
         }
         Ok(fitted)
-    }
-}
-
-/// The training part, as a transform meets it when it is fitted.
-#[derive(Clone, Copy)]
-pub struct Training<'a> {
-    /// What the columns mean, as the transforms before leave them.
-    pub schema: &'a Schema,
-    /// Where the rows are read.
-    pub records: &'a dyn Records,
-    /// The rows of the training part.
-    pub rows: &'a [u32],
-    /// The transforms that come first.
-    pub before: &'a [FittedTransform],
-    /// Whether examples that cannot be read are left out.
-    pub skip_bad: bool,
-}
-
-impl Training<'_> {
-    /// Calls `visit` with every record that can be read.
-    pub fn each(&self, mut visit: impl FnMut(&Record) -> Result<(), Error>) -> Result<(), Error> {
-        for &row in self.rows {
-            match self.record(row).and_then(|record| visit(&record)) {
-                Err(error) if self.skip_bad && error.is_bad_example() => {}
-                other => other?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The record at `row`, as the transforms before leave it.
-    pub fn record(&self, row: u32) -> Result<Record, Error> {
-        let mut record = self.records.read(row as usize)?;
-        for transform in self.before {
-            transform.apply(&mut record, None)?;
-        }
-        Ok(record)
-    }
-
-    /// The size of the first image that can be read, as the transforms before leave it.
-    pub fn image_size(&self, name: &str) -> Result<ImageSize, Error> {
-        for &row in self.rows {
-            match self.record(row) {
-                Ok(record) => {
-                    if let Some(Value::Image(image)) = record.field(name) {
-                        return Ok(size_of(image));
-                    }
-                }
-                Err(error) if self.skip_bad && error.is_bad_example() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::NoExamples {
-            place: "with an image in the training part".into(),
-            hint: "Check the files of the card.",
-        })
-    }
-
-    /// The numbers of each of these columns, without the missing ones.
-    pub fn numbers(&self, names: &[&str]) -> Result<Vec<Vec<f64>>, Error> {
-        let mut columns = vec![Vec::new(); names.len()];
-        if !names.is_empty() {
-            self.each(|record| {
-                let mut next = 0;
-                for (name, column) in names.iter().zip(&mut columns) {
-                    let Some(place) = record.place(name, next) else { continue };
-                    next = place + 1;
-                    if let Value::Number(number) = record.fields[place].1 {
-                        column.push(number);
-                    }
-                }
-                Ok(())
-            })?;
-        }
-        Ok(columns)
     }
 }
 

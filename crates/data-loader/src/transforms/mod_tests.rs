@@ -1,6 +1,8 @@
 //! Do transforms keep their order, and follow from a schema where nobody names them?
 
 use super::*;
+use crate::example::Value;
+use crate::formats::Records;
 
 /// Records held in memory, every field known.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use crate::example::{Record, Value};
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, TargetKind};
-use crate::statistics::{mean_and_std, quantile};
+use crate::statistics::quantile;
+use crate::summary::Summary;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "normalize", summary: "bring numbers, targets and pixels to one scale" };
@@ -94,7 +95,7 @@ impl Transform for Normalize {
         let target = schema.target.as_ref().filter(|target| config.targets && target.kind == TargetKind::Number);
         let mut columns = names.clone();
         columns.extend(target.map(|target| target.name.as_str()));
-        let mut measured = training.numbers(&columns)?;
+        let mut measured = training.summaries(&columns)?.columns;
         let target = match (target, target.and_then(|_| measured.pop())) {
             (Some(target), Some(values)) => Some((target.name.clone(), scale(Method::Standard, values))),
             _ => None,
@@ -126,16 +127,20 @@ impl Transform for Normalize {
     }
 }
 
-fn scale(method: Method, mut values: Vec<f64>) -> Scale {
-    values.sort_by(f64::total_cmp);
+fn scale(method: Method, mut column: Summary) -> Scale {
     let (centre, spread) = match method {
-        Method::Standard => mean_and_std(&values),
-        Method::Minmax => (quantile(&values, 0.0), quantile(&values, 1.0) - quantile(&values, 0.0)),
-        Method::Robust => (quantile(&values, 0.5), quantile(&values, 0.75) - quantile(&values, 0.25)),
+        Method::Standard => column.mean_and_std(),
+        Method::Minmax if column.count == 0 => (0.0, 0.0),
+        Method::Minmax => (column.min, column.max - column.min),
+        Method::Robust => {
+            column.values.sort_by(f64::total_cmp);
+            let quartile = |q| quantile(&column.values, q);
+            (quartile(0.5), quartile(0.75) - quartile(0.25))
+        }
     };
     // A column that is constant, up to rounding, carries nothing: it becomes 0 rather than magnified rounding errors.
-    let smallest = f64::EPSILON * values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
-    let usable = spread.is_finite() && spread > smallest * 8.0 && spread > f64::MIN_POSITIVE;
+    let greatest = if column.count == 0 { 0.0 } else { column.min.abs().max(column.max.abs()) };
+    let usable = spread.is_finite() && spread > f64::EPSILON * greatest * 8.0 && spread > f64::MIN_POSITIVE;
     Scale { centre, spread: if usable { spread } else { 1.0 } }
 }
 
@@ -205,6 +210,7 @@ mod tests {
 
     use super::*;
     use crate::example::Image;
+    use crate::statistics::mean_and_std;
     use crate::transforms::FittedTransform;
     use crate::transforms::tests::{applied, fit};
 

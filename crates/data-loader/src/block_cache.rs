@@ -1,0 +1,126 @@
+//! Which decoded blocks of a file are kept, so that rows can be read in any order without the whole file in memory?
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::cells::Cells;
+
+/// The decoded blocks that are kept may take so many bytes; the one that is being read is kept whatever its size.
+const KEPT_BYTES: u64 = 256 << 20;
+
+/// Some columns of one block.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// In the order in which they were asked for.
+    pub(crate) cells: Vec<Cells>,
+    /// About how much memory they take.
+    pub(crate) bytes: u64,
+}
+
+/// File, block, and group of columns.
+type Key = (usize, usize, usize);
+/// Threads that ask for one block at once wait for the first of them to decode it.
+type Slot = Arc<OnceLock<Result<Arc<Decoded>, String>>>;
+
+/// Decoded blocks, of which those that were not asked for the longest are let go first.
+#[derive(Default)]
+pub(crate) struct BlockCache {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<Key, (Slot, u64)>,
+    /// Counts the questions.
+    now: u64,
+}
+
+impl BlockCache {
+    /// The block called `key`, decoded if it is not there.
+    pub(crate) fn get(
+        &self,
+        key: Key,
+        decode: impl FnOnce() -> Result<Decoded, String>,
+    ) -> Result<Arc<Decoded>, String> {
+        let slot = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.now += 1;
+            let now = state.now;
+            let (slot, used) = state.slots.entry(key).or_default();
+            *used = now;
+            Arc::clone(slot)
+        };
+        let mut fresh = false;
+        let found = slot.get_or_init(|| {
+            fresh = true;
+            decode().map(Arc::new)
+        });
+        if fresh {
+            self.shrink(key);
+        }
+        found.clone()
+    }
+
+    /// Lets blocks go until those that are left take no more than they may, the one called `keep` being among them.
+    fn shrink(&self, keep: Key) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // A block that is not yet decoded takes nothing, and one that cannot be decoded next to nothing.
+        let bytes = |slot: &Slot| match slot.get() {
+            Some(Ok(decoded)) => decoded.bytes + 1024,
+            Some(Err(_)) => 1024,
+            None => 0,
+        };
+        let mut total: u64 = state.slots.values().map(|(slot, _)| bytes(slot)).sum();
+        while total > KEPT_BYTES {
+            let decoded = state.slots.iter().filter(|(key, (slot, _))| **key != keep && slot.get().is_some());
+            let Some(oldest) = decoded.min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key) else { return };
+            if let Some((slot, _)) = state.slots.remove(&oldest) {
+                total -= bytes(&slot);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(bytes: u64) -> Result<Decoded, String> {
+        Ok(Decoded { cells: Vec::new(), bytes })
+    }
+
+    #[test]
+    fn a_block_is_decoded_once_while_it_is_kept() {
+        let cache = BlockCache::default();
+        cache.get((0, 0, 0), || block(1)).unwrap();
+        cache.get((0, 0, 0), || panic!("decoded twice")).unwrap();
+        let error = cache.get((0, 1, 0), || Err("broken".into())).unwrap_err();
+        assert_eq!(
+            (error, cache.get((0, 1, 0), || panic!("decoded twice")).unwrap_err()),
+            ("broken".into(), "broken".into())
+        );
+    }
+
+    #[test]
+    fn the_blocks_that_are_kept_are_bounded() {
+        let cache = BlockCache::default();
+        let size = KEPT_BYTES / 3;
+        for number in 0..5 {
+            cache.get((0, number, 0), || block(size)).unwrap();
+            // The first is asked for again and again, and stays.
+            cache.get((0, 0, 0), || panic!("let go")).unwrap();
+        }
+        assert_eq!(cache.state.lock().unwrap().slots.len(), 2);
+        let mut again = false;
+        cache
+            .get((0, 1, 0), || {
+                again = true;
+                block(1)
+            })
+            .unwrap();
+        assert!(again, "the second was kept");
+        // A single block above the bound can be read all the same.
+        assert!(cache.get((0, 9, 0), || block(KEPT_BYTES * 2)).is_ok());
+        assert_eq!(cache.state.lock().unwrap().slots.len(), 1);
+    }
+}

@@ -1,0 +1,107 @@
+//! Are the rows of tables those that pyarrow wrote, column by column, whatever the type and the order of reading?
+
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+
+use super::*;
+use crate::card::Role;
+
+/// What `tests/peers/formats_pyarrow.py` wrote.
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/formats")
+}
+
+pub(crate) fn json(path: &str) -> Json {
+    serde_json::from_slice(&std::fs::read(fixtures().join(path)).unwrap()).unwrap()
+}
+
+pub(crate) fn source(path: &Path) -> SourceFile {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    SourceFile { name, path: path.into(), sha256: String::new(), bytes: 0, role: Role::Records, part: None }
+}
+
+/// The schema of the fixtures with every column.
+pub(crate) fn everything() -> Schema {
+    let kinds = json("expected.json")["kinds"].clone();
+    // A schema may have one text; the other columns of texts are categories.
+    let features: Vec<String> =
+        kinds.as_object().unwrap().iter().map(|(name, kind)| format!("{name} = {kind}")).collect();
+    let head = "target = { name = \"y\", kind = \"class\" }\nignore = [\"list\"]\n[features]\n";
+    toml::from_str(&format!("{head}{}", features.join("\n"))).unwrap()
+}
+
+/// Every cell of `records` is what Python says it is.
+pub(crate) fn check(records: &dyn Records, what: &str) {
+    let expected = json("expected.json");
+    let rows = expected["rows"].as_u64().unwrap() as usize;
+    assert_eq!(records.len(), rows, "{what}");
+    for row in (0..rows).rev() {
+        let record = records.read(row).unwrap();
+        assert_eq!(record.field("y"), Some(&Value::Text(expected["y"][row].as_str().unwrap().into())), "{what}, {row}");
+        for (name, values) in expected["values"].as_object().unwrap() {
+            let wanted = match &values[row] {
+                Json::Null => Value::Missing,
+                Json::Number(number) => Value::Number(number.as_f64().unwrap()),
+                text => Value::Text(text.as_str().unwrap().into()),
+            };
+            assert_eq!(record.field(name), Some(&wanted), "{what}, row {row}, {name}");
+            assert_eq!(records.field(row, name).unwrap(), wanted, "{what}, row {row}, {name}");
+        }
+    }
+    let error = records.field(0, "list").unwrap_err();
+    assert!(error.to_string().contains("a list of Float64, which is no single value"), "{error}");
+}
+
+/// The columns of a schema that do not suit are refused when a file is opened, with the column and what to do.
+pub(crate) fn refuses(open: &dyn Fn(&Schema) -> Result<Box<dyn Records>, Error>) {
+    for (features, words) in [
+        ("list = \"number\"", "the column `list` is a list of Float64, which is no single value"),
+        ("micro = \"number\"", "which is no number"),
+        ("i8 = \"text\"", "the column `i8` is a Int8, which is no text"),
+        ("string = \"image\"", "and an image is the bytes of a PNG or JPEG file"),
+        ("nowhere = \"number\"", "has no column `nowhere`"),
+        ("i8 = \"number\"", "which its card does not mention"),
+    ] {
+        let mut schema: Schema = toml::from_str(&format!("[features]\n{features}")).unwrap();
+        let rest = everything();
+        let rest = rest.known().into_iter().filter(|name| schema.features.get(name).is_none()).map(str::to_owned);
+        if !words.contains("card") {
+            schema.ignore = rest.collect();
+        }
+        let Err(error) = open(&schema) else { panic!("{features}: opened") };
+        assert!(error.to_string().contains(words) && error.is_usage() && error.hint().is_some(), "{features}: {error}");
+    }
+}
+
+#[test]
+fn blocks_are_cut_by_rows_and_by_bytes() {
+    assert_eq!(cut(0..10, 1000, 300).collect::<Vec<_>>(), [0, 3, 6, 9]);
+    assert_eq!(cut(0..3, u64::MAX, 1).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(cut(0..BLOCK_ROWS + 1, 1, 1 << 20).collect::<Vec<_>>(), [0, BLOCK_ROWS]);
+    assert_eq!(cut(0..0, 0, 1).count(), 0);
+}
+
+#[test]
+fn a_decoder_that_panics_is_an_error() {
+    let error = guarded::<()>(|| panic!("at byte {}", 7)).unwrap_err();
+    assert_eq!(error, "its bytes broke the decoder (at byte 7)");
+}
+
+#[test]
+fn not_a_number_is_an_error_unless_it_stands_for_a_missing_one() {
+    let cells = Cells::Double(vec![Some(1.5), Some(f64::NAN), Some(1e300), Some(-9.0), None].into());
+    let value = |row: usize, schema: &str| {
+        let schema: Schema = toml::from_str(schema).unwrap();
+        let meaning = Meaning::new(Use::of("x", &schema), None, &schema);
+        cells.value(row, "x", &meaning, &schema, &Config::default(), &|| "the row".into())
+    };
+    let plain = "[features]\nx = \"number\"";
+    assert_eq!(value(0, plain).unwrap(), Value::Number(1.5));
+    assert!(matches!(value(1, plain), Err(Error::NotFinite { id, .. }) if id == "the row"));
+    assert!(matches!(value(2, plain), Err(Error::Field { .. })));
+    assert_eq!(value(4, plain).unwrap(), Value::Missing);
+    let markers = "missing = [\"NaN\", \"-9\"]\n[features]\nx = \"number\"";
+    assert_eq!((value(1, markers).unwrap(), value(3, markers).unwrap()), (Value::Missing, Value::Missing));
+    assert_eq!(value(3, "[features]\nx = \"category\"").unwrap(), Value::Text("-9.0".into()));
+}
