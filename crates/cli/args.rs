@@ -29,7 +29,7 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Answer new data with a trained model.
     Predict(Predict),
-    /// Gather and judge data.
+    /// Gather, judge and clean data.
     #[command(subcommand)]
     Data(Data),
     /// List what a config can name: architectures, losses, optimizers ...
@@ -109,6 +109,10 @@ pub struct Predict {
 /// `firebox data`
 #[derive(Debug, Subcommand)]
 pub enum Data {
+    /// Find what is wrong with the data: duplicates across splits, broken files, leaking columns ...
+    Check(DataCheck),
+    /// Apply reviewed decisions (drop, fix, relabel, impute) and write a new data set; the source stays as it is.
+    Clean(DataClean),
     /// Fetch the files of a data set from where its card says, and verify them.
     Fetch(DataFetch),
 }
@@ -118,6 +122,38 @@ pub enum Data {
 pub struct DataFetch {
     /// The data set: a folder with a card.toml in it, or the card itself.
     pub card: PathBuf,
+}
+
+/// `firebox data check`
+#[derive(Debug, Args)]
+pub struct DataCheck {
+    /// The config, a TOML file.
+    pub config: PathBuf,
+    /// Change a value of the config, as in `data.gates.leakage=error`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// The folder for data-report.html, data-report.json and the proposals in data-decisions.toml.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+}
+
+/// `firebox data clean`
+#[derive(Debug, Args)]
+pub struct DataClean {
+    /// The config, a TOML file, whose data are to be cleaned.
+    pub config: PathBuf,
+    /// The decisions: a TOML file with [[decisions]] tables, or a JSON object a line where the name ends in .jsonl.
+    #[arg(long, value_name = "FILE")]
+    pub decisions: PathBuf,
+    /// The folder of the new data set; there must be nothing in it yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Apply decisions too that say `reviewed = false`.
+    #[arg(long)]
+    pub unreviewed: bool,
+    /// Change a value of the config, as in `data.card=datasets/mnist`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// `firebox list`

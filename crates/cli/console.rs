@@ -184,6 +184,43 @@ impl Transfer {
     }
 }
 
+/// How far work is that has several steps, one after the other: a bar on a terminal, nothing elsewhere.
+pub struct Steps {
+    bar: ProgressBar,
+    shown: bool,
+    step: &'static str,
+}
+
+impl Steps {
+    /// Nothing is shown unless `shown` and stderr is a terminal.
+    pub fn new(shown: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar, shown: shown && std::io::stderr().is_terminal(), step: "" }
+    }
+
+    /// So much of a step is done.
+    pub fn tell(&mut self, step: &'static str, done: usize, all: usize) {
+        if !self.shown {
+            return;
+        }
+        if self.step != step {
+            self.bar.finish_and_clear();
+            self.bar = ProgressBar::with_draw_target(Some(all as u64), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{msg:16} {bar:24.cyan/dim} {pos}/{len} · {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar.set_style(style);
+            self.bar.set_message(step);
+            self.step = step;
+        }
+        self.bar.set_position(done as u64);
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Waits, at a step, to be killed. Only `verify resume` uses it, to be certain that its SIGKILL meets a training process.
 pub struct PauseAt(pub u64);
 

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "",
     "train",
     "resume",
     "evaluate",
     "predict",
+    "data check",
+    "data clean",
     "data fetch",
     "list",
     "config",
@@ -58,6 +60,12 @@ fn the_set_of_flags_is_frozen() {
         "bench data --threads",
         "config show --device",
         "config show --set",
+        "data check --out",
+        "data check --set",
+        "data clean --decisions",
+        "data clean --out",
+        "data clean --set",
+        "data clean --unreviewed",
         "evaluate --device",
         "evaluate --part",
         "predict --batch-size",
@@ -126,6 +134,7 @@ fn the_schema_describes_every_key() {
         "data",
         "device",
         "goal",
+        "label_errors",
         "loss",
         "model",
         "optimizer",

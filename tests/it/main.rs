@@ -2,6 +2,7 @@
 //!
 //! - `bad_checkpoints`: broken, foreign and newer checkpoints and bundles, and bytes flipped at random
 //! - `bad_input`: mistakes in configs, data, images, runs and devices
+//! - `clean`: from doubtful labels to a cleaner data set that is trained on
 //! - `cli`: what is printed, the frozen set of flags, JSON
 //! - `crowded`: a full disk, two processes in one run folder
 //! - `door_to_door`: from a data file to answers on new data, and the same answers by every door
@@ -18,6 +19,7 @@
 
 mod bad_checkpoints;
 mod bad_input;
+mod clean;
 mod cli;
 mod crowded;
 mod door_to_door;

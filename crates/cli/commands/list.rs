@@ -1,6 +1,6 @@
 //! `firebox list`: what a config can name.
 
-use data_loader::{Task, formats, samplers, sources, split, transforms};
+use data_loader::{Task, checks, formats, samplers, sources, split, transforms};
 use model_zoo::architectures::ARCHITECTURES;
 use serde_json::{Map, json};
 use trainer::{losses, metrics, optimizers, schedules};
@@ -17,6 +17,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Names)> {
     let members = |entries: &[data_loader::Entry]| entries.iter().map(|entry| (entry.name, entry.summary)).collect();
     vec![
         ("architectures", "[model.NAME]", ARCHITECTURES.iter().map(|entry| (entry.name, entry.summary)).collect()),
+        ("checks", "data.gates.NAME", members(checks::MEMBERS)),
         ("formats", "[format.NAME] in a data card", members(formats::MEMBERS)),
         ("losses", "[loss.NAME]", members(losses::MEMBERS)),
         ("metrics", "train.watch, goal.metric", members(metrics::MEMBERS)),

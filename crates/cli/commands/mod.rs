@@ -7,6 +7,8 @@ mod bench;
 mod bench_data;
 mod completions;
 mod config;
+mod data_check;
+mod data_clean;
 mod data_fetch;
 mod devices;
 mod evaluate;
@@ -27,6 +29,8 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Resume(args) => resume::run(&args, json),
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),
+        Command::Data(Data::Check(args)) => data_check::run(&args, json),
+        Command::Data(Data::Clean(args)) => data_clean::run(&args, json),
         Command::Data(Data::Fetch(args)) => data_fetch::run(&args, json),
         Command::List(args) => list::run(&args, json),
         Command::Config(args) => config::run(&args, json),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clean::Derived;
 use crate::config::read_toml;
 use crate::error::Error;
 use crate::formats::FormatConfig;
@@ -105,6 +106,9 @@ pub struct CardConfig {
     /// The transforms that an experiment gets unless it states some.
     #[serde(default)]
     pub transforms: Option<Transforms>,
+    /// From what the data was made, where `firebox data clean` wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived: Option<Derived>,
 }
 
 /// A file that was there when its card was opened.
@@ -239,6 +243,11 @@ fn open_files(folder: &Path, card: &Path, entry: &CardFile, files: &mut Vec<Sour
 /// The SHA-256 and the size of the file or folder at `path`, which lies in the folder of a card.
 pub(crate) fn digest_path(folder: &Path, path: &Path) -> Result<(String, u64), Error> {
     if path.is_dir() { digest_folder(folder, path) } else { digest_file(path) }
+}
+
+/// The SHA-256 of the file or folder at `path`, as a card states it.
+pub(crate) fn digest(path: &Path) -> Result<String, Error> {
+    Ok(digest_path(path, path)?.0)
 }
 
 /// The SHA-256 and the size of the file at `path`.

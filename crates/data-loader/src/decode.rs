@@ -21,7 +21,7 @@ use crate::raster::colour::grey;
 use crate::raster::movement::{Filter, Rectangle, resize};
 use crate::raster::{buffer, give_back};
 use crate::schema::ImageSize;
-use crate::unpack::read_bytes;
+use crate::unpack::{is_packed, read_bytes};
 
 /// The most pixels that an image may claim; 50 million are 150 MB once they are decoded.
 pub(crate) const MAX_PIXELS: u64 = 50_000_000;
@@ -38,21 +38,45 @@ thread_local! {
 /// # Errors
 /// [`Error::TooLarge`] or [`Error::Malformed`] with the path, also for a file of which only the beginning is there.
 pub(crate) fn decode(path: &Path, channels: usize, size: Option<[usize; 2]>) -> Result<Image, Error> {
-    FILE.with_borrow_mut(|bytes| {
+    let mut image = FILE.with_borrow_mut(|bytes| {
         read_into(path, bytes)?;
-        let image = decode_bytes(bytes, path, channels, size);
+        let image = decode_bytes(bytes, path, channels);
         if bytes.capacity() > 1 << 24 {
             *bytes = Vec::new();
         }
         image
-    })
+    })?;
+    bring_to(&mut image, size, path)?;
+    Ok(image)
+}
+
+/// Decodes `bytes`, an image that lies in another file, as [`decode`] does; `path` names it in errors.
+pub(crate) fn decode_within(
+    bytes: &[u8],
+    path: &Path,
+    channels: usize,
+    size: Option<[usize; 2]>,
+) -> Result<Image, Error> {
+    let mut image = decode_bytes(bytes, path, channels)?;
+    bring_to(&mut image, size, path)?;
+    Ok(image)
+}
+
+/// Brings `image` to a size, if one is given.
+fn bring_to(image: &mut Image, size: Option<[usize; 2]>, path: &Path) -> Result<(), Error> {
+    if let Some([height, width]) = size {
+        let whole = Rectangle { top: 0, left: 0, height: image.height, width: image.width };
+        resize(image, whole, height, width, Filter::Bilinear)
+            .map_err(|message| Error::Malformed { path: path.to_path_buf(), message: format!("it is {message}") })?;
+    }
+    Ok(())
 }
 
 /// Reads the file at `path` into `bytes`, unpacked if it is packed.
 fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
     bytes.clear();
     let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(bytes));
-    let unusual = read.is_err() || bytes.len() as u64 > MAX_FILE || bytes.starts_with(&[0x1f, 0x8b]);
+    let unusual = read.is_err() || bytes.len() as u64 > MAX_FILE || is_packed(bytes);
     if unusual {
         // Here every way in which a file cannot be read has its sentence.
         *bytes = read_bytes(path, MAX_FILE)?;
@@ -60,24 +84,8 @@ fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Decodes `bytes`, the content of an image file, as [`decode`] does; `path` names it in errors.
-pub(crate) fn decode_bytes(
-    bytes: &[u8],
-    path: &Path,
-    channels: usize,
-    size: Option<[usize; 2]>,
-) -> Result<Image, Error> {
-    let mut image = decode_whole(bytes, path, channels)?;
-    if let Some([height, width]) = size {
-        let whole = Rectangle { top: 0, left: 0, height: image.height, width: image.width };
-        resize(&mut image, whole, height, width, Filter::Bilinear)
-            .map_err(|message| Error::Malformed { path: path.to_path_buf(), message: format!("it is {message}") })?;
-    }
-    Ok(image)
-}
-
-/// Decodes `bytes` at the size that they have.
-fn decode_whole(bytes: &[u8], path: &Path, channels: usize) -> Result<Image, Error> {
+/// Decodes `bytes`, which were read from `path`, at the size that they have.
+pub(crate) fn decode_bytes(bytes: &[u8], path: &Path, channels: usize) -> Result<Image, Error> {
     let malformed = |message: String| Error::Malformed { path: path.to_path_buf(), message };
     let may_have = |width: u64, height: u64| match width * height {
         pixels if pixels > MAX_PIXELS => Err(Error::TooLarge {

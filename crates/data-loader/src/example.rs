@@ -77,6 +77,9 @@ pub enum Value {
     Text(String),
     /// An image.
     Image(Image),
+    /// The class of every pixel of an image, in one channel. Whatever moves the pixels of the image moves these, by nearest
+    /// neighbour.
+    Mask(Image),
     /// The code of a category, as the `encode` transform leaves it; 0 is the unknown category.
     Code(i64),
     /// Token ids, as the `tokenize` transform leaves them.
@@ -148,6 +151,13 @@ pub enum TargetValue {
     Class(i64),
     /// Real numbers, in the units of the network.
     Values(Vec<f32>),
+    /// The class of every pixel; -1 where it does not count.
+    Mask {
+        /// `[height, width]`.
+        shape: [usize; 2],
+        /// Row-major.
+        classes: Vec<i64>,
+    },
     /// Nothing is expected.
     None,
 }
@@ -183,8 +193,8 @@ fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 1
                 hash.update((text.len() as u64).to_le_bytes());
                 hash.update(text);
             }
-            Value::Image(image) => {
-                hash.update([3]);
+            Value::Image(image) | Value::Mask(image) => {
+                hash.update([if matches!(value, Value::Mask(_)) { 6 } else { 3 }]);
                 for size in [image.channels, image.height, image.width] {
                     hash.update((size as u64).to_le_bytes());
                 }

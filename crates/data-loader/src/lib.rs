@@ -18,11 +18,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod atomic;
 pub mod batch;
 mod beta;
 mod block_cache;
 pub mod card;
 mod cells;
+pub mod checks;
+pub mod clean;
 pub mod collate;
 mod columnar;
 pub mod config;
@@ -35,11 +38,13 @@ mod decode;
 pub mod error;
 pub mod example;
 pub mod fetch;
+pub mod folds;
 pub mod formats;
 mod hugging_face;
 mod limit;
 pub mod lineage;
 pub mod loader;
+mod masks;
 mod number;
 mod parquet_pages;
 pub mod pipeline;
@@ -54,6 +59,7 @@ pub mod sources;
 pub mod split;
 pub mod statistics;
 pub mod summary;
+pub mod survey;
 mod tar_index;
 mod targets;
 pub mod task;

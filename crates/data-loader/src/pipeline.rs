@@ -12,6 +12,7 @@ use crate::collate::collate;
 use crate::error::{Error, quoted};
 use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
+use crate::masks::mask_target;
 use crate::random::Random;
 use crate::raster;
 use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
@@ -25,9 +26,9 @@ use crate::transforms::{FittedTransform, Training, Transforms};
 pub struct Pipeline {
     schema: Schema,
     transforms: Vec<FittedTransform>,
-    signature: Signature,
+    pub(crate) signature: Signature,
     /// The place of each label, looked up once an example.
-    codes: HashMap<String, i64>,
+    pub(crate) codes: HashMap<String, i64>,
 }
 
 /// A pipeline as it is written to a bundle.
@@ -84,10 +85,7 @@ impl Pipeline {
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
-        if let Some(name) = schema.names(FeatureKind::Image).first().map(|name| (*name).to_owned()) {
-            schema.image = Some(training.first_image(&name)?);
-            schema.images_of_any_size = training.brings_to_size(&name)?;
-        }
+        (schema.image, schema.images_of_any_size) = training.images()?;
         let signature = Signature {
             task,
             inputs: inputs(&schema, &fitted)?,
@@ -212,6 +210,7 @@ impl Pipeline {
             (OutputSpec::Values { .. }, Some(Value::Number(_))) => {
                 Ok(TargetValue::Values(vec![number(record, &spec.name, &mut 0)?]))
             }
+            (OutputSpec::Mask { .. }, Some(Value::Mask(mask))) => mask_target(mask, spec, record),
             (_, other) => Err(unusable(record, "target", &spec.name, other)),
         }
     }
@@ -372,26 +371,26 @@ fn output(
             let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
             Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
         }
+        (Task::Segment, Some(target)) if target.kind == TargetKind::Mask => {
+            Ok(OutputSpec::Mask { labels: target.classes.clone() })
+        }
         (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
-        (Task::Classify | Task::Regress, target) => Err(Error::Mismatch {
+        (Task::Classify | Task::Regress | Task::Segment, target) => Err(Error::Mismatch {
             message: format!(
                 "The task `{task}` needs a target of another kind: {}",
                 target.as_ref().map_or("the schema has none".into(), |target| format!(
                     "`{}` is a {}",
                     target.name,
-                    match target.kind {
-                        TargetKind::Class => "class",
-                        TargetKind::Number => "number",
-                    }
+                    target.kind.name()
                 ))
             ),
             hint:
-                "Classes are for `classify` and numbers for `regress`; state the target in [schema.target] of the card."
+                "Classes are for `classify`, numbers for `regress` and masks for `segment`; state the target in [schema.target] of the card."
                     .into(),
         }),
         (task, _) => Err(Error::Mismatch {
             message: format!("No format reads data for the task `{task}` yet"),
-            hint: "Use `classify`, `regress` or `reconstruct`.".into(),
+            hint: "Use `classify`, `regress`, `segment` or `reconstruct`.".into(),
         }),
     }
 }

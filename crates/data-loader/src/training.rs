@@ -8,7 +8,7 @@ use crate::decode::size_of;
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::Records;
-use crate::schema::{ImageSize, Schema};
+use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::summary::{BUDGET, Summaries};
 use crate::transforms::FittedTransform;
 
@@ -66,15 +66,19 @@ impl Training<'_> {
         Ok(record)
     }
 
-    /// Whether the transforms before make the size of the image called `name`, so that new images are to come as these did, and
-    /// not to be brought to a size when they are read.
-    pub fn brings_to_size(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.before.iter().any(FittedTransform::brings_to_size)
-            || Self { before: &[], ..*self }.first_image(name)? != self.first_image(name)?)
+    /// The size of the images behind the transforms, if there are any, and whether the transforms make it, so that new images are
+    /// to come as these did, and not to be brought to it when they are read.
+    pub fn images(&self) -> Result<(Option<ImageSize>, bool), Error> {
+        let names = self.schema.names(FeatureKind::Image);
+        let Some(name) = names.first() else { return Ok((self.schema.image, false)) };
+        let size = self.image_size(name)?;
+        let made = self.before.iter().any(FittedTransform::brings_to_size)
+            || Self { before: &[], ..*self }.image_size(name)? != size;
+        Ok((Some(size), made))
     }
 
-    /// The size of the first image that can be read; all others must have it too.
-    pub(crate) fn first_image(&self, name: &str) -> Result<ImageSize, Error> {
+    /// The size of the first image that can be read, as the transforms before leave it.
+    pub fn image_size(&self, name: &str) -> Result<ImageSize, Error> {
         for &row in self.rows {
             match self.record(row) {
                 Ok(record) => {

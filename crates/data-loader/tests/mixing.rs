@@ -8,6 +8,11 @@ use data_loader::{Error, Image, Pipeline, Record, Records, Schema, Target, Task,
 /// Members that mix the examples of a batch.
 const MIXES: [&str; 2] = ["cutmix", "mixup"];
 
+/// A word.
+fn text(text: &str) -> Value {
+    Value::Text(text.into())
+}
+
 /// Rows held in memory.
 struct Memory {
     names: Vec<String>,
@@ -64,12 +69,29 @@ fn every_transform_that_mixes_changes_batches_of_training_alone_by_seed_epoch_an
             assert!(values.chunks(3).all(|row| row.iter().all(|share| (0.0..=1.0).contains(share))), "{name}");
         }
 
-        let words = "target = { name = \"y\", kind = \"class\" }\n[features]\ni = \"image\"\nt = \"text\"";
-        let words: Schema = toml::from_str(words).unwrap();
-        let rows =
-            (0..12).map(|number| vec![image(number), Value::Text("t".into()), Value::Text("0".into())]).collect();
-        let memory = Memory { names: ["i", "t", "y"].map(str::to_owned).to_vec(), rows };
-        let error = Pipeline::fit(&words, Task::Classify, &list, &memory, &train, false).unwrap_err();
-        assert!(matches!(&error, Error::Setting { .. }) && error.is_usage(), "{name}: {error}");
+        // There is nothing between two texts, or between two classes of a pixel.
+        let fields = |target: &str, others: &str| {
+            format!("target = {{ name = \"y\", {target} }}\n[features]\ni = \"image\"\n{others}")
+        };
+        let mask = Image { channels: 1, height: 6, width: 6, pixels: vec![0; 36] };
+        for (schema, names, last, task) in [
+            (fields("kind = \"class\"", "t = \"text\""), ["i", "t", "y"].as_slice(), text("0"), Task::Classify),
+            (
+                fields("kind = \"mask\", classes = [\"a\", \"b\"]", ""),
+                ["i", "y"].as_slice(),
+                Value::Mask(mask),
+                Task::Segment,
+            ),
+        ] {
+            let row = |number| {
+                let texts = (2..names.len()).map(|_| text("t"));
+                [image(number)].into_iter().chain(texts).chain([last.clone()]).collect()
+            };
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let memory = Memory { names, rows: (0..12).map(row).collect() };
+            let schema: Schema = toml::from_str(&schema).unwrap();
+            let error = Pipeline::fit(&schema, task, &list, &memory, &train, false).unwrap_err();
+            assert!(matches!(&error, Error::Setting { .. }) && error.is_usage(), "{name}: {error}");
+        }
     }
 }

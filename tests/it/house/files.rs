@@ -18,6 +18,7 @@ const EMPTY_NAMES: &[&str] = &["base", "common", "helper", "helpers", "misc", "t
 
 /// Folders whose members are listed in their `mod.rs` with a name and a summary.
 const LISTED: &[&str] = &[
+    "crates/data-loader/src/checks",
     "crates/data-loader/src/formats",
     "crates/data-loader/src/samplers",
     "crates/data-loader/src/sources",

@@ -219,7 +219,7 @@ impl Idx {
         let (pair, row) = self.locate(row);
         let label = pair.labels.as_ref()?.bytes[row];
         Some(match kind {
-            TargetKind::Class => Value::Text(label.to_string()),
+            TargetKind::Class | TargetKind::Mask => Value::Text(label.to_string()),
             TargetKind::Number => Value::Number(f64::from(label)),
         })
     }

@@ -55,7 +55,7 @@ fn a_folder_of_hugging_face_has_parts_images_and_class_names() {
             .as_object()
             .unwrap()
             .values()
-            .find(|picture| picture["file"] == file && picture["row"].to_string() == place);
+            .find(|picture| picture["file"] == file && picture["row"].as_u64() == place.parse().ok());
         let wanted = found.unwrap_or_else(|| panic!("{key}"));
         let pixels: Vec<u8> =
             wanted["pixels"].as_array().unwrap().iter().map(|pixel| pixel.as_u64().unwrap() as u8).collect();

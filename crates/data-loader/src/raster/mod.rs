@@ -28,6 +28,7 @@ pub(crate) enum Kind {
 fn fields(record: &mut Record) -> impl Iterator<Item = (&mut String, &mut Image, Kind)> {
     record.fields.iter_mut().filter_map(|(name, value)| match value {
         Value::Image(image) => Some((name, image, Kind::Picture)),
+        Value::Mask(mask) => Some((name, mask, Kind::Mask)),
         _ => None,
     })
 }

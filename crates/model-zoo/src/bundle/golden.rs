@@ -93,7 +93,8 @@ impl Sample {
                         width: image.width,
                         pixels: STANDARD.encode(image.planar()),
                     },
-                    Value::Missing | Value::Code(_) | Value::Tokens(_) => RawField::Missing,
+                    // What the model should have answered is no part of what it is asked.
+                    Value::Missing | Value::Code(_) | Value::Mask(_) | Value::Tokens(_) => RawField::Missing,
                 };
                 (name.clone(), raw)
             })
