@@ -43,8 +43,7 @@ impl Default for Config {
 impl Config {
     /// How images are decoded for a model of `schema`.
     pub(crate) fn for_prediction(schema: &Schema) -> Self {
-        let size = schema.image;
-        Self { channels: size.map_or(3, |s| s.channels), size: size.map(|s| [s.height, s.width]) }
+        Self { channels: schema.image.map_or(3, |size| size.channels), size: schema.size_to_read() }
     }
 
     /// Checks the settings, which stand under `[format.<format>]`.

@@ -242,7 +242,9 @@ impl Dataset {
     /// Lets the transforms that mix examples change a batch of training, by a chance that belongs to seed, epoch and the place
     /// of the batch within it.
     pub fn mix(&self, batch: &mut Batch, epoch: u64, index: u64) -> Result<(), Error> {
-        self.pipeline.mix(batch, &mut Random::derive(&[MIX_STREAM, self.seed, epoch, index]))
+        let mut random = Random::derive(&[MIX_STREAM, self.seed, epoch, index]);
+        let mut transforms = self.pipeline.transforms().iter();
+        transforms.try_for_each(|transform| transform.mix(batch, self.signature(), &mut random))
     }
 
     /// How many examples of each class a part has, in the order of the labels; none where the target is no class.

@@ -86,13 +86,7 @@ impl Pipeline {
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
-        if let Some(name) = schema.names(FeatureKind::Image).first().map(|name| (*name).to_owned()) {
-            let size = training.image_size(&name)?;
-            schema.image = Some(size);
-            // Where transforms make the size, new images are to come as these did, and not to be brought to it before.
-            schema.images_of_any_size = fitted.iter().any(FittedTransform::brings_to_size)
-                || Training { before: &[], ..training }.image_size(&name)? != size;
-        }
+        (schema.image, schema.images_of_any_size) = training.images()?;
         let signature = Signature {
             task,
             inputs: inputs(&schema, &fitted)?,
@@ -149,11 +143,6 @@ impl Pipeline {
         Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
-    /// Lets the transforms that mix examples change a batch of training; `random` belongs to (seed, epoch, batch).
-    pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
-        self.transforms.iter().try_for_each(|transform| transform.mix(batch, &self.signature, random))
-    }
-
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
     pub fn batch(&self, records: Vec<Record>) -> Result<Batch, Error> {
         let examples = records.into_iter().map(|record| self.prepare(record)).collect::<Result<_, _>>()?;
@@ -203,10 +192,7 @@ impl Pipeline {
                         hint: "Bring all images to one size; in a card, `size = [height, width]` in [format.image_folder] does it.".into(),
                     });
                 }
-                // One plane is as it was; three are turned over here, where an image has its last and smallest size.
-                let planes = if image.channels == 1 { std::mem::take(&mut image.pixels) } else { image.planar() };
-                raster::give_back(std::mem::take(&mut image.pixels));
-                Ok(Array { shape, data: ArrayData::U8(planes) })
+                Ok(Array { shape, data: ArrayData::U8(raster::planes(image)) })
             }
             InputKind::Series { .. } => Err(unusable(record, "series", &spec.name, None)),
         }

@@ -150,6 +150,11 @@ impl Schema {
         }
     }
 
+    /// The `[height, width]` to which a model's new images are brought when they are read; none where its transforms do that.
+    pub fn size_to_read(&self) -> Option<[usize; 2]> {
+        self.image.filter(|_| !self.images_of_any_size).map(|size| [size.height, size.width])
+    }
+
     /// The names of all columns that are a feature, the target, the key or ignored.
     pub(crate) fn known(&self) -> HashSet<&str> {
         let features = self.features.0.iter().map(|(name, _)| name);

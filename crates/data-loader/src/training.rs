@@ -8,7 +8,7 @@ use crate::decode::size_of;
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::Records;
-use crate::schema::{ImageSize, Schema};
+use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::summary::{BUDGET, Summaries};
 use crate::transforms::FittedTransform;
 
@@ -64,6 +64,17 @@ impl Training<'_> {
             transform.apply_in_fit(&mut record)?;
         }
         Ok(record)
+    }
+
+    /// The size of the images behind the transforms, if there are any, and whether the transforms make it, so that new images are
+    /// to come as these did, and not to be brought to it when they are read.
+    pub fn images(&self) -> Result<(Option<ImageSize>, bool), Error> {
+        let names = self.schema.names(FeatureKind::Image);
+        let Some(name) = names.first() else { return Ok((self.schema.image, false)) };
+        let size = self.image_size(name)?;
+        let made = self.before.iter().any(FittedTransform::brings_to_size)
+            || Self { before: &[], ..*self }.image_size(name)? != size;
+        Ok((Some(size), made))
     }
 
     /// The size of the first image that can be read, as the transforms before leave it.

@@ -11,11 +11,10 @@ use std::path::Path;
 mod cases;
 
 use cases::{ROWS, case};
-use data_loader::random::Random;
 use data_loader::samplers::{self, Sampler};
 use data_loader::split::{self, Rows};
 use data_loader::{
-    Card, Error, Image, Part, Pipeline, Record, Records, Schema, SplitConfig, Target, Task, Transforms, Value, formats,
+    Card, Error, Image, Part, Pipeline, Record, Records, Schema, SplitConfig, Task, Transforms, Value, formats,
     transforms,
 };
 
@@ -258,48 +257,6 @@ fn every_transform_learns_from_the_training_rows_alone_and_survives_json() {
         let prepared = |pipeline: &Pipeline| pipeline.prepare(memory.read(row).unwrap()).unwrap();
         // Written out, a zero keeps its sign and every number all of its digits.
         assert_eq!(format!("{:?}", prepared(&again)), format!("{:?}", prepared(&pipeline)), "row {row}");
-    }
-}
-
-#[test]
-fn every_transform_that_mixes_changes_batches_of_training_alone_by_seed_epoch_and_place() {
-    let schema = "target = { name = \"y\", kind = \"class\" }\n[features]\ni = \"image\"";
-    let schema: Schema = toml::from_str(schema).unwrap();
-    for name in MIXES {
-        let image = |number: usize| {
-            let pixels = (0..108).map(|pixel| (number * 31 + pixel * 17) as u8).collect();
-            Value::Image(Image { channels: 3, height: 6, width: 6, pixels })
-        };
-        let rows = (0..12).map(|number| vec![image(number), Value::Text((number % 3).to_string())]).collect();
-        let memory = Memory { names: vec!["i".into(), "y".into()], rows };
-        let text = format!("[{name}]\n");
-        let list: Transforms = toml::from_str(&text).unwrap();
-        let train: Vec<u32> = (0..12).collect();
-        let pipeline = Pipeline::fit(&schema, Task::Classify, &list, &memory, &train, false).unwrap();
-        let read = || (0..12).map(|row| memory.read(row).unwrap()).collect::<Vec<_>>();
-        let plain = pipeline.batch(read()).unwrap();
-        assert_eq!(plain.target, Target::Classes((0..12).map(|number| number % 3).collect()), "{name}");
-        let mixed = |numbers: &[u64]| {
-            let mut batch = plain.clone();
-            pipeline.mix(&mut batch, &mut Random::derive(numbers)).unwrap();
-            batch
-        };
-        let changed = (0..20).filter(|&place| mixed(&[place]).inputs != plain.inputs).count();
-        assert!(changed > 5, "{name} changed {changed} of 20 batches");
-        for place in 0..20 {
-            let batch = mixed(&[place]);
-            assert_eq!(batch, mixed(&[place]), "{name}");
-            assert_eq!(batch.inputs[0].array.shape, plain.inputs[0].array.shape, "{name}");
-            let Target::SoftLabels { classes: 3, values } = &batch.target else { panic!("{name}: {:?}", batch.target) };
-            assert!(values.chunks(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-6), "{name}: {values:?}");
-            assert!(values.chunks(3).all(|row| row.iter().all(|share| (0.0..=1.0).contains(share))), "{name}");
-        }
-
-        let words: Schema = toml::from_str(COLUMNS).unwrap();
-        let names = ["x", "z", "c", "t", "i", "d", "k", "m", "o", "y"].map(str::to_owned).to_vec();
-        let memory = Memory { names, rows: (0..12).map(row).collect() };
-        let error = Pipeline::fit(&words, Task::Regress, &list, &memory, &train, false).unwrap_err();
-        assert!(matches!(&error, Error::Setting { .. }) && error.is_usage(), "{name}: {error}");
     }
 }
 

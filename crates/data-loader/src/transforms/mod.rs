@@ -332,3 +332,7 @@ mod peer_tests;
 #[cfg(test)]
 #[path = "mod_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "chance_tests.rs"]
+mod chance_tests;
