@@ -9,7 +9,7 @@ use super::{Purpose, Records, Use, check_columns, value_of};
 use crate::card::SourceFile;
 use crate::content::{Content, IN_MEMORY, PIECE};
 use crate::csv_header::Header;
-use crate::csv_rows::{Fields, Scanner, lines_in};
+use crate::csv_rows::{Cut, Fields, Scanner, lines_in};
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::number;
@@ -179,19 +179,6 @@ impl Csv {
         }
         record.fields.truncate(table.read.len());
         Ok(())
-    }
-}
-
-/// A row that was cut into fields.
-#[derive(Clone, Copy)]
-struct Cut<'a> {
-    text: &'a str,
-    fields: &'a Fields,
-}
-
-impl<'a> Cut<'a> {
-    fn get(self, column: usize) -> &'a str {
-        self.fields.get(self.text, column)
     }
 }
 
