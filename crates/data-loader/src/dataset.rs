@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use crate::batch::Batch;
 use crate::card::Card;
 use crate::data_config::{BadExamples, DataConfig};
 use crate::error::{Error, listed};
@@ -170,6 +171,11 @@ impl Dataset {
     /// an epoch nothing is random.
     pub fn example(&self, row: u32, epoch: Option<u64>) -> Result<Example, Error> {
         self.prepare(row, &mut self.record(row)?, epoch)
+    }
+
+    /// The batch of `rows`, if it can be made without an example for each of them.
+    pub(crate) fn batch_of(&self, rows: &[u32]) -> Option<Batch> {
+        self.pipeline.batch_of(self.records.as_ref(), rows)
     }
 
     /// Calls `visit` with the examples at `rows`, in their order, until it breaks off.

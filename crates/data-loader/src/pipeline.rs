@@ -12,8 +12,10 @@ use crate::collate::collate;
 use crate::error::{Error, quoted};
 use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
+use crate::number_plan::NumberPlan;
+use crate::output::output;
 use crate::random::Random;
-use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
+use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
 use crate::transforms::{FittedTransform, Training, Transforms};
@@ -27,6 +29,8 @@ pub struct Pipeline {
     signature: Signature,
     /// The place of each label, looked up once an example.
     codes: HashMap<String, i64>,
+    /// How batches of nothing but numbers are filled.
+    plan: Option<NumberPlan>,
 }
 
 /// A pipeline as it is written to a bundle.
@@ -44,7 +48,8 @@ impl From<Written> for Pipeline {
             OutputSpec::Classes { labels } => labels.iter().cloned().zip(0..).collect(),
             _ => HashMap::new(),
         };
-        Self { schema, transforms, signature, codes }
+        let plan = NumberPlan::of(&schema, &transforms, &signature);
+        Self { schema, transforms, signature, codes, plan }
     }
 }
 
@@ -139,6 +144,11 @@ impl Pipeline {
         Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
+    /// The batch of these rows, if they can be prepared without a record for each; else they are prepared one by one.
+    pub(crate) fn batch_of(&self, records: &dyn Records, rows: &[u32]) -> Option<Batch> {
+        self.plan.as_ref()?.batch(records, rows, &self.codes)
+    }
+
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
     pub fn batch(&self, records: Vec<Record>) -> Result<Batch, Error> {
         let examples = records.into_iter().map(|record| self.prepare(record)).collect::<Result<_, _>>()?;
@@ -226,6 +236,7 @@ impl Pipeline {
     #[cfg(test)]
     pub(crate) fn with_transforms(mut self, transforms: Vec<FittedTransform>) -> Self {
         self.transforms = transforms;
+        self.plan = None;
         self
     }
 }
@@ -339,59 +350,6 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
         inputs.push(InputSpec { name: "image".into(), dtype: Dtype::U8, shape, kind: InputKind::Image { mean, std } });
     }
     Ok(inputs)
-}
-
-/// The output that follows from the task and the target.
-fn output(
-    schema: &Schema,
-    task: Task,
-    fitted: &[FittedTransform],
-    training: &Training<'_>,
-    classes: Option<BTreeSet<String>>,
-) -> Result<OutputSpec, Error> {
-    match (task, &schema.target) {
-        (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
-            let mut labels: Vec<String> = labels.into_iter().collect();
-            // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
-            if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
-                labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
-            }
-            if let [class] = &labels[..] {
-                return Err(Error::OneClass { class: class.clone() });
-            }
-            Ok(OutputSpec::Classes { labels })
-        }
-        (Task::Regress, Some(target)) if target.kind == TargetKind::Number => {
-            let scale = fitted.iter().find_map(|transform| match transform {
-                FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
-                _ => None,
-            });
-            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
-            Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
-        }
-        (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
-        (Task::Classify | Task::Regress, target) => Err(Error::Mismatch {
-            message: format!(
-                "The task `{task}` needs a target of another kind: {}",
-                target.as_ref().map_or("the schema has none".into(), |target| format!(
-                    "`{}` is a {}",
-                    target.name,
-                    match target.kind {
-                        TargetKind::Class => "class",
-                        TargetKind::Number => "number",
-                    }
-                ))
-            ),
-            hint:
-                "Classes are for `classify` and numbers for `regress`; state the target in [schema.target] of the card."
-                    .into(),
-        }),
-        (task, _) => Err(Error::Mismatch {
-            message: format!("No format reads data for the task `{task}` yet"),
-            hint: "Use `classify`, `regress` or `reconstruct`.".into(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::{Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::number_plan::Steps;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, TargetKind};
@@ -60,7 +61,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    fn apply(self, value: f64) -> f64 {
+    pub(crate) fn apply(self, value: f64) -> f64 {
         (value - self.centre) / self.spread
     }
 }
@@ -110,6 +111,13 @@ impl Transform for Normalize {
             _ => None,
         };
         Ok(Self { numbers: OrderedMap(numbers), target, images })
+    }
+
+    fn steps(&self, steps: &mut Steps) -> bool {
+        for (name, scale) in self.numbers.0.iter().chain(&self.target) {
+            steps.scale(name, *scale);
+        }
+        true
     }
 
     /// Scales the numbers of `record`.

@@ -1,0 +1,62 @@
+//! What must a network answer? That follows from the task, the target, and what the training part holds of it.
+
+use std::collections::BTreeSet;
+
+use crate::error::Error;
+use crate::schema::{Schema, TargetKind};
+use crate::signature::OutputSpec;
+use crate::task::Task;
+use crate::transforms::{FittedTransform, Training};
+
+/// The output that follows from the task and the target.
+pub(crate) fn output(
+    schema: &Schema,
+    task: Task,
+    fitted: &[FittedTransform],
+    training: &Training<'_>,
+    classes: Option<BTreeSet<String>>,
+) -> Result<OutputSpec, Error> {
+    match (task, &schema.target) {
+        (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
+            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
+            let mut labels: Vec<String> = labels.into_iter().collect();
+            // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
+            if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
+                labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
+            }
+            if let [class] = &labels[..] {
+                return Err(Error::OneClass { class: class.clone() });
+            }
+            Ok(OutputSpec::Classes { labels })
+        }
+        (Task::Regress, Some(target)) if target.kind == TargetKind::Number => {
+            let scale = fitted.iter().find_map(|transform| match transform {
+                FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
+                _ => None,
+            });
+            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
+            Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
+        }
+        (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
+        (Task::Classify | Task::Regress, target) => Err(Error::Mismatch {
+            message: format!(
+                "The task `{task}` needs a target of another kind: {}",
+                target.as_ref().map_or("the schema has none".into(), |target| format!(
+                    "`{}` is a {}",
+                    target.name,
+                    match target.kind {
+                        TargetKind::Class => "class",
+                        TargetKind::Number => "number",
+                    }
+                ))
+            ),
+            hint:
+                "Classes are for `classify` and numbers for `regress`; state the target in [schema.target] of the card."
+                    .into(),
+        }),
+        (task, _) => Err(Error::Mismatch {
+            message: format!("No format reads data for the task `{task}` yet"),
+            hint: "Use `classify`, `regress` or `reconstruct`.".into(),
+        }),
+    }
+}
