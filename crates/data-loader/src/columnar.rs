@@ -240,6 +240,10 @@ impl Records for Columnar {
         }
     }
 
+    fn numbers(&self, rows: &[u32], names: &[&str], numbers: &mut Vec<f64>) -> bool {
+        self.numbers_at(rows, names, numbers)
+    }
+
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
         let (place, row) = self.locate(row);
         let file = &self.files[place];
@@ -332,6 +336,9 @@ pub(crate) fn spoken(kind: &DataType) -> String {
         other => format!("{other}"),
     }
 }
+
+#[path = "columnar_numbers.rs"]
+mod numbers;
 
 #[cfg(test)]
 #[path = "columnar_tests.rs"]

@@ -214,6 +214,11 @@ impl Dataset {
         self.prepare(row, &mut self.record(row)?, epoch)
     }
 
+    /// The batch of `rows`, if it can be made without an example for each of them.
+    pub(crate) fn batch_of(&self, rows: &[u32]) -> Option<Batch> {
+        self.pipeline.batch_of(self.records.as_ref(), rows)
+    }
+
     /// Calls `visit` with the examples at `rows`, in their order, until it breaks off.
     pub(crate) fn visit(
         &self,

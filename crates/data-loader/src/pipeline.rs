@@ -13,13 +13,15 @@ use crate::error::{Error, quoted};
 use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
 use crate::masks::mask_target;
+use crate::number_plan::NumberPlan;
+use crate::output::output;
 use crate::random::Random;
 use crate::raster;
-use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
+use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::series;
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
-use crate::transforms::{FittedTransform, Training, Transforms, normalize::target_scale};
+use crate::transforms::{FittedTransform, Training, Transforms};
 
 /// Fitted transforms with the schema they read and the signature they make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub struct Pipeline {
     pub(crate) signature: Signature,
     /// The place of each label, looked up once an example.
     pub(crate) codes: HashMap<String, i64>,
+    /// How batches of nothing but numbers are filled.
+    plan: Option<NumberPlan>,
 }
 
 /// A pipeline as it is written to a bundle.
@@ -47,7 +51,8 @@ impl From<Written> for Pipeline {
             OutputSpec::Classes { labels } => labels.iter().cloned().zip(0..).collect(),
             _ => HashMap::new(),
         };
-        Self { schema, transforms, signature, codes }
+        let plan = NumberPlan::of(&schema, &transforms, &signature);
+        Self { schema, transforms, signature, codes, plan }
     }
 }
 
@@ -143,6 +148,11 @@ impl Pipeline {
         Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
+    /// The batch of these rows, if they can be prepared without a record for each; else they are prepared one by one.
+    pub(crate) fn batch_of(&self, records: &dyn Records, rows: &[u32]) -> Option<Batch> {
+        self.plan.as_ref()?.batch(records, rows, &self.codes)
+    }
+
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
     pub fn batch(&self, records: Vec<Record>) -> Result<Batch, Error> {
         let examples = records.into_iter().map(|record| self.prepare(record)).collect::<Result<_, _>>()?;
@@ -228,6 +238,7 @@ impl Pipeline {
     #[cfg(test)]
     pub(crate) fn with_transforms(mut self, transforms: Vec<FittedTransform>) -> Self {
         self.transforms = transforms;
+        self.plan = None;
         self
     }
 }
@@ -347,53 +358,6 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
         inputs.push(InputSpec { name: "image".into(), dtype: Dtype::U8, shape, kind: InputKind::Image { mean, std } });
     }
     Ok(inputs)
-}
-
-/// The output that follows from the task and the target.
-fn output(
-    schema: &Schema,
-    task: Task,
-    fitted: &[FittedTransform],
-    training: &Training<'_>,
-    classes: Option<BTreeSet<String>>,
-) -> Result<OutputSpec, Error> {
-    if let Some(windows) = &schema.windows {
-        return series::output(schema, windows, task, target_scale(fitted));
-    }
-    match (task, &schema.target) {
-        (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let labels = crate::targets::in_order(classes.map_or_else(|| training.classes(&target.name), Ok)?);
-            if let [class] = &labels[..] {
-                return Err(Error::OneClass { class: class.clone() });
-            }
-            Ok(OutputSpec::Classes { labels })
-        }
-        (Task::Regress, Some(target)) if target.kind == TargetKind::Number => {
-            let (mean, std) = target_scale(fitted);
-            Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
-        }
-        (Task::Segment, Some(target)) if target.kind == TargetKind::Mask => {
-            Ok(OutputSpec::Mask { labels: target.classes.clone() })
-        }
-        (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
-        (Task::Classify | Task::Regress | Task::Segment, target) => Err(Error::Mismatch {
-            message: format!(
-                "The task `{task}` needs a target of another kind: {}",
-                target.as_ref().map_or("the schema has none".into(), |target| format!(
-                    "`{}` is a {}",
-                    target.name,
-                    target.kind.name()
-                ))
-            ),
-            hint:
-                "Classes are for `classify`, numbers for `regress` and masks for `segment`; state the target in [schema.target] of the card."
-                    .into(),
-        }),
-        (task, _) => Err(Error::Mismatch {
-            message: format!("No format reads data for the task `{task}` yet"),
-            hint: "Use `classify`, `regress`, `segment` or `reconstruct`.".into(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -134,6 +134,12 @@ pub trait Records: Send + Sync {
         rows.iter().map(|&row| self.field(row as usize, name)).collect()
     }
 
+    /// Puts the numbers in these columns at each of `rows` one after the other behind `numbers`, row by row, NaN for a missing
+    /// one. False where the format does not offer it, or anything is wrong with a row; then they are read one by one.
+    fn numbers(&self, _rows: &[u32], _names: &[&str], _numbers: &mut Vec<f64>) -> bool {
+        false
+    }
+
     /// What [`key`](Self::key) says of each of `rows`, in their order. All of them are rows that can be read.
     fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
         rows.iter().map(|&row| self.key(row as usize)).collect()

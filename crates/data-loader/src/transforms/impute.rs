@@ -11,6 +11,7 @@ use super::{Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::number_plan::Steps;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::scale::columns;
@@ -135,6 +136,13 @@ impl Transform for Impute {
         fill(record, &self.values, |stand_in| Value::Number(*stand_in));
         fill(record, &self.categories, |stand_in| Value::Text(stand_in.clone()));
         Ok(())
+    }
+
+    fn steps(&self, steps: &mut Steps) -> bool {
+        for (name, stand_in) in &self.values.0 {
+            steps.fill(name, *stand_in);
+        }
+        self.indicators.is_empty()
     }
 
     fn reshape(&self, features: &mut OrderedMap<FeatureKind>) {

@@ -41,6 +41,7 @@ use crate::batch::Batch;
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::Record;
+use crate::number_plan::Steps;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
@@ -67,6 +68,11 @@ pub(crate) trait Transform: Sized {
 
     /// Changes the list of features to what it is behind this transform, where columns come, go, or change their kind.
     fn reshape(&self, _features: &mut OrderedMap<FeatureKind>) {}
+
+    /// Says what the transform does to single columns of numbers; false if it does anything else to them, or anything by chance.
+    fn steps(&self, _steps: &mut Steps) -> bool {
+        false
+    }
 
     /// Changes a whole batch of training, for transforms that mix examples. `random` belongs to (seed, epoch, batch).
     fn mix(&self, _batch: &mut Batch, _signature: &Signature, _random: &mut Random) -> Result<(), Error> {
@@ -168,6 +174,15 @@ macro_rules! members {
                     $(Self::$variant(fitted) => fitted.reshape(features),)*
                     #[cfg(test)]
                     Self::Jitter => {}
+                }
+            }
+
+            /// Says what the transform does to single columns of numbers; false if it does anything else.
+            pub(crate) fn steps(&self, steps: &mut Steps) -> bool {
+                match self {
+                    $(Self::$variant(fitted) => fitted.steps(steps),)*
+                    #[cfg(test)]
+                    Self::Jitter => false,
                 }
             }
 

@@ -10,6 +10,7 @@ use super::{FittedTransform, Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::number_plan::Steps;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::scale::Scale;
@@ -101,6 +102,13 @@ impl Transform for Normalize {
             _ => None,
         };
         Ok(Self { numbers: OrderedMap(numbers), target, images })
+    }
+
+    fn steps(&self, steps: &mut Steps) -> bool {
+        for (name, scale) in self.numbers.0.iter().chain(&self.target) {
+            steps.scale(name, *scale);
+        }
+        true
     }
 
     /// Scales the numbers of `record`.

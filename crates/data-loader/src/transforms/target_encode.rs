@@ -146,7 +146,8 @@ impl Transform for TargetEncode {
             TargetKind::Number => Vec::new(),
             TargetKind::Mask => {
                 return Err(Error::Mismatch {
-                    message: "`target_encode` learns from one class or number an example, and the target is a mask".into(),
+                    message: "`target_encode` learns from one class or number an example, and the target is a mask"
+                        .into(),
                     hint: "Use `encode` or `one_hot`.".into(),
                 });
             }
