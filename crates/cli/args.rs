@@ -29,6 +29,9 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Answer new data with a trained model.
     Predict(Predict),
+    /// Gather, judge and clean data.
+    #[command(subcommand)]
+    Data(Data),
     /// List what a config can name: architectures, losses, optimizers ...
     List(List),
     /// Show a config, or the schema of all configs.
@@ -103,6 +106,56 @@ pub struct Predict {
     pub batch_size: u32,
 }
 
+/// `firebox data`
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Find what is wrong with the data: duplicates across splits, broken files, leaking columns ...
+    Check(DataCheck),
+    /// Apply reviewed decisions (drop, fix, relabel, impute) and write a new data set; the source stays as it is.
+    Clean(DataClean),
+    /// Fetch the files of a data set from where its card says, and verify them.
+    Fetch(DataFetch),
+}
+
+/// `firebox data fetch`
+#[derive(Debug, Args)]
+pub struct DataFetch {
+    /// The data set: a folder with a card.toml in it, or the card itself.
+    pub card: PathBuf,
+}
+
+/// `firebox data check`
+#[derive(Debug, Args)]
+pub struct DataCheck {
+    /// The config, a TOML file.
+    pub config: PathBuf,
+    /// Change a value of the config, as in `data.gates.leakage=error`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// The folder for data-report.html, data-report.json and the proposals in data-decisions.toml.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+}
+
+/// `firebox data clean`
+#[derive(Debug, Args)]
+pub struct DataClean {
+    /// The config, a TOML file, whose data are to be cleaned.
+    pub config: PathBuf,
+    /// The decisions: a TOML file with [[decisions]] tables, or a JSON object a line where the name ends in .jsonl.
+    #[arg(long, value_name = "FILE")]
+    pub decisions: PathBuf,
+    /// The folder of the new data set; there must be nothing in it yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Apply decisions too that say `reviewed = false`.
+    #[arg(long)]
+    pub unreviewed: bool,
+    /// Change a value of the config, as in `data.card=datasets/mnist`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
 /// `firebox list`
 #[derive(Debug, Args)]
 pub struct List {
@@ -153,7 +206,11 @@ pub struct VerifyResume {
 
 /// `firebox bench`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
+    /// Something else than training.
+    #[command(subcommand)]
+    pub other: Option<BenchOther>,
     /// Which workloads, separated by commas: mlp, cnn, resnet, gpt.
     #[arg(long, value_delimiter = ',')]
     pub workload: Vec<String>,
@@ -161,6 +218,26 @@ pub struct Bench {
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Seconds to measure each.
+    #[arg(long, default_value_t = 6.0)]
+    pub seconds: f64,
+}
+
+/// What `firebox bench` measures besides training.
+#[derive(Debug, Subcommand)]
+pub enum BenchOther {
+    /// Measure how fast a folder of photographs becomes batches.
+    Data(BenchData),
+}
+
+/// `firebox bench data`
+#[derive(Debug, Args)]
+pub struct BenchData {
+    /// A folder with a folder of images for each class.
+    pub folder: PathBuf,
+    /// Threads that prepare batches; 0 means one for each processor core.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Seconds to measure, but one epoch at least.
     #[arg(long, default_value_t = 6.0)]
     pub seconds: f64,
 }

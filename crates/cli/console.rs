@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use data_loader::Part;
+use data_loader::fetch;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trainer::recorders::{Event, Recorder, Scores};
 
@@ -112,6 +113,111 @@ impl Recorder for Console {
             }
         }
         Ok(())
+    }
+}
+
+/// Shows on stderr how files come.
+pub struct Transfer {
+    bar: ProgressBar,
+    terminal: bool,
+    last_line: Instant,
+}
+
+impl Transfer {
+    /// For this terminal, or for the file that stderr goes to.
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar, terminal: std::io::stderr().is_terminal(), last_line: Instant::now() }
+    }
+
+    /// Shows what happens.
+    pub fn show(&mut self, event: &fetch::Event) {
+        match event {
+            fetch::Event::Begun { file, from } => {
+                self.clear();
+                report::note(format!("{file} from {from}"));
+                self.last_line = Instant::now();
+                if self.terminal {
+                    let template = "{bar:24.cyan/dim} {bytes}/{total_bytes} · {bytes_per_sec} · {eta} left";
+                    self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+                    let style = ProgressStyle::with_template(template);
+                    self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                }
+            }
+            fetch::Event::Bytes { file, have, total } => {
+                if self.terminal {
+                    if let Some(total) = total {
+                        self.bar.set_length(*total);
+                    }
+                    // What came in earlier calls says nothing of the speed of this one.
+                    if self.bar.position() == 0 && *have > 1 << 20 {
+                        self.bar.set_position(*have);
+                        self.bar.reset_eta();
+                    }
+                    self.bar.set_position(*have);
+                } else {
+                    let whole = total.map_or(String::new(), |total| format!(" of {}", report::count(total)));
+                    self.now_and_then(|| format!("{file}: {}{whole} bytes", report::count(*have)));
+                }
+            }
+            fetch::Event::Rows { file, rows } => {
+                self.now_and_then(|| format!("{file}: {} rows", report::count(*rows)));
+            }
+            fetch::Event::Waiting { file, reason, pause } => {
+                let text = format!("{file}: {reason}; another attempt in {:.1} s", pause.as_secs_f64());
+                self.bar.suspend(|| report::note(text));
+            }
+            _ => {}
+        }
+    }
+
+    fn now_and_then(&mut self, text: impl FnOnce() -> String) {
+        if self.last_line.elapsed() >= QUIET {
+            self.last_line = Instant::now();
+            self.bar.suspend(|| report::note(text()));
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// How far work is that has several steps, one after the other: a bar on a terminal, nothing elsewhere.
+pub struct Steps {
+    bar: ProgressBar,
+    shown: bool,
+    step: &'static str,
+}
+
+impl Steps {
+    /// Nothing is shown unless `shown` and stderr is a terminal.
+    pub fn new(shown: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar, shown: shown && std::io::stderr().is_terminal(), step: "" }
+    }
+
+    /// So much of a step is done.
+    pub fn tell(&mut self, step: &'static str, done: usize, all: usize) {
+        if !self.shown {
+            return;
+        }
+        if self.step != step {
+            self.bar.finish_and_clear();
+            self.bar = ProgressBar::with_draw_target(Some(all as u64), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{msg:16} {bar:24.cyan/dim} {pos}/{len} · {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar.set_style(style);
+            self.bar.set_message(step);
+            self.step = step;
+        }
+        self.bar.set_position(done as u64);
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -32,23 +32,29 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Whether the user's words or files are the cause.
     pub usage: bool,
+    /// Whether a gate failed.
+    pub gate: bool,
 }
 
 impl Failure {
     /// A mistake on the command line.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), usage: true }
+        Self { message: message.into(), hint: Some(hint.into()), usage: true, gate: false }
     }
 
-    /// 2 for a mistake of the user's, 1 for everything else.
+    /// 3 for a failed gate, 2 for a mistake of the user's, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
-        if self.usage { 2 } else { 1 }
+        match (self.gate, self.usage) {
+            (true, _) => 3,
+            (false, true) => 2,
+            (false, false) => 1,
+        }
     }
 }
 
 impl From<trainer::Error> for Failure {
     fn from(error: trainer::Error) -> Self {
-        Self { message: error.to_string(), hint: error.hint(), usage: error.is_usage() }
+        Self { message: error.to_string(), hint: error.hint(), usage: error.is_usage(), gate: error.is_gate() }
     }
 }
 
@@ -60,7 +66,7 @@ impl From<model_zoo::Error> for Failure {
 
 impl From<serving::Error> for Failure {
     fn from(error: serving::Error) -> Self {
-        Self { message: error.to_string(), hint: error.hint(), usage: error.is_usage() }
+        Self { message: error.to_string(), hint: error.hint(), usage: error.is_usage(), gate: false }
     }
 }
 

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "",
     "train",
     "resume",
     "evaluate",
     "predict",
+    "data check",
+    "data clean",
+    "data fetch",
     "list",
     "config",
     "config show",
@@ -19,6 +22,7 @@ const COMMANDS: [&str; 14] = [
     "runs",
     "verify resume",
     "bench",
+    "bench data",
     "completions",
 ];
 
@@ -52,8 +56,16 @@ fn the_set_of_flags_is_frozen() {
         "bench --device",
         "bench --seconds",
         "bench --workload",
+        "bench data --seconds",
+        "bench data --threads",
         "config show --device",
         "config show --set",
+        "data check --out",
+        "data check --set",
+        "data clean --decisions",
+        "data clean --out",
+        "data clean --set",
+        "data clean --unreviewed",
         "evaluate --device",
         "evaluate --part",
         "predict --batch-size",
@@ -83,7 +95,7 @@ fn the_help_knows_every_command() {
     let mut found = vec![String::new()];
     for command in commands("") {
         let inner = commands(&command);
-        if command == "config" || inner.is_empty() {
+        if ["bench", "config"].contains(&command.as_str()) || inner.is_empty() {
             found.push(command.clone());
         }
         found.extend(inner.iter().map(|name| format!("{command} {name}")));
@@ -122,6 +134,7 @@ fn the_schema_describes_every_key() {
         "data",
         "device",
         "goal",
+        "label_errors",
         "loss",
         "model",
         "optimizer",
@@ -255,6 +268,33 @@ fn speed_is_measured_by_workload() {
     run(["bench", "--workload", "mpl"]).refused(2, &["`mpl`", "mlp"]);
     run(["bench", "--workload", "mlp", "--seconds", "nan"]).refused(2, &["--seconds"]);
 }
+
+#[test]
+fn speed_of_reading_photographs_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..64 {
+        let class = folder.path().join(["a", "b"][number % 2]);
+        std::fs::create_dir_all(&class).unwrap();
+        std::fs::write(class.join(format!("{number}.png")), PIXEL).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let json = run(["bench", "data", path, "--threads", "1", "--seconds", "0.1", "--json"]).expect(0).json();
+    assert!(json["images_per_second"][0].as_f64().unwrap() > 0.0 && json["images"] == 64, "{json}");
+    assert!(run(["bench", "data", path, "--seconds", "0.1"]).expect(0).stdout.contains("64 images by"));
+    run(["bench", "data", path, "--seconds", "0"]).refused(2, &["--seconds"]);
+    run(["bench", "data", "/nowhere"]).refused(2, &["/nowhere"]);
+    run(["bench", "--workload", "mlp", "data", path]).refused(2, &["--workload"]);
+}
+
+/// A PNG of one red pixel.
+#[rustfmt::skip]
+const PIXEL: &[u8] = &[
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
+    0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53,
+    0xde, 0x00, 0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0xf8, 0xcf, 0xc0, 0x00,
+    0x00, 0x03, 0x01, 0x01, 0x00, 0xc9, 0xfe, 0x92, 0xef, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e,
+    0x44, 0xae, 0x42, 0x60, 0x82,
+];
 
 #[test]
 fn a_run_gets_a_folder_of_its_own() {

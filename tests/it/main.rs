@@ -2,11 +2,13 @@
 //!
 //! - `bad_checkpoints`: broken, foreign and newer checkpoints and bundles, and bytes flipped at random
 //! - `bad_input`: mistakes in configs, data, images, runs and devices
+//! - `clean`: from doubtful labels to a cleaner data set that is trained on
 //! - `cli`: what is printed, the frozen set of flags, JSON
 //! - `crowded`: a full disk, two processes in one run folder
 //! - `door_to_door`: from a data file to answers on new data, and the same answers by every door
 //! - `examples`: every example runs and reaches what it promises
 //! - `exits`: exit codes, Ctrl-C
+//! - `fetch`: data that is fetched, killed and gone on with
 //! - `golden_losses`: the first losses of every shipped config, as they were
 //! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
@@ -17,11 +19,13 @@
 
 mod bad_checkpoints;
 mod bad_input;
+mod clean;
 mod cli;
 mod crowded;
 mod door_to_door;
 mod examples;
 mod exits;
+mod fetch;
 mod golden_losses;
 mod house;
 mod killed;

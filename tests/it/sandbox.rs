@@ -214,7 +214,7 @@ impl Sandbox {
     /// The program, in this folder; the words of `line` are its arguments.
     pub fn command(&self, line: &str) -> Command {
         let mut command = firebox(line.split_whitespace());
-        command.current_dir(self.0.path());
+        command.current_dir(self.0.path()).env("FIREBOX_CACHE", self.path("cache"));
         command
     }
 

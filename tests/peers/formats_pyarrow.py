@@ -172,3 +172,25 @@ for name, packing, form in [
         content = pa.compress(content, packing, asbytes=True)
     (shards / name).write_bytes(content)
 (shards / "expected.json").write_text(json.dumps(samples, ensure_ascii=False))
+
+# Masks as Pillow writes them: grey, with a palette of few and of many colours, in one bit, and what is no mask.
+for name in ["images", "masks", "wrong"]:
+    (OUT / "masks" / name).mkdir(parents=True, exist_ok=True)
+classes = {}
+for name, mode, most in [("grey", "L", 4), ("palette2", "P", 2), ("palette4", "P", 4), ("palette256", "P", 256), ("bit", "1", 2)]:
+    values = random.integers(0, most, (5, 7), dtype=np.uint8)
+    values[0, 0] = most - 1
+    if mode == "1":
+        mask = Image.fromarray(values.astype(bool))
+    else:
+        mask = Image.fromarray(values)
+    if mode == "P":
+        mask = mask.convert("L")
+        mask = Image.frombytes("P", (7, 5), values.tobytes())
+        mask.putpalette([int(x) for x in random.integers(0, 256, 3 * most)])
+    mask.save(OUT / f"masks/masks/{name}.png", **({"transparency": 0} if name == "palette4" else {}))
+    classes[name] = values.flatten().tolist()
+    Image.fromarray(random.integers(0, 256, (5, 7, 3), dtype=np.uint8)).save(OUT / f"masks/images/{name}.png")
+Image.fromarray(np.zeros((5, 7, 3), dtype=np.uint8)).save(OUT / "masks/wrong/colour.png")
+Image.fromarray(np.full((5, 7), 300, dtype=np.uint16)).save(OUT / "masks/wrong/deep.png")
+(OUT / "masks/expected.json").write_text(json.dumps(classes))

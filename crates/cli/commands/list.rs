@@ -1,6 +1,6 @@
 //! `firebox list`: what a config can name.
 
-use data_loader::{Task, formats, samplers, split, transforms};
+use data_loader::{Task, checks, formats, samplers, sources, split, transforms};
 use model_zoo::architectures::ARCHITECTURES;
 use serde_json::{Map, json};
 use trainer::{losses, metrics, optimizers, schedules};
@@ -17,12 +17,14 @@ fn kinds() -> Vec<(&'static str, &'static str, Names)> {
     let members = |entries: &[data_loader::Entry]| entries.iter().map(|entry| (entry.name, entry.summary)).collect();
     vec![
         ("architectures", "[model.NAME]", ARCHITECTURES.iter().map(|entry| (entry.name, entry.summary)).collect()),
+        ("checks", "data.gates.NAME", members(checks::MEMBERS)),
         ("formats", "[format.NAME] in a data card", members(formats::MEMBERS)),
         ("losses", "[loss.NAME]", members(losses::MEMBERS)),
         ("metrics", "train.watch, goal.metric", members(metrics::MEMBERS)),
         ("optimizers", "[optimizer.NAME]", members(optimizers::MEMBERS)),
         ("samplers", "data.sampler", members(samplers::MEMBERS)),
         ("schedules", "[schedule.NAME]", members(schedules::MEMBERS)),
+        ("sources", "[files.from.NAME] in a data card", members(sources::MEMBERS)),
         ("splits", "[data.split.NAME]", members(split::MEMBERS)),
         ("tasks", "task", Task::ALL.iter().map(|(task, summary)| (task.name(), *summary)).collect()),
         ("transforms", "[data.transforms.NAME]", members(transforms::MEMBERS)),

@@ -1,11 +1,15 @@
 //! What does each command do? One file a verb.
 
-use crate::args::{Command, Verify};
+use crate::args::{Bench, BenchOther, Command, Data, Verify};
 use crate::failure::{Failure, Status};
 
 mod bench;
+mod bench_data;
 mod completions;
 mod config;
+mod data_check;
+mod data_clean;
+mod data_fetch;
 mod devices;
 mod evaluate;
 mod list;
@@ -25,11 +29,15 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Resume(args) => resume::run(&args, json),
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),
+        Command::Data(Data::Check(args)) => data_check::run(&args, json),
+        Command::Data(Data::Clean(args)) => data_clean::run(&args, json),
+        Command::Data(Data::Fetch(args)) => data_fetch::run(&args, json),
         Command::List(args) => list::run(&args, json),
         Command::Config(args) => config::run(&args, json),
         Command::Devices => devices::run(json),
         Command::Runs(args) => runs::run(&args, json),
         Command::Verify(Verify::Resume(args)) => verify_resume::run(&args, json),
+        Command::Bench(Bench { other: Some(BenchOther::Data(args)), .. }) => bench_data::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
         Command::Completions { shell } => completions::run(shell),
     }

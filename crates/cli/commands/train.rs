@@ -46,6 +46,7 @@ pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
                 message: format!("cannot listen for Ctrl-C: {error}"),
                 hint: None,
                 usage: false,
+                gate: false,
             })?;
     }
     Ok(flag)

@@ -50,7 +50,7 @@ pub(super) fn run(args: &VerifyResume, json: bool) -> Ended {
 }
 
 fn failed(message: String) -> Failure {
-    Failure { message, hint: None, usage: false }
+    Failure { message, hint: None, usage: false, gate: false }
 }
 
 fn prove(args: &VerifyResume, folder: &Path, json: bool) -> Result<verify::Equal, Failure> {
@@ -132,6 +132,7 @@ fn finish(child: Child) -> Result<(), Failure> {
         message: format!("a training of the proof failed: {message}"),
         hint: told["hint"].as_str().map(str::to_owned),
         usage: output.status.code() == Some(2),
+        gate: output.status.code() == Some(3),
     })
 }
 

@@ -77,7 +77,7 @@ pub enum Target {
     Mask {
         /// `[batch, height, width]`.
         shape: [usize; 3],
-        /// Row-major class indices.
+        /// Row-major class indices; negative means that the pixel does not count.
         classes: Vec<i64>,
     },
     /// The token expected at each place.

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clean::Derived;
 use crate::config::read_toml;
 use crate::error::Error;
 use crate::formats::FormatConfig;
 use crate::schema::Schema;
+use crate::sources::{SourceConfig, local};
 use crate::split::{Part, SplitConfig};
 use crate::task::Task;
 use crate::transforms::Transforms;
@@ -31,20 +33,46 @@ pub enum Role {
 }
 
 /// One file, or folder of files, of a data set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardFile {
-    /// Relative to the card's folder.
+    /// Relative to the card's folder, in which it must lie; or a pattern such as `parts/*.csv`, which stands for its matches in
+    /// sorted order.
     pub path: PathBuf,
     /// The SHA-256 of the file as 64 hexadecimal digits, checked whenever the card is opened.
     #[serde(default)]
     pub sha256: Option<String>,
+    /// Where it can be fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SourceConfig>,
     /// What the file holds.
     #[serde(default)]
     pub role: Role,
     /// The part to which all its examples belong, for the split `file`.
     #[serde(default)]
     pub part: Option<Part>,
+}
+
+impl CardFile {
+    /// Whether the path stands for several files.
+    pub(crate) fn is_pattern(&self) -> bool {
+        local::is_pattern(&self.path.to_string_lossy())
+    }
+
+    /// The checksums that the file may have: its own, and that of the source where the source gives it packed in another way.
+    pub(crate) fn checksums(&self) -> Vec<&str> {
+        let of_source = self.from.as_ref().and_then(SourceConfig::sha256);
+        self.sha256.as_deref().into_iter().chain(of_source).collect()
+    }
+
+    /// Compares the checksum of the file at `path` with those that are stated, if any are.
+    pub(crate) fn verify(&self, path: &Path, found: &str) -> Result<(), Error> {
+        let accepted = self.checksums();
+        if accepted.is_empty() || accepted.iter().any(|sum| sum.eq_ignore_ascii_case(found)) {
+            return Ok(());
+        }
+        Err(Error::Checksum { path: path.to_path_buf(), expected: accepted.join(" or "), found: found.to_owned() })
+    }
 }
 
 /// A card as it is written.
@@ -78,6 +106,9 @@ pub struct CardConfig {
     /// The transforms that an experiment gets unless it states some.
     #[serde(default)]
     pub transforms: Option<Transforms>,
+    /// From what the data was made, where `firebox data clean` wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived: Option<Derived>,
 }
 
 /// A file that was there when its card was opened.
@@ -111,22 +142,41 @@ pub struct Card {
 impl Card {
     /// Reads the card at `path`, which is a `card.toml` or the folder around it, and verifies its files.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let (config, folder) = Self::read(path)?;
+        let mut files = Vec::with_capacity(config.files.len());
+        for entry in &config.files {
+            open_files(&folder, path, entry, &mut files)?;
+        }
+        each_once(&files)?;
+        Ok(Self { config, folder, files })
+    }
+
+    /// Reads the card at `path` and nothing else; gives it with its folder.
+    pub(crate) fn read(path: &Path) -> Result<(CardConfig, PathBuf), Error> {
         let file = if path.is_dir() { path.join("card.toml") } else { path.to_path_buf() };
         let config: CardConfig = read_toml(&file, "card")?;
         config.schema.check()?;
-        let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
         if config.files.is_empty() {
             return Err(Error::NoExamples {
                 place: format!("in {}: its list of files is empty", file.display()),
                 hint: "Add a [[files]] table with the path of each file.",
             });
         }
-        let mut files = Vec::with_capacity(config.files.len());
-        for entry in &config.files {
-            files.push(open_file(&folder, entry)?);
+        if let Some(entry) = config.files.iter().find(|entry| entry.sha256.is_some() && entry.is_pattern()) {
+            return Err(Error::Setting {
+                key: "files.sha256".into(),
+                message: format!(
+                    "stands beside the pattern {}, and a checksum belongs to one file",
+                    entry.path.display()
+                ),
+                hint: "Leave it out; the checksums of all files are in the lineage of a run.".into(),
+            });
         }
-        each_once(&files)?;
-        Ok(Self { config, folder, files })
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        Ok((config, folder))
     }
 
     /// The short name of the data set.
@@ -171,16 +221,33 @@ fn each_once(files: &[SourceFile]) -> Result<(), Error> {
     Ok(())
 }
 
-fn open_file(folder: &Path, entry: &CardFile) -> Result<SourceFile, Error> {
-    let path = folder.join(&entry.path);
-    let (sha256, bytes) = if path.is_dir() { digest_folder(&path)? } else { digest_file(&path)? };
-    if let Some(expected) = &entry.sha256
-        && !expected.eq_ignore_ascii_case(&sha256)
-    {
-        return Err(Error::Checksum { path, expected: expected.clone(), found: sha256 });
+/// Opens the files that an entry of the card at `card` names.
+fn open_files(folder: &Path, card: &Path, entry: &CardFile, files: &mut Vec<SourceFile>) -> Result<(), Error> {
+    let not_fetched = |path: PathBuf| Error::NotFetched { path, card: card.to_path_buf() };
+    let matches = match local::matches(folder, &entry.path) {
+        // Of a pattern with a source nothing may be there yet.
+        Err(Error::NoMatch { .. }) if entry.from.is_some() => return Err(not_fetched(folder.join(&entry.path))),
+        matches => matches?,
+    };
+    for (name, path) in matches {
+        if entry.from.is_some() && !path.exists() {
+            return Err(not_fetched(path));
+        }
+        let (sha256, bytes) = digest_path(folder, &path)?;
+        entry.verify(&path, &sha256)?;
+        files.push(SourceFile { name, path, sha256, bytes, role: entry.role, part: entry.part });
     }
-    let name = entry.path.to_string_lossy().replace('\\', "/");
-    Ok(SourceFile { name, path, sha256, bytes, role: entry.role, part: entry.part })
+    Ok(())
+}
+
+/// The SHA-256 and the size of the file or folder at `path`, which lies in the folder of a card.
+pub(crate) fn digest_path(folder: &Path, path: &Path) -> Result<(String, u64), Error> {
+    if path.is_dir() { digest_folder(folder, path) } else { digest_file(path) }
+}
+
+/// The SHA-256 of the file or folder at `path`, as a card states it.
+pub(crate) fn digest(path: &Path) -> Result<String, Error> {
+    Ok(digest_path(path, path)?.0)
 }
 
 /// The SHA-256 and the size of the file at `path`.
@@ -205,15 +272,19 @@ const FOLDER_CONTENTS: u64 = 1 << 30;
 
 /// The SHA-256 of the sorted names, sizes and contents of all files below `folder`, and the sum of the sizes. Of folders above
 /// [`FOLDER_CONTENTS`] the contents are left out: reading a million images would take minutes.
-fn digest_folder(folder: &Path) -> Result<(String, u64), Error> {
+fn digest_folder(root: &Path, folder: &Path) -> Result<(String, u64), Error> {
     let mut sizes = Vec::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(directory) = open.pop() {
         let failed = |source| Error::io("folder", &directory, source);
         for entry in std::fs::read_dir(&directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_symlink() {
+                local::stays(root, &entry.path())?;
+            }
             // A link to a folder is not followed, so that a circle of links ends.
-            if entry.file_type().map_err(failed)?.is_dir() {
+            if kind.is_dir() {
                 open.push(entry.path());
             } else {
                 let path = entry.path();
@@ -245,112 +316,5 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CARD: &str = r#"
-name = "tiny"
-title = "Tiny"
-summary = "Two rows"
-source = "made for this test"
-licence = "CC0"
-citation = "none"
-[format.csv]
-[[files]]
-path = "a.csv"
-[schema]
-target = { name = "y", kind = "class" }
-[schema.features]
-x = "number"
-[split.random]
-validation = 0.1
-"#;
-
-    fn folder(card: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("card.toml"), card).unwrap();
-        std::fs::write(folder.path().join("a.csv"), "x,y\n1,a\n2,b\n").unwrap();
-        folder
-    }
-
-    #[test]
-    fn a_card_opens_from_its_folder_and_from_its_path() {
-        let folder = folder(CARD);
-        let card = Card::open(folder.path()).unwrap();
-        assert_eq!(card, Card::open(&folder.path().join("card.toml")).unwrap());
-        assert_eq!((card.name(), card.task(), card.files[0].bytes), ("tiny", Task::Classify, 12));
-    }
-
-    #[test]
-    fn the_checksum_of_the_empty_text_is_the_published_one() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let known = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(digest_file(file.path()).unwrap(), (known.to_owned(), 0));
-    }
-
-    #[test]
-    fn a_folder_is_known_by_the_names_and_contents_of_its_files() {
-        let digest = |files: &[(&str, &str)]| {
-            let folder = tempfile::tempdir().unwrap();
-            for (name, text) in files {
-                let path = folder.path().join(name);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, text).unwrap();
-            }
-            digest_folder(folder.path()).unwrap()
-        };
-        let first = digest(&[("a/1", "one"), ("b/2", "two")]);
-        assert_eq!(first.1, 6);
-        assert_eq!(first, digest(&[("b/2", "two"), ("a/1", "one")]));
-        for other in
-            [[("a/1", "one"), ("b/2", "twO")], [("a/1", "one"), ("b/3", "two")], [("a/1", "two"), ("b/2", "one")]]
-        {
-            assert_ne!(first.0, digest(&other).0, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn mistakes_in_a_card_are_sentences() {
-        let wrong = CARD.replace("path = \"a.csv\"", "path = \"a.csv\"\nsha256 = \"00\"");
-        let error = Card::open(folder(&wrong).path()).unwrap_err();
-        assert!(matches!(&error, Error::Checksum { expected, .. } if expected == "00"), "{error}");
-
-        let error = Card::open(folder(&CARD.replace("licence", "license")).path()).unwrap_err();
-        assert_eq!(error.hint().as_deref(), Some("Did you mean `licence`?"), "{error}");
-
-        let error = Card::open(folder(&CARD.replace("a.csv", "b.csv")).path()).unwrap_err();
-        assert!(matches!(error, Error::NotFound { what: "data file", .. }));
-
-        let error = Card::open(folder(&CARD.replace("format.csv", "format.cvs")).path()).unwrap_err();
-        assert_eq!(error.hint().as_deref(), Some("Did you mean `csv`?"), "{error}");
-
-        let error = Card::open(Path::new("/nowhere")).unwrap_err();
-        assert!(matches!(error, Error::NotFound { what: "card", .. }));
-
-        let two = |second: &str| CARD.replace("[schema]\n", &format!("[[files]]\npath = \"{second}\"\n[schema]\n"));
-        assert!(Card::open(folder(&two("a.csv")).path()).unwrap_err().to_string().contains("names a.csv twice"));
-        let folder = folder(&two("sub/../a.csv"));
-        std::fs::create_dir(folder.path().join("sub")).unwrap();
-        let error = Card::open(folder.path()).unwrap_err();
-        assert!(error.to_string().contains("names a.csv and sub/../a.csv, which are one"), "{error}");
-    }
-
-    #[test]
-    fn two_files_of_equal_contents_are_refused_by_name() {
-        let open = |role: &str, text: &str| {
-            let file = |path: &str| format!("[[files]]\npath = \"{path}\"\nrole = \"{role}\"\n");
-            let card = CARD.replace("[[files]]\npath = \"a.csv\"\n", &(file("a.csv") + &file("b.csv")));
-            let folder = folder(&card);
-            std::fs::write(folder.path().join("a.csv"), text).unwrap();
-            std::fs::write(folder.path().join("b.csv"), text).unwrap();
-            Card::open(folder.path())
-        };
-        for role in ["records", "images"] {
-            let error = open(role, "x,y\n1,a\n").unwrap_err();
-            assert!(error.to_string().contains("names a.csv and b.csv, whose contents are equal"), "{error}");
-            assert!(error.hint().unwrap().contains("leak") && error.is_usage());
-        }
-        assert!(open("records", "").is_ok(), "two empty files hold no example twice");
-        assert!(open("labels", "0,1").is_ok(), "two parts may have equal labels");
-    }
-}
+#[path = "card_tests.rs"]
+mod tests;

@@ -16,7 +16,7 @@ use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveTime};
 
 use crate::columnar::{Config, spoken};
-use crate::decode::decode_bytes;
+use crate::decode::decode_within;
 use crate::error::Error;
 use crate::example::Value;
 use crate::formats::{Use, value_of};
@@ -311,7 +311,7 @@ impl Cells {
                 return Ok(Value::Missing);
             }
             let place = format!("The image `{name}` of {}", id());
-            return decode_bytes(bytes.value(row), Path::new(&place), config.channels, config.size).map(Value::Image);
+            return decode_within(bytes.value(row), Path::new(&place), config.channels, config.size).map(Value::Image);
         }
         if self.is_missing(row) {
             return Ok(Value::Missing);

@@ -98,6 +98,7 @@ fn pad(name: &str, arrays: &[Array]) -> InputArray {
 /// Joins the targets; either every example has one or none does.
 fn join_targets(targets: Vec<TargetValue>, ids: &[ExampleId], signature: &Signature) -> Result<Target, Error> {
     let (mut classes, mut values, mut absent, mut width) = (Vec::new(), Vec::new(), 0, 0);
+    let (mut pixels, mut shape) = (Vec::new(), None);
     let count = targets.len();
     let first_absent = targets.iter().position(|target| *target == TargetValue::None);
     for (target, id) in targets.into_iter().zip(ids) {
@@ -116,6 +117,19 @@ fn join_targets(targets: Vec<TargetValue>, ids: &[ExampleId], signature: &Signat
                 width = one.len();
                 values.extend(one);
             }
+            TargetValue::Mask { shape: one, classes } => {
+                let first = *shape.get_or_insert(one);
+                if one != first {
+                    return Err(Error::Shape {
+                        input: "target".into(),
+                        first: ids[0].key.clone(),
+                        first_shape: first.to_vec(),
+                        second: id.key.clone(),
+                        second_shape: one.to_vec(),
+                    });
+                }
+                pixels.extend(classes);
+            }
             TargetValue::None => absent += 1,
         }
     }
@@ -128,6 +142,9 @@ fn join_targets(targets: Vec<TargetValue>, ids: &[ExampleId], signature: &Signat
             _ => "target".into(),
         };
         return Err(Error::TargetMissing { id: ids[place].key.clone(), column });
+    }
+    if let Some([height, width]) = shape {
+        return Ok(Target::Mask { shape: [count, height, width], classes: pixels });
     }
     if classes.len() == count {
         return Ok(Target::Classes(classes));

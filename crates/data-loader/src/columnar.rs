@@ -354,20 +354,34 @@ pub(crate) fn spread(files: &[SourceFile], endings: &[&str]) -> Result<Vec<Sourc
     Ok(spread)
 }
 
-/// Collects the files below `folder`. Links are not followed, so that nothing outside of the data set is read.
-fn files_below(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let failed = |source| Error::io("folder", folder, source);
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_string_lossy().to_lowercase();
-        let kind = entry.file_type().map_err(failed)?;
-        if name.starts_with('.') {
-            continue;
-        }
-        if kind.is_dir() {
-            files_below(&entry.path(), endings, found)?;
-        } else if kind.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
-            found.push(entry.path());
+/// Collects the files below `root` whose names have one of these `endings`, in no order. Links to folders are not followed, and
+/// a link to a file outside of `root` is refused, so that nothing else of the machine is read.
+pub(crate) fn files_below(root: &Path, endings: &[&str], found: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let mut open = vec![root.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        let failed = |source| Error::io("folder", &folder, source);
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let (name, path) = (entry.file_name().to_string_lossy().to_lowercase(), entry.path());
+            let kind = entry.file_type().map_err(failed)?;
+            if name.starts_with('.') {
+                continue;
+            }
+            if kind.is_dir() {
+                open.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) && path.is_file() {
+                if kind.is_symlink() {
+                    let whole =
+                        |path: &Path| path.canonicalize().map_err(|source| Error::io("data file", path, source));
+                    if !whole(&path)?.starts_with(whole(root)?) {
+                        return Err(Error::Mismatch {
+                            message: format!("{} is a link to a file outside of {}", path.display(), root.display()),
+                            hint: "Put the file itself there; links out of a data set are not followed.".into(),
+                        });
+                    }
+                }
+                found.push(path);
+            }
         }
     }
     Ok(())

@@ -53,8 +53,11 @@ pub(crate) fn check(records: &dyn Records, what: &str) {
     assert!(error.to_string().contains("a list of Float64, which is no single value"), "{error}");
 }
 
+/// What opens a file for a schema.
+type Open = dyn Fn(&Schema) -> Result<Box<dyn Records>, Error>;
+
 /// The columns of a schema that do not suit are refused when a file is opened, with the column and what to do.
-pub(crate) fn refuses(open: &dyn Fn(&Schema) -> Result<Box<dyn Records>, Error>) {
+pub(crate) fn refuses(open: &Open) {
     for (features, words) in [
         ("list = \"number\"", "the column `list` is a list of Float64, which is no single value"),
         ("micro = \"number\"", "which is no number"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::samplers::Sampler;
 use crate::split::SplitConfig;
+use crate::survey::Gates;
 use crate::transforms::Transforms;
 
 /// What happens when an example cannot be used.
@@ -65,6 +66,9 @@ pub struct DataConfig {
     /// How batches are prepared.
     #[serde(default)]
     pub loader: LoaderConfig,
+    /// Which findings about the data end a training before its first step.
+    #[serde(default, skip_serializing_if = "Gates::is_default")]
+    pub gates: Gates,
 }
 
 impl DataConfig {
@@ -77,6 +81,7 @@ impl DataConfig {
             sampler: Sampler::default(),
             limit: None,
             loader: LoaderConfig::default(),
+            gates: Gates::default(),
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::card::Card;
-use crate::data_config::{BadExamples, DataConfig};
+use crate::data_config::{BadExamples, DataConfig, LoaderConfig};
 use crate::error::{Error, listed};
 use crate::example::{Example, Record, TargetValue};
 use crate::formats::{self, Records};
@@ -24,18 +25,18 @@ use crate::transforms::Transforms;
 
 /// An opened data set.
 pub struct Dataset {
-    config: DataConfig,
-    card: Card,
-    records: Box<dyn Records>,
+    pub(crate) config: DataConfig,
+    pub(crate) card: Card,
+    pub(crate) records: Arc<dyn Records>,
     /// The first rows of blocks that are cheap to read together.
-    blocks: Vec<usize>,
-    parts: Parts,
+    pub(crate) blocks: Vec<usize>,
+    pub(crate) parts: Parts,
     /// Of every row the place of its class among the labels, their number for an unknown class; empty where the target is
     /// no class.
-    classes: Vec<u32>,
-    pipeline: Pipeline,
-    lineage: Lineage,
-    seed: u64,
+    pub(crate) classes: Vec<u32>,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) lineage: Lineage,
+    pub(crate) seed: u64,
 }
 
 impl Dataset {
@@ -45,6 +46,14 @@ impl Dataset {
         let card = Card::open(&root.join(&config.card))?;
         let records = formats::open(&card)?;
         Self::from_records(config, card, records, task, None, seed)
+    }
+
+    /// The same for the checks, which count examples that cannot be used instead of stopping at the first.
+    pub fn open_for_checks(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
+        let loader = LoaderConfig { bad_examples: BadExamples::Skip, ..config.loader.clone() };
+        let mut dataset = Self::open(&DataConfig { loader, ..config.clone() }, root, task, seed)?;
+        dataset.config.loader = config.loader.clone();
+        Ok(dataset)
     }
 
     /// Opens the card with a pipeline that was fitted before, as for resuming and evaluating: nothing is fitted again.
@@ -118,7 +127,7 @@ impl Dataset {
         let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
         let blocks = records.blocks();
-        Ok(Self { config, card, records, blocks, parts, classes, pipeline, lineage, seed })
+        Ok(Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed })
     }
 
     /// The config with the split and the transforms that were chosen.
@@ -154,6 +163,11 @@ impl Dataset {
     /// What was read.
     pub fn lineage(&self) -> &Lineage {
         &self.lineage
+    }
+
+    /// The rows themselves.
+    pub(crate) fn records(&self) -> &dyn Records {
+        self.records.as_ref()
     }
 
     /// The record at `row`, as it was read.
@@ -203,6 +217,12 @@ impl Dataset {
         Ok(example)
     }
 
+    /// Lets the transforms that mix examples change a batch of training, by a chance that belongs to seed, epoch and the place
+    /// of the batch within it.
+    pub fn mix(&self, batch: &mut Batch, epoch: u64, index: u64) -> Result<(), Error> {
+        self.pipeline.mix(batch, &mut Random::derive(&[MIX_STREAM, self.seed, epoch, index]))
+    }
+
     /// How many examples of each class a part has, in the order of the labels; none where the target is no class.
     pub fn class_counts(&self, part: Part) -> Option<Vec<usize>> {
         let mut counts = vec![0; self.pipeline.labels()?.len()];
@@ -247,6 +267,8 @@ impl std::fmt::Debug for Dataset {
 
 /// Keeps the random streams of examples apart from all others.
 const STREAM: u64 = 0x6578_616d_706c;
+/// Keeps the random streams of batches apart from all others.
+const MIX_STREAM: u64 = 0x6d69_7865_7321;
 
 /// The place of the class of every row among the labels. A class that training never saw is met here, before it costs an
 /// hour of training, unless bad examples are skipped.

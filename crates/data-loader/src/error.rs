@@ -21,6 +21,47 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The operating system refused to write.
+    #[error("{} could not be written: {source}.", path.display())]
+    Write {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A file of a card is not there, and its card says where to fetch it.
+    #[error("{} is not there yet; its card says where it can be fetched.", path.display())]
+    NotFetched {
+        /// Which file.
+        path: PathBuf,
+        /// The card, or its folder.
+        card: PathBuf,
+    },
+    /// A source does not give what a card expects of it.
+    #[error("{address} could not be fetched: {message}.")]
+    Fetch {
+        /// Where it was looked for, without anything secret.
+        address: String,
+        /// What went wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+        /// Whether the card must be changed, rather than the network.
+        usage: bool,
+    },
+    /// Fetching was told to stop.
+    #[error("Fetching was interrupted; what has come so far is kept.")]
+    Interrupted,
+    /// A pattern of a card matches no file.
+    #[error("The setting `files.path` is {}, and no file in {} matches it.", pattern.display(), place.display())]
+    NoMatch {
+        /// The pattern.
+        pattern: PathBuf,
+        /// Where files were looked for.
+        place: PathBuf,
+    },
     /// A card or config is not what its reader expects.
     #[error("{}{place}: {message}.", path.display())]
     Config {
@@ -211,6 +252,15 @@ impl Error {
         Self::Io { path: path.to_path_buf(), source }
     }
 
+    /// The error for a file that could not be written.
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::Write {
+            path: path.to_path_buf(),
+            source,
+            hint: "Check whether you may write there, and whether there is room.",
+        }
+    }
+
     /// What the user can do, as one or two sentences, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -220,7 +270,9 @@ impl Error {
             Self::NotFound { .. } => "Check the path; paths in a card are relative to the card's folder.".into(),
             Self::Config { closest: Some(closest), .. } => format!("Did you mean `{closest}`?"),
             Self::Config { message, .. } => config_hint(message).into(),
-            Self::Setting { hint, .. } | Self::Field { hint, .. } | Self::Mismatch { hint, .. } => hint.clone(),
+            Self::NotFetched { card, .. } => format!("Fetch it with `firebox data fetch {}`", typed(card)),
+            Self::NoMatch { .. } => "`*` stays within a folder and passes over hidden files; `**` stands for any folders.".into(),
+            Self::Fetch { hint, .. } | Self::Setting { hint, .. } | Self::Field { hint, .. } | Self::Mismatch { hint, .. } => hint.clone(),
             Self::Checksum { .. } => {
                 "Fetch the file again from the card's source; if the change is meant, write the new SHA-256 in the card.".into()
             }
@@ -236,11 +288,12 @@ impl Error {
             ),
             Self::UnknownClass { .. } => "Check the label for a misspelling; a rare class needs a stratified split, so that training has some of it.".into(),
             Self::TargetMissing { .. } => "Label the example or remove it; `bad_examples = \"skip\"` in [data.loader] leaves such examples out and counts them.".into(),
-            Self::NoExamples { hint, .. } => (*hint).into(),
+            Self::NoExamples { hint, .. } | Self::Write { hint, .. } => (*hint).into(),
             Self::OneClass { .. } => "Check the target column, or use a stratified split.".into(),
             Self::BatchTooLarge { examples, .. } => format!("Use a batch size of at most {examples}."),
             Self::Shape { .. } => "For images, set `size = [height, width]` in the card's [format.image_folder].".into(),
             Self::Io { source, .. } if is_wrong_path(source) => "Check the path, and whether you may read what is there.".into(),
+            Self::Interrupted => "The same command goes on from there.".into(),
             Self::Io { .. } | Self::WorkerFailed { .. } | Self::Stopped { .. } => return None,
         })
     }
@@ -249,7 +302,11 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Io { source, .. } => is_wrong_path(source),
-            _ => !matches!(self, Self::WorkerFailed { .. } | Self::Stopped { .. }),
+            Self::Fetch { usage, .. } => *usage,
+            _ => !matches!(
+                self,
+                Self::Write { .. } | Self::Interrupted | Self::WorkerFailed { .. } | Self::Stopped { .. }
+            ),
         }
     }
 
@@ -267,6 +324,13 @@ impl Error {
                 | Self::TargetMissing { .. }
         )
     }
+}
+
+/// A path as it is typed in a shell.
+fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Whether the path is to blame, and not the disk: it names nothing, or nothing that may be read in this way.
@@ -329,39 +393,5 @@ pub fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<S
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_closest_word_is_found_or_none_is() {
-        let known = ["threads", "prefetch", "drop_last"];
-        assert_eq!(closest("thread", known.into_iter()).as_deref(), Some("threads"));
-        assert_eq!(closest("drop-last", known.into_iter()).as_deref(), Some("drop_last"));
-        assert_eq!(closest("cvs", ["idx", "csv"].into_iter()).as_deref(), Some("csv"));
-        assert_eq!(closest("zzz", known.into_iter()), None);
-    }
-
-    #[test]
-    fn a_missing_file_is_the_users_and_a_broken_disk_is_not() {
-        let path = Path::new("a.csv");
-        let missing = Error::io("data file", path, std::io::ErrorKind::NotFound.into());
-        assert!(missing.is_usage() && missing.hint().is_some());
-        assert_eq!(missing.to_string(), "There is no data file at a.csv.");
-        let broken = Error::io("data file", path, std::io::ErrorKind::StorageFull.into());
-        assert!(!broken.is_usage() && broken.hint().is_none());
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.csv");
-        std::fs::write(&file, "x").unwrap();
-        for wrong in [folder.path().to_path_buf(), file.join("b.csv"), folder.path().join("x".repeat(300))] {
-            let error = Error::io("data file", &wrong, std::fs::read(&wrong).unwrap_err());
-            assert!(error.is_usage() && error.hint().unwrap().contains("path"), "{error}");
-        }
-        assert!(Error::io("data file", path, std::io::ErrorKind::PermissionDenied.into()).is_usage());
-    }
-
-    #[test]
-    fn long_data_is_cut_in_messages() {
-        assert!(quoted(&"x".repeat(1000)).len() < 80);
-        assert!(listed(&vec!["a"; 1000]).ends_with("and 980 more"));
-    }
-}
+#[path = "error_tests.rs"]
+mod tests;

@@ -31,8 +31,39 @@ pub struct Image {
     pub height: usize,
     /// In pixels.
     pub width: usize,
-    /// `[channels, height, width]`, row-major, 0 to 255.
+    /// `[height, width, channels]`, row-major, 0 to 255, as image files and libraries have them; a network takes them plane
+    /// by plane, and [`planar`](Self::planar) turns them over at the very end.
     pub pixels: Vec<u8>,
+}
+
+impl Image {
+    /// The image whose pixels lie plane by plane, `[channels, height, width]`, as IDX and JSON files have them.
+    pub fn from_planar(channels: usize, height: usize, width: usize, planes: &[u8]) -> Self {
+        let plane = height * width;
+        let pixels = match channels {
+            0 | 1 => planes.to_vec(),
+            _ => (0..plane).flat_map(|place| planes.iter().skip(place).step_by(plane)).copied().collect(),
+        };
+        Self { channels, height, width, pixels }
+    }
+
+    /// The pixels plane by plane, `[channels, height, width]`.
+    pub fn planar(&self) -> Vec<u8> {
+        match self.channels {
+            3 => {
+                let (pixels, _) = self.pixels.as_chunks::<3>();
+                let mut planes = Vec::with_capacity(self.pixels.len());
+                for channel in 0..3 {
+                    planes.extend(pixels.iter().map(|pixel| pixel[channel]));
+                }
+                planes
+            }
+            0 | 1 => self.pixels.clone(),
+            channels => {
+                (0..channels).flat_map(|channel| self.pixels.iter().skip(channel).step_by(channels)).copied().collect()
+            }
+        }
+    }
 }
 
 /// The value of one field of a record.
@@ -46,6 +77,9 @@ pub enum Value {
     Text(String),
     /// An image.
     Image(Image),
+    /// The class of every pixel of an image, in one channel. Whatever moves the pixels of the image moves these, by nearest
+    /// neighbour.
+    Mask(Image),
     /// The code of a category, as the `encode` transform leaves it; 0 is the unknown category.
     Code(i64),
     /// Token ids, as the `tokenize` transform leaves them.
@@ -117,6 +151,13 @@ pub enum TargetValue {
     Class(i64),
     /// Real numbers, in the units of the network.
     Values(Vec<f32>),
+    /// The class of every pixel; -1 where it does not count.
+    Mask {
+        /// `[height, width]`.
+        shape: [usize; 2],
+        /// Row-major.
+        classes: Vec<i64>,
+    },
     /// Nothing is expected.
     None,
 }
@@ -152,8 +193,8 @@ fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 1
                 hash.update((text.len() as u64).to_le_bytes());
                 hash.update(text);
             }
-            Value::Image(image) => {
-                hash.update([3]);
+            Value::Image(image) | Value::Mask(image) => {
+                hash.update([if matches!(value, Value::Mask(_)) { 6 } else { 3 }]);
                 for size in [image.channels, image.height, image.width] {
                     hash.update((size as u64).to_le_bytes());
                 }
@@ -203,6 +244,19 @@ mod tests {
         let record = Record::new("1".into(), vec![number("x", 1.0), number("y", 2.0), number("z", 3.0)], None);
         for from in 0..5 {
             assert_eq!(["x", "y", "z", "a"].map(|name| record.place(name, from)), [Some(0), Some(1), Some(2), None]);
+        }
+    }
+
+    #[test]
+    fn pixels_lie_side_by_side_in_memory_and_plane_by_plane_for_a_network() {
+        for (channels, planes, pixels) in [
+            (1, vec![1, 2, 3, 4, 5, 6], vec![1, 2, 3, 4, 5, 6]),
+            (2, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], vec![1, 7, 2, 8, 3, 9, 4, 10, 5, 11, 6, 12]),
+            (3, (0..18).collect(), vec![0, 6, 12, 1, 7, 13, 2, 8, 14, 3, 9, 15, 4, 10, 16, 5, 11, 17]),
+        ] {
+            let image = Image::from_planar(channels, 2, 3, &planes);
+            assert_eq!((image.channels, image.height, image.width, &image.pixels), (channels, 2, 3, &pixels));
+            assert_eq!(image.planar(), planes);
         }
     }
 

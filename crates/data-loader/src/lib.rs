@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - A [`Card`] says where a data set came from, which files it has and what its columns mean.
+//! - [`sources`] say where files come from, and [`fetch`] brings them here.
 //! - [`formats`] turn the rows of those files into [`Record`]s.
 //! - [`split`] says which rows are for training, validation and test.
 //! - A [`Pipeline`] is fitted on the training part alone and travels with the model.
@@ -17,10 +18,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod atomic;
 pub mod batch;
+mod beta;
 mod block_cache;
 pub mod card;
 mod cells;
+pub mod checks;
+pub mod clean;
 pub mod collate;
 mod columnar;
 pub mod config;
@@ -33,28 +38,35 @@ pub mod dataset;
 mod decode;
 pub mod error;
 pub mod example;
+pub mod fetch;
+pub mod folds;
 pub mod formats;
 mod hugging_face;
 mod limit;
 pub mod lineage;
 pub mod loader;
+mod masks;
 mod number;
 mod number_plan;
 mod output;
 mod parquet_pages;
 pub mod pipeline;
 pub mod random;
+mod raster;
 pub mod registry;
 mod row_index;
 pub mod samplers;
 pub mod schema;
 pub mod signature;
+pub mod sources;
 pub mod split;
 pub mod statistics;
 pub mod summary;
+pub mod survey;
 mod tar_index;
 mod targets;
 pub mod task;
+pub mod throughput;
 pub mod training;
 pub mod transforms;
 mod unpack;

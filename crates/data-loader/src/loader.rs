@@ -107,8 +107,13 @@ impl Plan {
             return Some(Ok(empty));
         }
         let skipped = rows.len() - examples.len();
-        let batch = collate(examples, self.dataset.signature());
-        Some(batch.map(|batch| Batch { epoch, index, skipped, ..batch }))
+        let batch = collate(examples, self.dataset.signature()).and_then(|mut batch| {
+            if let Some(epoch) = random_epoch {
+                self.dataset.mix(&mut batch, epoch, index)?;
+            }
+            Ok(Batch { epoch, index, skipped, ..batch })
+        });
+        Some(batch)
     }
 }
 
@@ -199,6 +204,11 @@ impl Loader {
     /// this one does.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// How many threads prepare batches.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
     }
 
     /// How many batches one pass has.

@@ -37,26 +37,26 @@ pub(crate) fn output(
             let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
             Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
         }
+        (Task::Segment, Some(target)) if target.kind == TargetKind::Mask => {
+            Ok(OutputSpec::Mask { labels: target.classes.clone() })
+        }
         (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
-        (Task::Classify | Task::Regress, target) => Err(Error::Mismatch {
+        (Task::Classify | Task::Regress | Task::Segment, target) => Err(Error::Mismatch {
             message: format!(
                 "The task `{task}` needs a target of another kind: {}",
                 target.as_ref().map_or("the schema has none".into(), |target| format!(
                     "`{}` is a {}",
                     target.name,
-                    match target.kind {
-                        TargetKind::Class => "class",
-                        TargetKind::Number => "number",
-                    }
+                    target.kind.name()
                 ))
             ),
             hint:
-                "Classes are for `classify` and numbers for `regress`; state the target in [schema.target] of the card."
+                "Classes are for `classify`, numbers for `regress` and masks for `segment`; state the target in [schema.target] of the card."
                     .into(),
         }),
         (task, _) => Err(Error::Mismatch {
             message: format!("No format reads data for the task `{task}` yet"),
-            hint: "Use `classify`, `regress` or `reconstruct`.".into(),
+            hint: "Use `classify`, `regress`, `segment` or `reconstruct`.".into(),
         }),
     }
 }

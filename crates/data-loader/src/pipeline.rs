@@ -12,9 +12,11 @@ use crate::collate::collate;
 use crate::error::{Error, quoted};
 use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
+use crate::masks::mask_target;
 use crate::number_plan::NumberPlan;
 use crate::output::output;
 use crate::random::Random;
+use crate::raster;
 use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
@@ -26,9 +28,9 @@ use crate::transforms::{FittedTransform, Training, Transforms};
 pub struct Pipeline {
     schema: Schema,
     transforms: Vec<FittedTransform>,
-    signature: Signature,
+    pub(crate) signature: Signature,
     /// The place of each label, looked up once an example.
-    codes: HashMap<String, i64>,
+    pub(crate) codes: HashMap<String, i64>,
     /// How batches of nothing but numbers are filled.
     plan: Option<NumberPlan>,
 }
@@ -88,8 +90,12 @@ impl Pipeline {
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
-        if let Some(name) = schema.names(FeatureKind::Image).first() {
-            schema.image = Some(training.first_image(name)?);
+        if let Some(name) = schema.names(FeatureKind::Image).first().map(|name| (*name).to_owned()) {
+            let size = training.image_size(&name)?;
+            schema.image = Some(size);
+            // Where transforms make the size, new images are to come as these did, and not to be brought to it before.
+            schema.images_of_any_size = fitted.iter().any(FittedTransform::brings_to_size)
+                || Training { before: &[], ..training }.image_size(&name)? != size;
         }
         let signature = Signature {
             task,
@@ -149,6 +155,11 @@ impl Pipeline {
         self.plan.as_ref()?.batch(records, rows, &self.codes)
     }
 
+    /// Lets the transforms that mix examples change a batch of training; `random` belongs to (seed, epoch, batch).
+    pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
+        self.transforms.iter().try_for_each(|transform| transform.mix(batch, &self.signature, random))
+    }
+
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
     pub fn batch(&self, records: Vec<Record>) -> Result<Batch, Error> {
         let examples = records.into_iter().map(|record| self.prepare(record)).collect::<Result<_, _>>()?;
@@ -198,7 +209,10 @@ impl Pipeline {
                         hint: "Bring all images to one size; in a card, `size = [height, width]` in [format.image_folder] does it.".into(),
                     });
                 }
-                Ok(Array { shape, data: ArrayData::U8(std::mem::take(&mut image.pixels)) })
+                // One plane is as it was; three are turned over here, where an image has its last and smallest size.
+                let planes = if image.channels == 1 { std::mem::take(&mut image.pixels) } else { image.planar() };
+                raster::give_back(std::mem::take(&mut image.pixels));
+                Ok(Array { shape, data: ArrayData::U8(planes) })
             }
             InputKind::Series { .. } => Err(Error::Mismatch {
                 message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
@@ -220,6 +234,7 @@ impl Pipeline {
             (OutputSpec::Values { .. }, Some(Value::Number(_))) => {
                 Ok(TargetValue::Values(vec![number(record, &spec.name, &mut 0)?]))
             }
+            (OutputSpec::Mask { .. }, Some(Value::Mask(mask))) => mask_target(mask, spec, record),
             (_, other) => Err(unusable(record, "target", &spec.name, other)),
         }
     }

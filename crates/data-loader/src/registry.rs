@@ -30,8 +30,10 @@ mod tests {
 
     #[test]
     fn every_member_is_listed() {
+        check("checks", crate::checks::MEMBERS);
         check("formats", crate::formats::MEMBERS);
         check("samplers", crate::samplers::MEMBERS);
+        check("sources", crate::sources::MEMBERS);
         check("split", crate::split::MEMBERS);
         check("transforms", crate::transforms::MEMBERS);
     }

@@ -40,8 +40,21 @@ impl FeatureKind {
 pub enum TargetKind {
     /// The name of one class.
     Class,
+    /// The class of every pixel of the image.
+    Mask,
     /// A finite real number.
     Number,
+}
+
+impl TargetKind {
+    /// The word used in cards.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Mask => "mask",
+            Self::Number => "number",
+        }
+    }
 }
 
 /// The column that a model learns to answer.
@@ -52,9 +65,15 @@ pub struct TargetSpec {
     pub name: String,
     /// What it holds.
     pub kind: TargetKind,
+    /// Of a mask the names of the classes, in the order of the numbers that its pixels hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Of a mask the number of the pixels that do not count, such as 255 for borders that nobody could label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<u8>,
 }
 
-/// The size to which images are brought when they are read.
+/// The size of the images that a network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSize {
@@ -88,6 +107,9 @@ pub struct Schema {
     /// The size of every image, found by fitting; a card need not state it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageSize>,
+    /// Whether transforms bring images of any size to `image`, so that they are read as they are; found by fitting, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images_of_any_size: bool,
 }
 
 /// What usually stands for a missing value. `NaN` is not among them: it is as often the trace of a division by zero.
@@ -111,6 +133,7 @@ impl Schema {
     pub fn default_task(&self) -> Task {
         match self.target.as_ref().map(|target| target.kind) {
             Some(TargetKind::Class) => Task::Classify,
+            Some(TargetKind::Mask) => Task::Segment,
             Some(TargetKind::Number) => Task::Regress,
             None => Task::Reconstruct,
         }
@@ -144,6 +167,28 @@ impl Schema {
         {
             let message = format!("has `{}`, which is the target", target.name);
             return wrong("features", message, "A feature that gives the answer away must not be learnt from.");
+        }
+        if let Some(target) = &self.target {
+            let classes: HashSet<&String> = target.classes.iter().collect();
+            let void = target.void.is_some_and(|void| usize::from(void) < target.classes.len());
+            match target.kind {
+                TargetKind::Mask
+                    if !(2..=256).contains(&classes.len()) || classes.len() < target.classes.len() || void =>
+                {
+                    let message =
+                        "must name between 2 and 256 different classes of the mask, none of them `void`".into();
+                    return wrong(
+                        "target.classes",
+                        message,
+                        "Name the class of pixel value 0 first, then that of 1, and so on.",
+                    );
+                }
+                TargetKind::Class | TargetKind::Number if !classes.is_empty() || target.void.is_some() => {
+                    let message = format!("and `void` are for masks, and the target is a {}", target.kind.name());
+                    return wrong("target.classes", message, "Leave them out; other classes are found in the data.");
+                }
+                _ => {}
+            }
         }
         for (kind, most) in [(FeatureKind::Image, 1), (FeatureKind::Text, 1)] {
             let names = self.names(kind);
@@ -187,6 +232,12 @@ mod tests {
             ("[features]\n", "empty"),
             ("target = { name = \"y\", kind = \"class\" }\n[features]\ny = \"number\"", "target"),
             ("[features]\na = \"text\"\nb = \"text\"", "at most one"),
+            ("target = { name = \"y\", kind = \"mask\" }\n[features]\na = \"image\"", "between 2 and 256"),
+            (
+                "target = { name = \"y\", kind = \"mask\", classes = [\"a\", \"b\"], void = 1 }\n[features]\na = \"image\"",
+                "none of them `void`",
+            ),
+            ("target = { name = \"y\", kind = \"class\", void = 1 }\n[features]\na = \"image\"", "are for masks"),
             ("image = { channels = 2, height = 1, width = 1 }\n[features]\na = \"image\"", "2 x 1 x 1"),
         ] {
             let error = schema(text).check().unwrap_err();

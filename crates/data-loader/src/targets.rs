@@ -88,7 +88,8 @@ fn too_many_classes(target: Option<&TargetSpec>) -> Error {
 
 /// The class of each of `rows`, if the target is one. A row without id or target is an error.
 fn targets_of(records: &dyn Records, rows: &[u32], schema: &Schema) -> Vec<Result<Option<String>, Error>> {
-    let Some(target) = &schema.target else {
+    // Masks are not read before they are needed: to decode all of them would take as long as an epoch.
+    let Some(target) = schema.target.as_ref().filter(|target| target.kind != TargetKind::Mask) else {
         return rows.iter().map(|&row| records.key(row as usize).map(|_| None)).collect();
     };
     // Without a key column a row has an id whatever is in it.

@@ -66,8 +66,8 @@ impl Training<'_> {
         Ok(record)
     }
 
-    /// The size of the first image that can be read; all others must have it too.
-    pub(crate) fn first_image(&self, name: &str) -> Result<ImageSize, Error> {
+    /// The size of the first image that can be read, as the transforms before leave it.
+    pub fn image_size(&self, name: &str) -> Result<ImageSize, Error> {
         for &row in self.rows {
             match self.record(row) {
                 Ok(record) => {

@@ -14,6 +14,20 @@ pub const MAX_BYTES: u64 = 4 << 30;
 /// The largest window that a zstd stream may ask for: 128 MiB, as its own program allows.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+/// How a file is packed that begins with these bytes.
+fn packing(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0x1f, 0x8b, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        _ => None,
+    }
+}
+
+/// Whether a file that begins with these bytes has to be unpacked.
+pub(crate) fn is_packed(start: &[u8]) -> bool {
+    packing(start).is_some()
+}
+
 /// A file that is read piece by piece, unpacked if it begins as gzip or zstd does, whatever it is called.
 pub(crate) struct Unpacked {
     path: PathBuf,
@@ -34,11 +48,7 @@ impl Unpacked {
         }
         let mut start = Vec::new();
         file.by_ref().take(4).read_to_end(&mut start).map_err(failed)?;
-        let packed = match start[..] {
-            [0x1f, 0x8b, ..] => Some("gzip"),
-            [0x28, 0xb5, 0x2f, 0xfd] => Some("zstd"),
-            _ => None,
-        };
+        let packed = packing(&start);
         let whole = std::io::Cursor::new(start).chain(file);
         // Some programs write several gzip members or zstd frames one after the other; all of them count.
         let reader: Box<dyn Read> = match packed {

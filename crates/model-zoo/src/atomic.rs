@@ -4,9 +4,10 @@
 //! thing or the new one, never half of either. Where a file system cannot exchange two folders, the old one lies for an instant
 //! under another name, from which [`clear_leftovers`] brings it back.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use data_loader::atomic::{self, sync_folder, sync_parent, temporary, write_synced};
 
 use crate::Error;
 
@@ -18,12 +19,6 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error 
 /// Whether `name` is what an interrupted write leaves behind.
 pub fn is_leftover(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == "tmp")
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
 }
 
 /// What an older folder is called while the newer one takes its place.
@@ -62,35 +57,12 @@ pub fn clear_leftovers(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A rename is safe on the disk only when the folder that holds the name is.
-fn sync_parent(path: &Path) -> Result<(), Error> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
-        _ => sync_folder(Path::new(".")),
-    }
-}
-
-fn sync_folder(folder: &Path) -> Result<(), Error> {
-    #[cfg(unix)]
-    File::open(folder).and_then(|file| file.sync_all()).map_err(io("flush", folder))?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
-}
-
 /// Writes a file in whole or not at all, replacing an older one.
 ///
 /// # Errors
 /// [`Error::Io`]; the older file is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = temporary(path);
-    let written =
-        write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path).map_err(io("rename to", path)));
-    if let Err(error) = written {
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
-    }
-    sync_parent(path)
+    Ok(atomic::write_file(path, bytes)?)
 }
 
 /// Exchanges two folders at one stroke; `false` where the system or the file system cannot.
@@ -105,12 +77,6 @@ fn exchange(a: &Path, b: &Path) -> bool {
         let _ = (a, b);
         false
     }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = File::create(path).map_err(io("create", path))?;
-    file.write_all(bytes).map_err(io("write", path))?;
-    file.sync_all().map_err(io("flush", path))
 }
 
 /// A folder being written, invisible under its name until [`commit`](Self::commit).
@@ -140,7 +106,7 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        write_synced(&self.temporary.join(name), bytes)
+        Ok(write_synced(&self.temporary.join(name), bytes)?)
     }
 
     /// Puts the folder in its place, and removes an older one that was there.

@@ -132,6 +132,13 @@ impl Error {
     }
 }
 
+impl From<data_loader::atomic::Failed> for Error {
+    fn from(failed: data_loader::atomic::Failed) -> Self {
+        let data_loader::atomic::Failed { doing, path, source } = failed;
+        Self::Io { doing, path, source }
+    }
+}
+
 /// Whether a path leads to nothing, or to something of another kind: the user's mistake, not the machine's.
 pub fn is_wrong_path(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{AlreadyExists, InvalidData, InvalidFilename, IsADirectory, NotADirectory, NotFound};

@@ -135,6 +135,16 @@ pub enum Error {
         /// What is different.
         what: &'static str,
     },
+    /// The data fail a gate of the config.
+    #[error("the data fail a gate: {message}{}", and_more(*more))]
+    DataGate {
+        /// The worst that was found, a sentence.
+        message: String,
+        /// How to go on all the same, a sentence.
+        way_out: String,
+        /// How many other gates fail.
+        more: usize,
+    },
     /// Two things that must be equal are not.
     #[error("{0}")]
     NotEqual(String),
@@ -158,6 +168,9 @@ impl Error {
             Self::RunLocked(_) => "wait for it, or end it with Ctrl-C: it saves a checkpoint before it stops".into(),
             Self::DataChanged { .. } => {
                 "bring the data back as they were, or train anew: scores on other rows would not be those of this run".into()
+            }
+            Self::DataGate { way_out, .. } => {
+                format!("{way_out} `firebox data check CONFIG` writes a page with everything that it finds")
             }
             Self::NotARun(_) => "`firebox runs` lists the runs".into(),
             Self::NoCheckpoint { .. } => "name one of those, or leave out what stands after the @".into(),
@@ -199,9 +212,22 @@ impl Error {
         }
     }
 
+    /// Whether a gate failed, which is neither a mistake of the user's nor one of the machine's.
+    pub fn is_gate(&self) -> bool {
+        matches!(self, Self::DataGate { .. })
+    }
+
     pub(crate) fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => " One more gate fails.".into(),
+        more => format!(" {more} more gates fail."),
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::losses::Loss;
 use crate::optimizers::Optimizer;
+use crate::out_of_fold::LabelErrors;
 use crate::schedules::Schedule;
 
 /// A whole experiment, as a TOML file says it.
@@ -56,6 +57,9 @@ pub struct Experiment {
     /// Who is told what happens.
     #[serde(default)]
     pub recorders: Recorders,
+    /// The quick model by which `firebox data check` looks for wrong labels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label_errors: Option<LabelErrors>,
 }
 
 fn default_seed() -> u64 {
@@ -175,6 +179,26 @@ impl Default for Recorders {
 }
 
 impl Experiment {
+    /// The training of `model` on `data`, with every default.
+    pub fn new(data: DataConfig, model: Option<Architecture>) -> Self {
+        Self {
+            task: None,
+            seed: default_seed(),
+            device: default_device(),
+            data,
+            model,
+            train: Train::default(),
+            loss: None,
+            optimizer: Optimizer::default(),
+            schedule: Schedule::default(),
+            stopping: None,
+            checkpoints: Checkpoints::default(),
+            goal: None,
+            recorders: Recorders::default(),
+            label_errors: None,
+        }
+    }
+
     /// Reads a config and applies `--set path=value` changes, in order.
     ///
     /// # Errors

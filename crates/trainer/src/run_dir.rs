@@ -6,6 +6,7 @@
 //!   pipeline.json       the transforms as they were fitted
 //!   environment.json    device, versions, command
 //!   lineage.json        what was read, with hashes
+//!   data-report.json    what the checks found in it before the first step
 //!   metrics.jsonl       loss and scores over time
 //!   tensorboard/        the same for TensorBoard
 //!   checkpoints/        step-0000000938/ ..., `latest` and `best` naming one
@@ -100,7 +101,8 @@ impl RunDir {
 
     /// Whether a file is one of those that are written before the config, which makes a folder a run.
     fn is_preparation(&self, file: &Path) -> bool {
-        let written = [self.pipeline(), self.lineage(), self.environment(), self.path.join("lock")];
+        let written =
+            [self.pipeline(), self.lineage(), self.data_report(), self.environment(), self.path.join("lock")];
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         written.iter().any(|path| path == file) || (atomic::is_leftover(&name) && file.is_file())
     }
@@ -199,6 +201,21 @@ impl RunDir {
     /// What was read, with hashes.
     pub fn lineage(&self) -> PathBuf {
         self.path.join("lineage.json")
+    }
+
+    /// What the checks found in the data before the first step.
+    pub fn data_report(&self) -> PathBuf {
+        Self::data_reports_in(&self.path).0
+    }
+
+    /// Where the reports about data lie in a folder, be it a run or not: for programs, and for people.
+    pub fn data_reports_in(folder: &Path) -> (PathBuf, PathBuf) {
+        (folder.join("data-report.json"), folder.join("data-report.html"))
+    }
+
+    /// Where the decisions lie that are proposed about data.
+    pub fn data_decisions_in(folder: &Path) -> PathBuf {
+        folder.join("data-decisions.toml")
     }
 
     /// The transforms as they were fitted on the training split.

@@ -18,6 +18,7 @@ use model_zoo::weights::{self, Weights};
 use model_zoo::{Network, atomic};
 
 use crate::checkpoint::{self, Chosen};
+use crate::data_gate::{self, Examined};
 use crate::environment::Environment;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::experiment::{Experiment, root_of};
@@ -158,6 +159,11 @@ impl Job<'_> {
             Beginning::New => origin::open(&experiment, request.config)?,
             Beginning::Resumed(_) => origin::reopen(&experiment, &request.run)?,
         });
+        // A run that goes on learns from the data that it began with, which were checked then.
+        let examined = match &beginning {
+            Beginning::New => data_gate::examine(&dataset, experiment.seed)?,
+            Beginning::Resumed(_) => Examined::default(),
+        };
         let plan = Plan::new(experiment, request.config, &dataset)?;
         let belongs_to = origin::identity(&plan, &dataset, &architecture);
         let device = request.device.device.clone();
@@ -179,6 +185,9 @@ impl Job<'_> {
             checkpoint::rewind(&request.run, &state.memory)?;
         }
         let resumed = matches!(beginning, Beginning::Resumed(_));
+        if let Some(report) = &examined.report {
+            request.run.write_json(&request.run.data_report(), report)?;
+        }
         prepare_run(&request, &plan, &dataset, resumed.then_some(state.memory.step))?;
         let mut recorders = recorders(&request.run, &plan, resumed.then_some(state.memory.step))?;
         recorders.append(&mut request.recorders);
@@ -199,6 +208,9 @@ impl Job<'_> {
             device: request.device.name.clone(),
         };
         tell(&mut around, &Event::Started(started))?;
+        for text in examined.notices {
+            tell(&mut around, &Event::Notice(text))?;
+        }
         if plan.evaluate_every == 0 {
             let text =
                 "There is no validation split: nothing is watched while training, and the last weights are kept.";

@@ -87,19 +87,31 @@ fn cards(house: &House) -> Vec<String> {
                 complaints.push(format!("{path} states no {key}"));
             }
         }
-        let mut listed = BTreeSet::from(["card.toml".to_owned()]);
-        for file in card.get("files").and_then(Value::as_array).into_iter().flatten() {
-            let text = |key: &str| file.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            if text("sha256").len() != 64 || !text("sha256").chars().all(|c| c.is_ascii_hexdigit()) {
-                complaints.push(format!("{path} states no SHA-256 of {}", text("path")));
-            }
-            listed.insert(text("path"));
-        }
         let found: BTreeSet<String> = house
             .entries(&format!("datasets/{folder}/"))
             .iter()
             .map(|name| name.trim_end_matches('/').to_owned())
             .collect();
+        let mut listed = BTreeSet::from(["card.toml".to_owned()]);
+        for file in card.get("files").and_then(Value::as_array).into_iter().flatten() {
+            let text = |table: Option<&Value>, key: &str| {
+                table.and_then(|table| table.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
+            let name = text(Some(file), "path");
+            // Without a checksum of its own, a file is known by that of the archive from which it is taken.
+            let source = file.get("from").and_then(|from| from.get("http"));
+            let sum = |text: &str| text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
+            if !sum(&text(Some(file), "sha256")) && !sum(&text(source, "sha256")) {
+                complaints.push(format!("{path} states no SHA-256 of {name}"));
+            }
+            // What can be fetched need not lie here; no one but its user should have to carry it.
+            let address = text(source, "url");
+            if file.get("from").is_none() || found.contains(&name) {
+                listed.insert(name);
+            } else if !address.starts_with("https://") && !address.starts_with("http://") {
+                complaints.push(format!("{path} does not say where {name} can be fetched"));
+            }
+        }
         if found != listed {
             let apart: Vec<&String> = found.symmetric_difference(&listed).collect();
             complaints.push(format!("{path} and its folder differ in {apart:?}"));
@@ -121,6 +133,15 @@ fn cards_state_source_licence_and_checksums() {
             (house.edited(card, "sha256 = \"f2", "sha256 = \"g2"), "states no SHA-256 of penguins.csv"),
             (house.edited(card, "name = \"penguins\"", "name = \"birds\""), "`name` is not that of its folder"),
             (house.with("datasets/penguins/more.csv", ""), "differ in [\"more.csv\"]"),
+            (house.without("datasets/penguins/penguins.csv"), "differ in [\"penguins.csv\"]"),
+            (
+                house.without("datasets/mnist/t10k-labels-idx1-ubyte.gz").edited(
+                    "datasets/mnist/card.toml",
+                    "url = \"https://",
+                    "url = \"ftp://",
+                ),
+                "does not say where t10k-labels-idx1-ubyte.gz can be fetched",
+            ),
             (house.with("datasets/birds/birds.csv", ""), "datasets/birds/card.toml is missing"),
             (house.edited("datasets/README.md", "(names/card.toml)", ""), "no row for names"),
         ]

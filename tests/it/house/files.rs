@@ -18,8 +18,10 @@ const EMPTY_NAMES: &[&str] = &["base", "common", "helper", "helpers", "misc", "t
 
 /// Folders whose members are listed in their `mod.rs` with a name and a summary.
 const LISTED: &[&str] = &[
+    "crates/data-loader/src/checks",
     "crates/data-loader/src/formats",
     "crates/data-loader/src/samplers",
+    "crates/data-loader/src/sources",
     "crates/data-loader/src/split",
     "crates/data-loader/src/transforms",
     "crates/model-zoo/src/architectures",
@@ -119,8 +121,9 @@ fn declared(text: &str) -> Vec<&str> {
 /// macro `members!` with a line `Variant(file),` for each.
 fn listed(text: &str) -> Option<Vec<&str>> {
     if let Some((_, list)) = text.split_once("\nmembers! {") {
-        let file =
-            |line: &'_ str| -> Option<&str> { line.trim().strip_suffix("),")?.split_once('(').map(|(_, file)| file) };
+        fn file(line: &str) -> Option<&str> {
+            line.trim().strip_suffix("),")?.split_once('(').map(|(_, file)| file)
+        }
         return Some(list.split_once("\n}")?.0.lines().filter_map(file).collect());
     }
     let list = text.split_once("&[Entry] = &[")?.1.split_once("];")?.0;

@@ -112,13 +112,13 @@ impl Cifar {
     }
 
     fn image(&self, row: usize) -> Result<Value, Error> {
-        let pixels = self.bytes(row, self.config.labels as u64, PIXELS)?;
+        let planes = self.bytes(row, self.config.labels as u64, PIXELS)?;
         let [channels, height, width] = SIZE;
-        Ok(Value::Image(Image { channels, height, width, pixels }))
+        Ok(Value::Image(Image::from_planar(channels, height, width, &planes)))
     }
 
     fn label(&self, row: usize, name: &str, kind: TargetKind) -> Result<Value, Error> {
-        let place = if self.config.labels == 2 && self.config.label == Label::Fine { 1 } else { 0 };
+        let place = u64::from(self.config.labels == 2 && self.config.label == Label::Fine);
         let label = self.bytes(row, place, 1)?.first().copied().unwrap_or_default();
         let classes = &self.config.classes;
         match (kind, classes.get(usize::from(label))) {

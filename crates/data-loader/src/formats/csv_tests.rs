@@ -235,7 +235,12 @@ fn a_file_without_a_header_line_has_the_columns_that_the_card_names() {
         SourceFile { name, path, sha256: String::new(), bytes: 0, role: crate::card::Role::default(), part: None };
     let open = |names: &[&str]| {
         let header = Some(names.iter().map(|&name| name.to_owned()).collect());
-        Csv::open(&[file.clone()], &Config { header, ..Config::default() }, &schema(None), Purpose::Training)
+        Csv::open(
+            std::slice::from_ref(&file),
+            &Config { header, ..Config::default() },
+            &schema(None),
+            Purpose::Training,
+        )
     };
     let csv = open(&["b", "a", "y"]).unwrap();
     assert_eq!(csv.len(), 3);

@@ -167,11 +167,13 @@ impl Idx {
         Self::new(pairs, schema)
     }
 
-    /// Reads one file of images without labels; they must have the size that the model was trained on.
+    /// Reads one file of images without labels; they must have the size that the model was trained on, unless its transforms
+    /// make it.
     pub fn open_for_prediction(file: &SourceFile, schema: &Schema) -> Result<Self, Error> {
         let pair = Pair::new(ByteArray::read(file)?, None)?;
         if let Some(image) = schema.image
-            && pair.size != [image.channels, image.height, image.width]
+            && (pair.size[0] != image.channels
+                || !schema.images_of_any_size && pair.size[1..] != [image.height, image.width])
         {
             return Err(Error::Malformed {
                 path: file.path.clone(),
@@ -210,15 +212,14 @@ impl Idx {
         let (pair, row) = self.locate(row);
         let [channels, height, width] = pair.size;
         let size = channels * height * width;
-        let pixels = pair.images.bytes[row * size..(row + 1) * size].to_vec();
-        Value::Image(Image { channels, height, width, pixels })
+        Value::Image(Image::from_planar(channels, height, width, &pair.images.bytes[row * size..(row + 1) * size]))
     }
 
     fn label(&self, row: usize, kind: TargetKind) -> Option<Value> {
         let (pair, row) = self.locate(row);
         let label = pair.labels.as_ref()?.bytes[row];
         Some(match kind {
-            TargetKind::Class => Value::Text(label.to_string()),
+            TargetKind::Class | TargetKind::Mask => Value::Text(label.to_string()),
             TargetKind::Number => Value::Number(f64::from(label)),
         })
     }

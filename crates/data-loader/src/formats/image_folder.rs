@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Records;
 use crate::card::SourceFile;
@@ -106,10 +107,11 @@ impl ImageFolder {
     }
 
     /// One image, or all images below a folder in whatever subfolders; each is brought to the size that the model was
-    /// trained on.
+    /// trained on, unless the model's own transforms do that.
     pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Self, Error> {
-        let size = schema.image;
-        let mut folder = Self::empty(schema, size.map_or(3, |s| s.channels), size.map(|s| [s.height, s.width]))?;
+        let channels = schema.image.map_or(3, |size| size.channels);
+        let size = schema.image.filter(|_| !schema.images_of_any_size).map(|size| [size.height, size.width]);
+        let mut folder = Self::empty(schema, channels, size)?;
         folder.target = None;
         let mut paths = Vec::new();
         if path.is_dir() {
@@ -131,6 +133,11 @@ impl ImageFolder {
             .map(|path| Found { key: path.to_string_lossy().replace('\\', "/"), path, class: None, part: None })
             .collect();
         Ok(folder)
+    }
+
+    /// Where the images lie, in the order of their rows.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.images.iter().map(|image| image.path.as_path())
     }
 
     fn empty(schema: &Schema, channels: usize, size: Option<[usize; 2]>) -> Result<Self, Error> {
@@ -190,6 +197,16 @@ impl Records for ImageFolder {
 
     fn key(&self, row: usize) -> Result<String, Error> {
         Ok(self.images[row].key.clone())
+    }
+
+    /// Of the bytes of the file: decoding would cost a hundred times as much.
+    fn content(&self, row: usize, _target: Option<&str>) -> Result<[u8; 16], Error> {
+        let path = &self.images[row].path;
+        let mut file = std::fs::File::open(path).map_err(|source| Error::io("image", path, source))?;
+        let mut hash = Sha256::new();
+        std::io::copy(&mut file, &mut hash).map_err(|source| Error::io("image", path, source))?;
+        let digest = hash.finalize();
+        Ok(std::array::from_fn(|i| digest[i]))
     }
 
     fn part(&self, row: usize) -> Option<Part> {

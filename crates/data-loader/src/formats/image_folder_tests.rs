@@ -27,7 +27,7 @@ fn open(root: &Path, config: &Config) -> Result<ImageFolder, Error> {
 }
 
 #[test]
-fn images_are_found_in_order_and_decoded_channel_by_channel() {
+fn images_are_found_in_order_and_decoded_pixel_by_pixel() {
     let root = tempfile::tempdir().unwrap();
     save(&root.path().join("dog/b.png"), [1, 2, 3], 2, 1);
     save(&root.path().join("cat/deep/a.png"), [9, 9, 9], 2, 1);
@@ -37,7 +37,7 @@ fn images_are_found_in_order_and_decoded_channel_by_channel() {
     assert_eq!(folder.len(), 2);
     assert_eq!(folder.read(0).unwrap().id.key, "root/cat/deep/a.png");
     let record = folder.read(1).unwrap();
-    let image = Image { channels: 3, height: 1, width: 2, pixels: vec![1, 1, 2, 2, 3, 3] };
+    let image = Image { channels: 3, height: 1, width: 2, pixels: vec![1, 2, 3, 1, 2, 3] };
     assert_eq!(record.field("image"), Some(&Value::Image(image)));
     assert_eq!(folder.field(0, "class").unwrap(), Value::Text("cat".into()));
 }

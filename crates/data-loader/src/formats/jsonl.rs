@@ -376,12 +376,8 @@ fn image_in(json: &Json) -> Option<Image> {
     let (height, width) = size?;
     let channels = planes.len();
     // A plane without rows would leave pixels out in silence.
-    (matches!(channels, 1 | 3) && pixels.len() == channels * height * width).then_some(Image {
-        channels,
-        height,
-        width,
-        pixels,
-    })
+    (matches!(channels, 1 | 3) && pixels.len() == channels * height * width)
+        .then(|| Image::from_planar(channels, height, width, &pixels))
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 pub mod arrow;
 pub mod cifar;
+pub mod coco;
 pub mod csv;
 pub mod idx;
 pub mod image_folder;
 pub mod jsonl;
+pub mod mask_folder;
 pub mod parquet;
 pub mod tar;
+pub mod text;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -30,12 +33,15 @@ pub use jsonl::record_from_json;
 pub const MEMBERS: &[Entry] = &[
     arrow::ENTRY,
     cifar::ENTRY,
+    coco::ENTRY,
     csv::ENTRY,
     idx::ENTRY,
     image_folder::ENTRY,
     jsonl::ENTRY,
+    mask_folder::ENTRY,
     parquet::ENTRY,
     tar::ENTRY,
+    text::ENTRY,
 ];
 
 /// How the files of a card are written: `[format.csv]` in a card is the address of `formats/csv.rs`.
@@ -46,6 +52,8 @@ pub enum FormatConfig {
     Arrow(arrow::Config),
     /// Labels and pixels in bytes.
     Cifar(cifar::Config),
+    /// Images with their classes in one JSON file.
+    Coco(coco::Config),
     /// Lines of values separated by commas, the first line naming the columns.
     Csv(csv::Config),
     /// Arrays of bytes, as MNIST is published.
@@ -54,10 +62,14 @@ pub enum FormatConfig {
     ImageFolder(image_folder::Config),
     /// A JSON object a line.
     Jsonl(jsonl::Config),
+    /// Images, and for each a mask with the class of every pixel.
+    MaskFolder(mask_folder::Config),
     /// Tables by columns.
     Parquet(parquet::Config),
-    /// Tar shards in the layout of WebDataset.
+    /// Tar shards in the layout of `WebDataset`.
     Tar(tar::Config),
+    /// Text files in a folder for each class, or a text a line.
+    Text(text::Config),
 }
 
 /// Rows that can be read in any order, from several threads at once.
@@ -78,6 +90,12 @@ pub trait Records: Send + Sync {
 
     /// The key of the id of the example at `row`.
     fn key(&self, row: usize) -> Result<String, Error>;
+
+    /// A hash of the features at `row`, whatever the `target`, by which equal examples are found. A format that can tell without
+    /// the cost of decoding does; such hashes can only be compared with each other.
+    fn content(&self, row: usize, target: Option<&str>) -> Result<[u8; 16], Error> {
+        Ok(self.read(row)?.content(target))
+    }
 
     /// The part of the split to which the card assigned the file of `row`, if it did.
     fn part(&self, _row: usize) -> Option<Part> {
@@ -130,19 +148,23 @@ pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
     Ok(match &card.config.format {
         FormatConfig::Arrow(config) => arrow::open(files, config, schema, Purpose::Training)?,
         FormatConfig::Cifar(config) => Box::new(cifar::Cifar::open(files, config, schema)?),
+        FormatConfig::Coco(config) => Box::new(coco::Coco::open(files, config, schema)?),
         FormatConfig::Csv(config) => Box::new(csv::Csv::open(files, config, schema, Purpose::Training)?),
         FormatConfig::Idx(_) => Box::new(idx::Idx::open(files, schema)?),
         FormatConfig::ImageFolder(config) => Box::new(image_folder::ImageFolder::open(files, config, schema)?),
         FormatConfig::Jsonl(_) => Box::new(jsonl::Jsonl::open(files, schema, Purpose::Training)?),
+        FormatConfig::MaskFolder(config) => Box::new(mask_folder::MaskFolder::open(files, config, schema)?),
         FormatConfig::Parquet(config) => parquet::open(files, config, schema, Purpose::Training)?,
         FormatConfig::Tar(config) => Box::new(tar::Tar::open(files, config, schema, Purpose::Training)?),
+        FormatConfig::Text(config) => Box::new(text::Text::open(files, config, schema, Purpose::Training)?),
     })
 }
 
 /// Opens a file or folder of new data for a model whose schema is known. The target may be absent.
 ///
-/// The format follows from the name: `.csv` and `.tsv`, `.jsonl` and `.ndjson`, `.png`, `.jpg` and `.jpeg` or a folder of
-/// them, and IDX (`-ubyte`, `.idx`); all but images may end in `.gz`.
+/// The format follows from the name: `.csv` and `.tsv`, `.jsonl` and `.ndjson`, `.parquet`, `.arrow` and `.feather`, `.tar` and
+/// `.tgz`, `.txt`, `.png`, `.jpg` and `.jpeg` or a folder of them, and IDX (`-ubyte`, `.idx`); all but images and Parquet may end
+/// in `.gz` or `.zst`.
 pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if path.is_dir() || image_folder::is_image(path) {
@@ -175,6 +197,7 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
             Purpose::Prediction,
         )?),
         "jsonl" | "ndjson" => Box::new(jsonl::Jsonl::open(&[file], schema, Purpose::Prediction)?),
+        "txt" => Box::new(text::Text::open(&[file], &text::Config::default(), schema, Purpose::Prediction)?),
         "tar" | "tgz" => Box::new(tar::Tar::open(&[file], &images, schema, Purpose::Prediction)?),
         "parquet" => parquet::open(&[file], &images, schema, Purpose::Prediction)?,
         _ if stem.ends_with("ubyte") || extension == "idx" => {
@@ -184,7 +207,7 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
         _ => {
             return Err(Error::Mismatch {
                 message: format!("The format of {} cannot be told from its name", path.display()),
-                hint: "Known names end in .csv, .tsv, .jsonl, .ndjson, .png, .jpg, .jpeg, -ubyte or .idx, with or without .gz.".into(),
+                hint: "Known names end in .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow, .feather, .tar, .txt, .png, .jpg, .jpeg, -ubyte or .idx, many also with .gz or .zst behind.".into(),
             });
         }
     })
@@ -203,7 +226,7 @@ fn takes_images(path: &Path, schema: &Schema) -> Result<(), Error> {
             path.display()
         ),
         hint:
-            "Give a table with these columns: a file that ends in .csv, .tsv, .jsonl or .ndjson, with or without .gz."
+            "Give a table with these columns: a file that ends in .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow or .feather."
                 .into(),
     })
 }
@@ -325,74 +348,5 @@ fn unknown_column(place: &str, column: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schema() -> Schema {
-        toml::from_str("[features]\nx = \"number\"\nword = \"category\"\ntext = \"text\"").unwrap()
-    }
-
-    fn value(text: &str, name: &str) -> Result<Value, Error> {
-        value_of(text, name, Use::of(name, &schema()), &schema(), &|| "row".into())
-    }
-
-    #[test]
-    fn texts_become_what_the_schema_says() {
-        assert_eq!(value(" 1.5 ", "x").unwrap(), Value::Number(1.5));
-        assert_eq!(value("NA", "x").unwrap(), Value::Missing);
-        assert_eq!(value(" red ", "word").unwrap(), Value::Text("red".into()));
-        assert_eq!(value(" NA", "text").unwrap(), Value::Text(" NA".into()));
-        assert_eq!(value("", "text").unwrap(), Value::Missing);
-    }
-
-    #[test]
-    fn numbers_that_are_none_name_example_and_column() {
-        for text in ["NaN", "nan", "inf", "-Infinity", "1e999"] {
-            let error = value(text, "x").unwrap_err();
-            assert!(matches!(&error, Error::NotFinite { id, column, .. } if id == "row" && column == "x"), "{error}");
-            assert!(error.hint().unwrap().contains("`missing`") && error.is_usage());
-        }
-        for text in ["1,5", "abc", "0x10", "１"] {
-            let error = value(text, "x").unwrap_err();
-            assert!(matches!(error, Error::Field { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn numbers_beyond_32_bits_are_refused_as_they_are_written() {
-        for text in ["1e300", "-4e38", "3.5e38"] {
-            let error = value(text, "x").unwrap_err();
-            assert!(error.to_string().contains(&format!("row: the number `x` is \"{text}\"")), "{error}");
-            assert!(error.hint().unwrap().contains("`missing`") && error.is_bad_example());
-        }
-        assert_eq!(value("-3.4028234663852886e38", "x").unwrap(), Value::Number(-f64::from(f32::MAX)));
-        let json = |text: &str| record_from_json(&serde_json::from_str(text).unwrap(), &schema());
-        let error = json(r#"{"x": 1e300, "word": "a", "text": "b"}"#).unwrap_err();
-        assert!(error.to_string().contains("request: the number `x` is \"1e+300\""), "{error}");
-    }
-
-    #[test]
-    fn a_model_of_tables_says_which_files_it_reads() {
-        let folder = tempfile::tempdir().unwrap();
-        for path in ["photo.png", "t10k-images-idx3-ubyte", "images.idx.gz"].map(|name| folder.path().join(name)) {
-            std::fs::write(&path, b"x").unwrap();
-            let Err(error) = open_for_prediction(&path, &schema()) else { panic!("{} was opened", path.display()) };
-            assert!(error.to_string().contains("reads the columns `x`, `word`, `text`"), "{error}");
-            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
-            let hint = error.hint().unwrap();
-            assert!(hint.contains(".csv") && hint.contains(".jsonl") && !hint.contains("card"), "{hint}");
-        }
-        assert!(open_for_prediction(folder.path(), &schema()).is_err());
-    }
-
-    #[test]
-    fn a_name_without_a_known_ending_is_explained() {
-        let file = tempfile::Builder::new().suffix(".xlsx").tempfile().unwrap();
-        let Err(error) = open_for_prediction(file.path(), &schema()) else { panic!("a spreadsheet was opened") };
-        assert!(error.hint().unwrap().contains(".csv"));
-        let Err(error) = open_for_prediction(Path::new("/nowhere.csv"), &schema()) else {
-            panic!("nothing was opened")
-        };
-        assert!(matches!(error, Error::NotFound { .. }));
-    }
-}
+#[path = "mod_tests.rs"]
+mod tests;

@@ -1,4 +1,4 @@
-//! How do tar shards become records? As WebDataset has them: the members of one sample have one name and different endings.
+//! How do tar shards become records? As `WebDataset` has them: the members of one sample have one name and different endings.
 //!
 //! The image of a sample is its member `.jpg`, `.jpeg` or `.png`, its text `.txt`, its class `.cls`, and all other columns are
 //! keys of the object in its member `.json`.
@@ -12,7 +12,7 @@ use super::{Purpose, Records, Use, unknown_column, value_of};
 use crate::card::SourceFile;
 use crate::columnar::spread;
 use crate::content::Content;
-use crate::decode::decode_bytes;
+use crate::decode::decode_within;
 use crate::error::{Error, listed};
 use crate::example::{Record, Value};
 use crate::registry::Entry;
@@ -63,6 +63,25 @@ struct Place {
     kind: Kind,
     start: u64,
     size: u64,
+}
+
+/// The object of a sample, which is read only where a column needs it.
+#[derive(Default)]
+enum Object {
+    /// Nobody asked for it yet.
+    #[default]
+    Unread,
+    /// What the member holds, or that there is none.
+    Read(Option<Map<String, Json>>),
+}
+
+impl Object {
+    fn get(&self) -> Option<&Map<String, Json>> {
+        match self {
+            Self::Read(object) => object.as_ref(),
+            Self::Unread => None,
+        }
+    }
 }
 
 /// One archive of which the headers were read.
@@ -117,13 +136,7 @@ impl Tar {
     }
 
     /// The value of one column, if the sample has it. `object` is read once a sample.
-    fn value(
-        &self,
-        shard: &Shard,
-        row: usize,
-        name: &str,
-        object: &mut Option<Option<Map<String, Json>>>,
-    ) -> Result<Option<Value>, Error> {
+    fn value(&self, shard: &Shard, row: usize, name: &str, object: &mut Object) -> Result<Option<Value>, Error> {
         let used = Use::of(name, &self.schema);
         let id = || shard.name(row);
         let text = |bytes: Vec<u8>, kind: Kind| {
@@ -139,15 +152,17 @@ impl Tar {
         match (kind, kind.map(|kind| shard.member(row, kind)).transpose()?.flatten()) {
             (Some(Kind::Image), Some(bytes)) => {
                 let path = std::path::PathBuf::from(format!("The image of {}", shard.name(row)));
-                return decode_bytes(&bytes, &path, self.config.channels, self.config.size).map(Value::Image).map(Some);
+                return decode_within(&bytes, &path, self.config.channels, self.config.size)
+                    .map(Value::Image)
+                    .map(Some);
             }
             (Some(kind), Some(bytes)) => return value_of(&text(bytes, kind)?, name, used, &self.schema, &id).map(Some),
             _ => {}
         }
-        if object.is_none() {
-            *object = Some(self.object(shard, row)?);
+        if let Object::Unread = object {
+            *object = Object::Read(self.object(shard, row)?);
         }
-        let json = object.as_ref().and_then(Option::as_ref).and_then(|object| object.get(name));
+        let json = object.get().and_then(|object| object.get(name));
         json.map(|json| value_in(json, name, used, &self.schema, &id)).transpose()
     }
 
@@ -164,12 +179,7 @@ impl Tar {
         }
     }
 
-    fn key_of(
-        &self,
-        shard: &Shard,
-        row: usize,
-        object: &mut Option<Option<Map<String, Json>>>,
-    ) -> Result<String, Error> {
+    fn key_of(&self, shard: &Shard, row: usize, object: &mut Object) -> Result<String, Error> {
         let Some(column) = &self.schema.key else { return Ok(shard.name(row)) };
         match self.value(shard, row, column, object)? {
             Some(Value::Text(key)) if !key.trim().is_empty() => Ok(key.trim().to_owned()),
@@ -190,7 +200,7 @@ impl Shard {
         let found = members(&content, |member| {
             let (folder, name) =
                 member.name.rsplit_once('/').map_or(("", &*member.name), |(folder, name)| (folder, name));
-            // Systems and WebDataset itself put files of their own there.
+            // Systems, and WebDataset itself, put files of their own there.
             if name.starts_with('.') || name.starts_with("__") {
                 return Ok(());
             }
@@ -257,7 +267,7 @@ impl Records for Tar {
 
     fn read(&self, row: usize) -> Result<Record, Error> {
         let (shard, row) = self.locate(row);
-        let mut object = None;
+        let mut object = Object::default();
         let key = self.key_of(shard, row, &mut object)?;
         let mut features = Vec::with_capacity(self.schema.features.0.len());
         for (name, _) in &self.schema.features.0 {
@@ -276,7 +286,7 @@ impl Records for Tar {
 
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
         let (shard, row) = self.locate(row);
-        let mut object = None;
+        let mut object = Object::default();
         match self.value(shard, row, name, &mut object)? {
             Some(value) => Ok(value),
             None if self.schema.target.as_ref().is_some_and(|target| target.name == name) => Ok(Value::Missing),
@@ -284,14 +294,14 @@ impl Records for Tar {
             None => Err(Error::ColumnMissing {
                 place: format!("Example {}", shard.name(row)),
                 column: name.to_owned(),
-                found: object.flatten().map(|object| object.keys().cloned().collect()).unwrap_or_default(),
+                found: object.get().map(|object| object.keys().cloned().collect()).unwrap_or_default(),
             }),
         }
     }
 
     fn key(&self, row: usize) -> Result<String, Error> {
         let (shard, row) = self.locate(row);
-        self.key_of(shard, row, &mut None)
+        self.key_of(shard, row, &mut Object::default())
     }
 
     fn part(&self, row: usize) -> Option<Part> {

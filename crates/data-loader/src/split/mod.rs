@@ -14,6 +14,8 @@ use crate::formats::Records;
 use crate::random::Random;
 use crate::registry::Entry;
 
+pub(crate) use stratified::apportion;
+
 /// Every way to split, alphabetically.
 pub const MEMBERS: &[Entry] = &[file::ENTRY, hash::ENTRY, random::ENTRY, stratified::ENTRY, time::ENTRY];
 

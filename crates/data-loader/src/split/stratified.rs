@@ -70,7 +70,7 @@ pub(super) fn deal_by_class(rows: &[u32], classes: &[u32], v: usize, t: usize, s
 /// Shares `wanted` out over classes of these sizes: each gets its exact share rounded down, and the classes with the
 /// largest remainders one more (Hamilton's method). Among equal remainders those come first that have least in `taken`, so
 /// that the same class does not give to validation and to test.
-fn apportion(sizes: &[usize], wanted: usize, taken: &[usize]) -> Vec<usize> {
+pub(crate) fn apportion(sizes: &[usize], wanted: usize, taken: &[usize]) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     if total == 0 {
         return vec![0; sizes.len()];

@@ -4,10 +4,22 @@
 //! training, of test, and of a request to a server. It sees the whole record, so that fields which belong together, such
 //! as an image and its mask, move together.
 
+pub mod auto_augment;
+pub mod center_crop;
+pub mod color_jitter;
+pub mod cutmix;
 pub mod encode;
+pub mod horizontal_flip;
 pub mod impute;
+pub mod mixup;
 pub mod normalize;
+pub mod rand_augment;
+pub mod random_crop;
+pub mod random_erasing;
+pub mod random_resized_crop;
+pub mod resize;
 pub mod tokenize;
+pub mod vertical_flip;
 
 use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
@@ -22,6 +34,7 @@ use crate::number_plan::Steps;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
+use crate::signature::Signature;
 
 pub use crate::training::Training;
 
@@ -46,8 +59,13 @@ pub(crate) trait Transform: Sized {
     }
 
     /// Changes a whole batch of training, for transforms that mix examples. `random` belongs to (seed, epoch, batch).
-    fn mix(&self, _batch: &mut Batch, _random: &mut Random) -> Result<(), Error> {
+    fn mix(&self, _batch: &mut Batch, _signature: &Signature, _random: &mut Random) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Whether it brings images of any size to one, so that new images are read as they are.
+    fn brings_to_size(&self) -> bool {
+        false
     }
 }
 
@@ -144,11 +162,20 @@ macro_rules! members {
             }
 
             /// Changes a whole batch of training. `random` belongs to (seed, epoch, batch).
-            pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
+            pub fn mix(&self, batch: &mut Batch, signature: &Signature, random: &mut Random) -> Result<(), Error> {
                 match self {
-                    $(Self::$variant(fitted) => fitted.mix(batch, random),)*
+                    $(Self::$variant(fitted) => fitted.mix(batch, signature, random),)*
                     #[cfg(test)]
                     Self::Jitter => Ok(()),
+                }
+            }
+
+            /// Whether it brings images of any size to one.
+            pub fn brings_to_size(&self) -> bool {
+                match self {
+                    $(Self::$variant(fitted) => fitted.brings_to_size(),)*
+                    #[cfg(test)]
+                    Self::Jitter => false,
                 }
             }
         }
@@ -156,14 +183,38 @@ macro_rules! members {
 }
 
 members! {
+    /// Random operations of a policy that was found by search.
+    AutoAugment(auto_augment),
+    /// The middle of images is kept.
+    CenterCrop(center_crop),
+    /// Brightness, contrast, saturation and hue change at random.
+    ColorJitter(color_jitter),
+    /// A part of another image is put in each image of a batch.
+    Cutmix(cutmix),
     /// Categories become codes.
     Encode(encode),
+    /// Left and right are exchanged at random.
+    HorizontalFlip(horizontal_flip),
     /// Missing numbers are filled in.
     Impute(impute),
+    /// The examples of a batch are blended, and their answers.
+    Mixup(mixup),
     /// Numbers, targets and pixels are brought to one scale.
     Normalize(normalize),
+    /// A few random operations of one strength.
+    RandAugment(rand_augment),
+    /// A window is cut out at a random place.
+    RandomCrop(random_crop),
+    /// A random rectangle of an image is erased.
+    RandomErasing(random_erasing),
+    /// A part of random size and shape is brought to one size.
+    RandomResizedCrop(random_resized_crop),
+    /// Images are brought to a size.
+    Resize(resize),
     /// Texts become token ids.
     Tokenize(tokenize),
+    /// Up and down are exchanged at random.
+    VerticalFlip(vertical_flip),
 }
 
 /// The transforms of a data set, in the order in which they are applied.
@@ -236,106 +287,5 @@ impl Transforms {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::example::Value;
-    use crate::formats::Records;
-
-    /// Records held in memory, every field known.
-    #[derive(Debug)]
-    pub(crate) struct Memory(pub(crate) Vec<Record>);
-
-    impl Memory {
-        /// One row for each list of values, in the order of the schema.
-        pub(crate) fn new(schema: &Schema, rows: &[&[Value]]) -> Self {
-            let names: Vec<&String> =
-                schema.features.0.iter().map(|(name, _)| name).chain(schema.target.iter().map(|t| &t.name)).collect();
-            let record = |(i, row): (usize, &&[Value])| {
-                let fields = names.iter().zip(*row).map(|(name, value)| ((*name).clone(), value.clone())).collect();
-                Record::new(format!("#{i}"), fields, None)
-            };
-            Self(rows.iter().enumerate().map(record).collect())
-        }
-    }
-
-    impl Records for Memory {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn read(&self, row: usize) -> Result<Record, Error> {
-            Ok(self.0[row].clone())
-        }
-        fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
-            Ok(self.0[row].field(name).cloned().unwrap_or(Value::Missing))
-        }
-        fn key(&self, row: usize) -> Result<String, Error> {
-            Ok(self.0[row].id.key.clone())
-        }
-        fn part(&self, _: usize) -> Option<crate::split::Part> {
-            None
-        }
-    }
-
-    /// Fits `config` (the inside of `[data.transforms]`) on all rows.
-    pub(crate) fn fit(config: &str, schema: &str, rows: &[&[Value]]) -> Result<(Vec<FittedTransform>, Memory), Error> {
-        let schema: Schema = toml::from_str(schema).unwrap();
-        let transforms: Transforms = toml::from_str(config).unwrap();
-        let memory = Memory::new(&schema, rows);
-        let all: Vec<u32> = (0..rows.len() as u32).collect();
-        let training = Training { schema: &schema, records: &memory, rows: &all, before: &[], skip_bad: false };
-        let fitted = transforms.fit(&training)?;
-        let again: Vec<FittedTransform> = serde_json::from_str(&serde_json::to_string(&fitted).unwrap()).unwrap();
-        assert_eq!(again, fitted, "a fitted transform does not survive JSON");
-        Ok((fitted, memory))
-    }
-
-    /// The fields of each row after the transforms.
-    pub(crate) fn applied(config: &str, schema: &str, rows: &[&[Value]]) -> Vec<Vec<Value>> {
-        let (fitted, memory) = fit(config, schema, rows).unwrap();
-        let mut records = memory.0;
-        for record in &mut records {
-            for transform in &fitted {
-                transform.apply(record, None).unwrap();
-            }
-        }
-        records.into_iter().map(|record| record.fields.into_iter().map(|(_, value)| value).collect()).collect()
-    }
-
-    #[test]
-    fn transforms_keep_the_order_in_which_they_are_written() {
-        let text = "[normalize]\nnumbers = \"minmax\"\n\n[impute]\nnumbers = \"mean\"\n";
-        let transforms: Transforms = toml::from_str(text).unwrap();
-        assert!(matches!(transforms.0[..], [TransformConfig::Normalize(_), TransformConfig::Impute(_)]));
-        let written = toml::to_string(&transforms).unwrap();
-        assert!(written.find("normalize") < written.find("impute"));
-        assert_eq!(toml::from_str::<Transforms>(&written).unwrap(), transforms);
-        let error = crate::config::parse_toml::<Transforms>("[imput]", std::path::Path::new("c")).unwrap_err();
-        assert_eq!(error.hint().as_deref(), Some("Did you mean `impute`?"));
-    }
-
-    #[test]
-    fn defaults_follow_from_the_schema() {
-        let names = |schema: &str| {
-            let json = serde_json::to_value(Transforms::default_for(&toml::from_str(schema).unwrap())).unwrap();
-            json.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(names("[features]\na = \"number\"\nb = \"category\""), "impute normalize encode");
-        assert_eq!(names("[features]\na = \"image\""), "normalize");
-        assert_eq!(names("[features]\na = \"text\""), "tokenize");
-        assert_eq!(
-            names("target = { name = \"y\", kind = \"number\" }\n[features]\na = \"category\""),
-            "normalize encode"
-        );
-    }
-
-    #[test]
-    fn a_transform_is_fitted_on_what_the_one_before_leaves() {
-        let schema = "[features]\nx = \"number\"";
-        let rows: &[&[Value]] = &[&[Value::Number(1.0)], &[Value::Missing], &[Value::Number(3.0)]];
-        // The mean 2 fills the gap, so that the values are 1, 2, 3 with a standard deviation of sqrt(2/3).
-        let found = applied("[impute]\nnumbers = \"mean\"\n[normalize]\n", schema, rows);
-        let Value::Number(first) = found[0][0] else { panic!("no number") };
-        assert!((first + 1.5_f64.sqrt()).abs() < 1e-12);
-        assert_eq!(found[1], [Value::Number(0.0)]);
-    }
-}
+#[path = "mod_tests.rs"]
+pub(crate) mod tests;

@@ -158,9 +158,17 @@ fn measure_pixels(name: &str, training: &Training<'_>) -> Result<Channels, Error
     training.each(|record| {
         if let Some(Value::Image(image)) = record.field(name) {
             histograms.resize(histograms.len().max(image.channels), [0; 256]);
-            let plane = (image.height * image.width).max(1);
-            for (histogram, pixels) in histograms.iter_mut().zip(image.pixels.chunks(plane)) {
-                count_bytes(pixels, histogram);
+            match &mut histograms[..] {
+                [grey] => count_bytes(&image.pixels, grey),
+                histograms if image.channels > 0 => {
+                    // Neighbours of one channel lie apart, so no count waits for the one before it.
+                    for pixel in image.pixels.chunks_exact(image.channels) {
+                        for (histogram, &byte) in histograms.iter_mut().zip(pixel) {
+                            histogram[usize::from(byte)] += 1;
+                        }
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -243,7 +251,7 @@ mod tests {
 
         #[test]
         fn pixels_are_measured_channel_by_channel(pixels in proptest::collection::vec(any::<u8>(), 12)) {
-            let image = Image { channels: 3, height: 2, width: 2, pixels: pixels.clone() };
+            let image = Image::from_planar(3, 2, 2, &pixels);
             let row = [Value::Image(image)];
             let (fitted, _) = fit("[normalize]", "[features]\nx = \"image\"", &[&row, &row]).unwrap();
             let [FittedTransform::Normalize(Normalize { images: Some(channels), .. })] = &fitted[..] else { panic!("no channels") };

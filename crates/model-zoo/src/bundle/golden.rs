@@ -91,9 +91,10 @@ impl Sample {
                         channels: image.channels,
                         height: image.height,
                         width: image.width,
-                        pixels: STANDARD.encode(&image.pixels),
+                        pixels: STANDARD.encode(image.planar()),
                     },
-                    Value::Missing | Value::Code(_) | Value::Tokens(_) => RawField::Missing,
+                    // What the model should have answered is no part of what it is asked.
+                    Value::Missing | Value::Code(_) | Value::Mask(_) | Value::Tokens(_) => RawField::Missing,
                 };
                 (name.clone(), raw)
             })
@@ -124,7 +125,7 @@ impl Sample {
                                 pixels.len()
                             ));
                         }
-                        Value::Image(Image { channels: *channels, height: *height, width: *width, pixels })
+                        Value::Image(Image::from_planar(*channels, *height, *width, &pixels))
                     }
                 };
                 Ok((name.clone(), value))

@@ -20,7 +20,7 @@ use text::{bytes, capital, duration, escape, grouped, label, number, plain};
 mod chart;
 mod matrix;
 mod scale;
-mod text;
+pub(super) mod text;
 
 /// How it is listed.
 pub const ENTRY: Entry = Entry { name: "html", summary: "a page about a run: verdict, curves, confusions, config" };

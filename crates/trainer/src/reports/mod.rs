@@ -6,11 +6,12 @@ use crate::metrics::Matrix;
 use crate::recorders::jsonl::History;
 use crate::{Error, RunDir};
 
+pub mod data;
 pub mod facts;
 pub mod html;
 
 /// Every report, in alphabetical order.
-pub const MEMBERS: &[Entry] = &[html::ENTRY];
+pub const MEMBERS: &[Entry] = &[data::ENTRY, html::ENTRY];
 
 /// What a report tells about a run. Texts are shown as they are: any character in them is safe.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! How do numbers and texts of a run become safe, readable HTML?
 
 /// Text that may stand anywhere in HTML or in a quoted attribute. Characters that no page may contain are replaced.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::reports) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -23,12 +23,12 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// The name of a class as HTML; one that cannot be seen is called so.
-pub(super) fn label(text: &str) -> String {
+pub(in crate::reports) fn label(text: &str) -> String {
     if text.trim().is_empty() { "(blank)".into() } else { escape(text) }
 }
 
 /// A label of at most `length` characters.
-pub(super) fn shortened(text: &str, length: usize) -> String {
+pub(in crate::reports) fn shortened(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
     }
@@ -36,7 +36,7 @@ pub(super) fn shortened(text: &str, length: usize) -> String {
 }
 
 /// A number with as many digits as tell it from its like: `12,345`, `3.142`, `0.9831`, `1.2e-05`.
-pub(super) fn number(value: f64) -> String {
+pub(in crate::reports) fn number(value: f64) -> String {
     let size = value.abs();
     if value.is_nan() {
         return "not a number".into();
@@ -62,7 +62,7 @@ pub(super) fn plain(value: f64) -> String {
 }
 
 /// The text with a capital first letter.
-pub(super) fn capital(text: &str) -> String {
+pub(in crate::reports) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -96,7 +96,7 @@ fn trimmed(text: &str) -> &str {
 }
 
 /// A whole number with commas between thousands.
-pub(super) fn grouped(value: f64) -> String {
+pub(in crate::reports) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = if value < 0.0 { "-".to_owned() } else { String::new() };
     for (index, digit) in digits.chars().enumerate() {

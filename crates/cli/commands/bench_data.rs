@@ -1,0 +1,30 @@
+//! `firebox bench data`: how fast photographs become batches.
+
+use serde_json::json;
+
+use super::Ended;
+use crate::args::BenchData;
+use crate::failure::{Failure, Status};
+use crate::report;
+
+pub(super) fn run(args: &BenchData, json: bool) -> Ended {
+    if !(args.seconds.is_finite() && args.seconds > 0.0) {
+        return Err(Failure::usage(format!("`--seconds {}` is no span of time", args.seconds), "use a number above 0"));
+    }
+    let measured = data_loader::throughput::photographs(&args.folder, args.threads, args.seconds)?;
+    if json {
+        report::json(&json!(measured));
+        return Ok(Status::Done);
+    }
+    report::line(format!(
+        "{} images by {} threads: decode, random resized crop 224, flip, normalise, batches of 64.",
+        report::count(measured.images as u64),
+        measured.threads
+    ));
+    let rows: Vec<Vec<String>> = (0..)
+        .zip(&measured.images_per_second)
+        .map(|(epoch, speed): (u64, _)| vec![epoch.to_string(), format!("{speed:.0}")])
+        .collect();
+    report::table(&["epoch", "images/s"], &rows);
+    Ok(Status::Done)
+}

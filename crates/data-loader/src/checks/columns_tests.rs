@@ -1,0 +1,194 @@
+//! Do the checks of columns find what was planted in a table, and stay silent about a clean one?
+
+use super::tests::{Planted, of};
+use super::*;
+use crate::random::Random;
+
+/// A number that is nearly normal.
+fn normal(random: &mut Random) -> f64 {
+    (0..12).map(|_| random.unit()).sum::<f64>() - 6.0
+}
+
+/// A table of two normal columns and a category, whose class follows from them with some noise.
+fn rows(seed: u64, count: usize) -> Vec<Vec<String>> {
+    let mut random = Random::derive(&[seed, 99]);
+    let row = |_| {
+        let (a, b) = (normal(&mut random), normal(&mut random));
+        let c = ["red", "green", "blue"][random.below(3) as usize];
+        let y = if a + b + normal(&mut random) > 0.0 { "u" } else { "v" };
+        vec![a.to_string(), b.to_string(), c.to_owned(), y.to_owned()]
+    };
+    (0..count).map(row).collect()
+}
+
+const FEATURES: &str = "a = \"number\"\nb = \"number\"\nc = \"category\"";
+
+/// Checks a table of 400 rows after `change`, with one more column if it has one.
+fn checked(seed: u64, more: &str, change: impl Fn(usize, &mut Vec<String>)) -> Report {
+    planted(seed, more, change).check()
+}
+
+fn planted(seed: u64, more: &str, change: impl Fn(usize, &mut Vec<String>)) -> Planted {
+    let mut table = rows(seed, 400);
+    table.iter_mut().enumerate().for_each(|(at, row)| change(at, row));
+    let lines: Vec<String> = table.iter().map(|row| row.join(",")).collect();
+    let (features, header) = match more {
+        "" => (FEATURES.to_owned(), "a,b,c,y"),
+        more => (format!("{FEATURES}\nd = \"{more}\""), "a,b,c,y,d"),
+    };
+    Planted::new(&features, "class", header, &lines[..300], &lines[300..])
+}
+
+#[test]
+fn a_clean_table_raises_no_alarm() {
+    for seed in 0..20 {
+        let report = checked(seed, "", |_, _| {});
+        let alarms: Vec<&Finding> =
+            report.findings.iter().filter(|finding| finding.severity != Severity::Note).collect();
+        assert!(alarms.is_empty(), "seed {seed}: {alarms:?}");
+        let notes: Vec<&str> = report.findings.iter().map(|finding| finding.check.as_str()).collect();
+        // Of 800 normal numbers one in 2,150 lies beyond 3.5.
+        assert!(notes.iter().all(|check| *check == "outliers"), "seed {seed}: {notes:?}");
+        assert_eq!(report.checks, MEMBERS.iter().map(|entry| entry.name).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn constant_columns_are_found() {
+    for (kind, value) in [("number", "7"), ("category", "same")] {
+        let report = checked(1, kind, |_, row| row.push(value.to_owned()));
+        let [found] = of(&report, "constant")[..] else { panic!("{:?}", report.findings) };
+        assert!(found.severity == Severity::Warning && found.columns == ["d"], "{found:?}");
+        assert!(found.message.contains("in every row"), "{}", found.message);
+    }
+    // One other value in 400 rows is more than a thousandth.
+    let report = checked(1, "number", |at, row| row.push(if at == 5 { "8" } else { "7" }.to_owned()));
+    assert!(of(&report, "constant").is_empty());
+    let report = checked(1, "number", |_, row| row.push(String::new()));
+    assert!(of(&report, "constant")[0].message.contains("no value"));
+}
+
+#[test]
+fn copies_of_columns_are_found_in_other_units_and_words() {
+    for seed in 0..5 {
+        let copies: [(&str, fn(&Vec<String>) -> String); 4] = [
+            ("number", |row| row[0].clone()),
+            ("number", |row| (row[0].parse::<f64>().unwrap() * -2.54 + 7.0).to_string()),
+            ("number", |row| format!("{:.5}", row[1].parse::<f64>().unwrap() * 100.0)),
+            ("category", |row| format!("{}ish", row[2])),
+        ];
+        for (number, (kind, copy)) in copies.iter().enumerate() {
+            let report = checked(seed, kind, |_, row| row.push(copy(row)));
+            let [found] = of(&report, "duplicate_columns")[..] else { panic!("{number}: {:?}", report.findings) };
+            assert_eq!(found.columns, [["a", "a", "b", "c"][number], "d"]);
+        }
+        let near = checked(seed, "number", |at, row| row.push((row[0].parse::<f64>().unwrap() + 0.01 * (at % 7) as f64).to_string()));
+        assert!(of(&near, "duplicate_columns").is_empty(), "{:?}", near.findings);
+    }
+}
+
+#[test]
+fn missing_values_are_counted_by_column_and_class() {
+    let report = checked(2, "", |at, row| {
+        if at % 10 == 0 {
+            row[1].clear();
+        }
+    });
+    let [found] = of(&report, "missing")[..] else { panic!("{:?}", report.findings) };
+    assert_eq!((found.severity, found.count, &found.columns[..]), (Severity::Note, 40, &["b".to_owned()][..]));
+    assert_eq!(report.columns[1].missing, 40);
+    // Only one class lacks it: then the gap tells the class.
+    let uneven = checked(2, "", |at, row| {
+        if row[3] == "u" && at % 2 == 0 {
+            row[1].clear();
+        }
+    });
+    let [found] = of(&uneven, "missing")[..] else { panic!("{:?}", uneven.findings) };
+    assert!(found.severity == Severity::Warning && found.message.contains("of the class `u` and 0.00 % of `v`"), "{}", found.message);
+    let mut gated = planted(2, "", |at, row| {
+        if at % 10 == 0 {
+            row[1].clear();
+        }
+    });
+    gated.config.gates.missing = Some(0.05);
+    assert_eq!(gated.check().failed().count(), 1);
+    gated.config.gates.missing = Some(0.2);
+    assert_eq!(gated.check().failed().count(), 0);
+}
+
+#[test]
+fn numbers_far_out_are_named() {
+    for seed in 0..5 {
+        let report = checked(seed, "", |at, row| {
+            if at == 123 {
+                row[0] = "55.5".into();
+            }
+        });
+        let outliers = of(&report, "outliers");
+        let found = outliers.iter().find(|finding| finding.columns == ["a"]).unwrap();
+        assert!(found.examples[0].id == "planted/train.csv#123" && found.message.contains("55.5"), "{found:?}");
+        assert_eq!(found.severity, Severity::Note);
+    }
+}
+
+#[test]
+fn columns_that_name_or_number_the_rows_are_found() {
+    let named = checked(3, "category", |at, row| row.push(format!("id-{at}")));
+    assert!(of(&named, "cardinality")[0].message.contains("names the examples"));
+    let numbered = checked(3, "number", |at, row| row.push((1000 + at).to_string()));
+    assert!(of(&numbered, "cardinality")[0].message.contains("numbers the rows"));
+    let rare = checked(3, "category", |at, row| row.push(if at % 10 == 0 { format!("r{at}") } else { "usual".into() }));
+    let [found] = of(&rare, "cardinality")[..] else { panic!("{:?}", rare.findings) };
+    assert_eq!((found.severity, found.count), (Severity::Note, 40));
+}
+
+#[test]
+fn columns_that_give_the_answer_away_are_found() {
+    for seed in 0..5 {
+        let leaks: [(&str, fn(usize, &Vec<String>) -> String); 4] = [
+            ("category", |_, row| format!("was-{}", row[3])),
+            ("number", |_, row| if row[3] == "u" { "1" } else { "0" }.to_owned()),
+            // Any number above 10 for the one class and below it for the other.
+            ("number", |at, row| if row[3] == "u" { 10.1 + at as f64 } else { 9.9 - at as f64 }.to_string()),
+            // Missing for one class alone.
+            ("number", |at, row| if row[3] == "u" { String::new() } else { (at * 7919 % 1013).to_string() }),
+        ];
+        for (number, (kind, leak)) in leaks.iter().enumerate() {
+            let report = checked(seed, kind, |at, row| row.push(leak(at, row)));
+            let [found] = of(&report, "leakage")[..] else { panic!("{number}: {:?}", report.findings) };
+            assert!(found.columns == ["d"] && found.severity == Severity::Warning, "{found:?}");
+        }
+        // A column that is right in nine cases out of ten is a good feature, not a leak.
+        let good = checked(seed, "category", |at, row| row.push(if at % 10 == 0 { "u".into() } else { row[3].clone() }));
+        assert!(of(&good, "leakage").is_empty(), "{:?}", good.findings);
+    }
+}
+
+#[test]
+fn numbers_that_give_a_number_away_are_found() {
+    for seed in 0..5 {
+        let mut random = Random::derive(&[seed, 5]);
+        let table = |leak: &dyn Fn(f64) -> f64, random: &mut Random| -> Vec<String> {
+            let line = |_| {
+                let y = normal(random);
+                format!("{},{},{y}", leak(y), y + normal(random))
+            };
+            (0..400).map(line).collect()
+        };
+        for (number, leak) in [|y: f64| y, |y: f64| y.exp(), |y: f64| -3.0 * y + 1.0].iter().enumerate() {
+            let lines = table(leak, &mut random);
+            let planted = Planted::new("a = \"number\"\nb = \"number\"", "number", "a,b,y", &lines[..300], &lines[300..]);
+            let report = planted.check();
+            let [found] = of(&report, "leakage")[..] else { panic!("{number}: {:?}", report.findings) };
+            assert_eq!(found.columns, ["a"]);
+        }
+    }
+}
+
+#[test]
+fn names_and_words_of_data_may_be_anything() {
+    let hostile = "\u{202e}<script>\"\"\u{0}`'; drop";
+    let report = checked(4, "category", |at, row| row.push(if at % 3 == 0 { hostile.to_owned() } else { "x".to_owned() }));
+    let text = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+}

@@ -1,0 +1,83 @@
+//! Which numbers lie far from all others of their column?
+//!
+//! The robust z-score of a number is its distance from the median in units of the median of all such distances, scaled so that
+//! for the normal distribution it is the usual z-score: 0.6745 (x - median) / MAD. Numbers beyond 3.5 are called outliers, after
+//! B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers" (1993).
+
+use super::{Found, counted, percent};
+use crate::error::Error;
+use crate::registry::Entry;
+use crate::statistics::quantile;
+use crate::survey::report::{Finding, SHOWN};
+use crate::survey::{Gates, Survey, Values};
+
+/// This check in the list of checks.
+pub const ENTRY: Entry = Entry { name: "outliers", summary: "numbers far from all others of their column, by a robust z-score" };
+
+/// The score beyond which a number is an outlier.
+const SCORE: f64 = 3.5;
+/// Where more than this share lies so far out, the column is skewed, and none of them is strange.
+const SKEWED: f64 = 0.05;
+/// Of fewer rows nothing can be said.
+const FEWEST: usize = 20;
+
+pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
+    for column in &survey.columns {
+        let Values::Numbers(values) = &column.values else { continue };
+        let Some(scores) = robust_scores(values) else { continue };
+        let mut outliers: Vec<(usize, f64)> =
+            scores.iter().copied().enumerate().filter(|(_, score)| score.abs() > SCORE).collect();
+        let share = outliers.len() as f64 / values.len() as f64;
+        if outliers.is_empty() || share > SKEWED {
+            continue;
+        }
+        outliers.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
+        let worst = outliers[0];
+        let text = format!(
+            "In the column `{}` {} ({}) {} far from the others; the farthest is {}, {:.0} robust deviations from the median.",
+            column.name,
+            counted(outliers.len(), "number"),
+            percent(share),
+            if outliers.len() == 1 { "lies" } else { "lie" },
+            values[worst.0],
+            worst.1.abs()
+        );
+        let examples = outliers.iter().take(SHOWN).map(|&(at, score)| {
+            let place = survey.closely[at] as usize;
+            survey.sample(place, format!("{} is {}, z = {score:.1}", column.name, values[at]))
+        });
+        let finding = Finding::new(ENTRY.name, gates.outliers.severity(), outliers.len(), text).gated("outliers");
+        found.add(Finding { columns: vec![column.name.clone()], examples: examples.collect(), ..finding });
+    }
+    Ok(())
+}
+
+/// The robust z-score of each number, NaN for a missing one; none where more than half of all numbers are equal, or there are
+/// few.
+pub(super) fn robust_scores(values: &[f64]) -> Option<Vec<f64>> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    if sorted.len() < FEWEST {
+        return None;
+    }
+    sorted.sort_unstable_by(f64::total_cmp);
+    let median = quantile(&sorted, 0.5);
+    let mut distances: Vec<f64> = sorted.iter().map(|value| (value - median).abs()).collect();
+    distances.sort_unstable_by(f64::total_cmp);
+    let mad = quantile(&distances, 0.5);
+    // The third quartile of the standard normal distribution is 0.6745.
+    (mad > 0.0).then(|| values.iter().map(|value| 0.674_489_750_196_081_7 * (value - median) / mad).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_those_of_the_formula() {
+        // Of 0 to 100 the median is 50, and so is the median distance from it 25.
+        let values: Vec<f64> = (0..=100).map(f64::from).chain([f64::NAN]).collect();
+        let scores = robust_scores(&values).unwrap();
+        assert!((scores[100] - 0.674_489_75 * 2.0).abs() < 1e-7 && scores[101].is_nan() && scores[50] == 0.0);
+        assert!(robust_scores(&[1.0; 100]).is_none() && robust_scores(&values[..10]).is_none());
+    }
+}

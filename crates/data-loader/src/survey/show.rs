@@ -1,0 +1,106 @@
+//! How is an example shown to a person? A small picture, the beginning of a text, or the values of a row.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, imageops::FilterType};
+
+use super::Survey;
+use super::report::{Sample, Shown};
+use crate::example::{Image, Value};
+
+/// The longer side of a small picture, in pixels.
+const SIDE: u32 = 96;
+/// How many characters of a text are shown.
+const LETTERS: usize = 400;
+/// How many columns of a row are shown.
+const COLUMNS: usize = 40;
+
+impl Survey<'_> {
+    /// The example at a place, and why it is shown.
+    pub(crate) fn sample(&self, place: usize, why: String) -> Sample {
+        let (row, part) = (self.rows[place], Some(self.parts[place]));
+        let target = self.dataset.card().schema().target.as_ref().map(|target| target.name.as_str());
+        // It was read before; should the disk have failed since, the report says less and is still true.
+        let Ok(mut record) = self.dataset.record(row) else {
+            let id = self.dataset.records().key(row as usize).unwrap_or_else(|_| format!("row {row}"));
+            return Sample { id, part, target: None, why, shown: Shown::Nothing };
+        };
+        let place = target.and_then(|target| record.place(target, 0));
+        let answer = place.map(|place| written(&record.fields.remove(place).1));
+        let shown = match &record.fields[..] {
+            [(_, Value::Image(image))] => thumbnail(image).map_or(Shown::Nothing, Shown::Thumbnail),
+            [(_, Value::Text(text))] => Shown::Text(text.chars().take(LETTERS).collect()),
+            fields => Shown::Row(
+                fields.iter().take(COLUMNS).map(|(name, value)| (name.clone(), written(value))).collect(),
+            ),
+        };
+        Sample { id: record.id.key, part, target: answer, why, shown }
+    }
+}
+
+/// A value in a few characters.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Missing => String::new(),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => text.chars().take(LETTERS).collect(),
+        Value::Image(image) | Value::Mask(image) => format!("{} x {} pixels", image.width, image.height),
+        Value::Code(code) => code.to_string(),
+        Value::Tokens(tokens) => format!("{} tokens", tokens.len()),
+    }
+}
+
+/// The image as a small PNG in Base64; none if it has no pixels.
+fn thumbnail(image: &Image) -> Option<String> {
+    let (width, height) = (image.width as u32, image.height as u32);
+    let picture = if image.channels == 1 {
+        DynamicImage::ImageLuma8(GrayImage::from_raw(width, height, image.pixels.clone())?)
+    } else {
+        DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, image.pixels.clone())?)
+    };
+    if width == 0 || height == 0 {
+        return None;
+    }
+    // An image that is smaller is drawn larger by the page, whose pixels stay sharp.
+    let picture = if width.max(height) > SIDE { picture.resize(SIDE, SIDE, FilterType::Triangle) } else { picture };
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).ok()?;
+    Some(base64(&bytes.into_inner()))
+}
+
+/// Base64 with padding, RFC 4648.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let word = three.iter().enumerate().fold(0_u32, |word, (at, &byte)| word | u32::from(byte) << (16 - 8 * at));
+        for at in 0..4 {
+            let letter = char::from(LETTERS[(word >> (18 - 6 * at) & 63) as usize]);
+            text.push(if at <= three.len() { letter } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
+        for (plain, coded) in cases {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
+    }
+
+    #[test]
+    fn a_picture_is_small_and_keeps_its_shape() {
+        let image = Image { channels: 3, height: 50, width: 400, pixels: vec![7; 60_000] };
+        let coded = thumbnail(&image).unwrap();
+        assert!(coded.starts_with("iVBORw0KGgo"), "{coded}");
+        assert!(thumbnail(&Image { channels: 1, height: 0, width: 0, pixels: Vec::new() }).is_none());
+        assert!(thumbnail(&Image { channels: 1, height: 2, width: 2, pixels: vec![1; 3] }).is_none());
+    }
+}
