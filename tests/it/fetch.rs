@@ -14,7 +14,8 @@ use server::{Reply, Request, Server};
 /// A table that no other test and no other run has.
 fn fresh(rows: usize) -> Vec<u8> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
-    let rows = (0..rows as u128).map(|row| format!("{},{}", (now + row * 7919) % 1_000_003, ["a", "b"][row as usize % 2]));
+    let rows =
+        (0..rows as u128).map(|row| format!("{},{}", (now + row * 7919) % 1_000_003, ["a", "b"][row as usize % 2]));
     format!("x,y\n{}\n", rows.collect::<Vec<_>>().join("\n")).into_bytes()
 }
 
@@ -72,7 +73,11 @@ fn a_fetch_that_was_killed_or_interrupted_goes_on() {
         let ended = fetching.end();
         if signal != "KILL" {
             assert_eq!(ended.code, 130, "{}", ended.stderr);
-            assert!(ended.stdout.contains("is kept") && ended.stdout.contains("firebox data fetch net"), "{}", ended.stdout);
+            assert!(
+                ended.stdout.contains("is kept") && ended.stdout.contains("firebox data fetch net"),
+                "{}",
+                ended.stdout
+            );
         }
         assert!(!sandbox.path("net/a.csv").exists());
         let have = part(&sandbox) as usize;

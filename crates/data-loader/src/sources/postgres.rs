@@ -113,11 +113,14 @@ mod server {
         let mut writer = RowWriter::new(target, wanted.card, wanted.entry, &names)?;
         // The text form of COPY tells NULL from every text, and has every digit of every number.
         let mut lines = reading.copy_out(&format!("COPY ({query}\n) TO STDOUT")).map_err(failed)?;
-        let broken = |error: std::io::Error| Error::Fetch {
-            address: shown.clone(),
-            message: format!("the connection broke ({error})"),
-            hint: "Try again.".into(),
-            usage: false,
+        let broken = |error: std::io::Error| match error.downcast::<postgres::Error>() {
+            Ok(error) => failed(error),
+            Err(error) => Error::Fetch {
+                address: shown.clone(),
+                message: format!("the connection broke ({error})"),
+                hint: "Try again.".into(),
+                usage: false,
+            },
         };
         let mut line = Vec::new();
         for row in 0.. {
