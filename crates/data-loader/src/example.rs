@@ -207,7 +207,7 @@ fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 1
                 hash.update(code.to_le_bytes());
             }
             Value::Series(steps) => {
-                hash.update([6]);
+                hash.update([7]);
                 hash.update((steps.len() as u64).to_le_bytes());
                 for step in steps {
                     hash.update(step.content(None));
