@@ -22,6 +22,7 @@ mod bad_input;
 mod clean;
 mod cli;
 mod crowded;
+mod data_checks;
 mod door_to_door;
 mod examples;
 mod exits;

@@ -24,6 +24,8 @@ mod tests {
             .filter(|name| name != "mod" && !name.ends_with("_tests"))
             .collect();
         files.sort();
+        // Of a member with a folder of its own the name comes twice.
+        files.dedup();
         assert_eq!(names, files, "{folder}/mod.rs lists other members than the folder holds, or in another order");
         assert!(members.iter().all(|entry| !entry.summary.is_empty() && !entry.summary.ends_with('.')));
     }

@@ -43,7 +43,7 @@ impl Training<'_> {
         self.records.visit(rows, &mut |record| {
             let row = next.next().copied().unwrap_or_default();
             let visited = record.and_then(|record| {
-                self.before.iter().try_for_each(|transform| transform.apply(record, None))?;
+                self.before.iter().try_for_each(|transform| transform.apply_in_fit(record))?;
                 visit(row, record)
             });
             match visited {
@@ -61,7 +61,7 @@ impl Training<'_> {
     pub fn record(&self, row: u32) -> Result<Record, Error> {
         let mut record = self.records.read(row as usize)?;
         for transform in self.before {
-            transform.apply(&mut record, None)?;
+            transform.apply_in_fit(&mut record)?;
         }
         Ok(record)
     }

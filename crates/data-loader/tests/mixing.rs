@@ -46,8 +46,8 @@ fn every_transform_that_mixes_changes_batches_of_training_alone_by_seed_epoch_an
         };
         let rows = (0..12).map(|number| vec![image(number), Value::Text((number % 3).to_string())]).collect();
         let memory = Memory { names: vec!["i".into(), "y".into()], rows };
-        let config = format!("[{name}]\n");
-        let list: Transforms = toml::from_str(&config).unwrap();
+        let settings = format!("[{name}]\n");
+        let list: Transforms = toml::from_str(&settings).unwrap();
         let train: Vec<u32> = (0..12).collect();
         let pipeline = Pipeline::fit(&schema, Task::Classify, &list, &memory, &train, false).unwrap();
         let read = || (0..12).map(|row| memory.read(row).unwrap()).collect::<Vec<_>>();

@@ -84,7 +84,9 @@ fn standard(mut values: Vec<f64>) -> Option<Vec<f64>> {
         return None;
     }
     let length = std * (present.len() as f64).sqrt();
-    values.iter_mut().for_each(|value| *value = (*value - mean) / length);
+    for value in &mut values {
+        *value = (*value - mean) / length;
+    }
     Some(values)
 }
 

@@ -15,13 +15,6 @@ const MOST: f64 = 0.5;
 const UNEVEN: f64 = 0.1;
 
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
-    if let Some(limit) = gates.missing.filter(|limit| !(0.0..=1.0).contains(limit)) {
-        return Err(Error::Setting {
-            key: "data.gates.missing".into(),
-            message: format!("is {limit}"),
-            hint: "Use a share from 0 to 1.".into(),
-        });
-    }
     let features = &survey.dataset.card().schema().features.0;
     let rows = survey.rows.len();
     for ((name, _), counts) in features.iter().zip(&survey.missing) {

@@ -4,6 +4,9 @@
 //! [gates](crate::survey::Gates) of a config say how bad a finding is. Before a training only the checks run that cost little
 //! beside it.
 
+// Every check has one shape, also those in which nothing can go wrong.
+#![allow(clippy::unnecessary_wraps)]
+
 pub mod cardinality;
 pub mod class_balance;
 pub mod constant;
@@ -114,8 +117,9 @@ pub fn check_with(
     seed: u64,
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
-    let survey = Survey::read(dataset, depth, seed, progress)?;
     let gates = &dataset.config().gates;
+    gates.check()?;
+    let survey = Survey::read(dataset, depth, seed, progress)?;
     let mut report = Report {
         version: VERSION,
         card: dataset.card().name().to_owned(),
@@ -205,11 +209,11 @@ fn describe(column: &Column, facts: &mut ColumnFacts) {
         }
         Values::Words { codes, words } => {
             let mut counts = vec![0; words.len()];
-            codes.iter().for_each(|&code| {
+            for &code in codes {
                 if let Some(count) = counts.get_mut(code as usize) {
                     *count += 1;
                 }
-            });
+            }
             let most = counts.iter().zip(words).max_by_key(|(count, _)| **count);
             facts.most = most.map(|(&count, word)| (word.clone(), count));
             facts.distinct = Some(words.len());

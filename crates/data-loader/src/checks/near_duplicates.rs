@@ -30,7 +30,9 @@ pub const ENTRY: Entry = Entry {
 
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let (twins, remarks) = twins(survey, found.progress);
-    remarks.into_iter().for_each(|remark| found.remark(remark));
+    for remark in remarks {
+        found.remark(remark);
+    }
     let (across, within): (Vec<Twin>, Vec<Twin>) = twins.into_iter().partition(|twin| survey.is_across(twin));
     let level = (gates.near_duplicates_across_splits.severity(), "near_duplicates_across_splits");
     let what =

@@ -56,10 +56,9 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         let mut open = vec![file.path.clone()];
         while let Some(path) = open.pop() {
             if path.is_dir() && (!path.is_symlink() || path == file.path) {
-                let failed = |source| Error::io("folder", &path, source);
-                for entry in std::fs::read_dir(&path).map_err(failed)? {
-                    open.push(entry.map_err(failed)?.path());
-                }
+                // A folder that cannot be opened has stopped the data set from being opened before.
+                let entries = std::fs::read_dir(&path).into_iter().flatten();
+                open.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
             } else if path.is_file() {
                 wrong.extend(judge(&path, path != file.path));
                 seen += 1;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Severity;
 use crate::data_config::BadExamples;
+use crate::error::Error;
 
 /// What a finding leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +102,18 @@ impl Default for Gates {
 }
 
 impl Gates {
+    /// Checks that shares are shares.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.missing.filter(|limit| !(0.0..=1.0).contains(limit)) {
+            None => Ok(()),
+            Some(limit) => Err(Error::Setting {
+                key: "data.gates.missing".into(),
+                message: format!("is {limit}"),
+                hint: "Use a share from 0 to 1.".into(),
+            }),
+        }
+    }
+
     /// What examples that cannot be read lead to.
     pub(crate) fn unreadable(&self, bad_examples: BadExamples) -> Level {
         self.unreadable.unwrap_or(match bad_examples {

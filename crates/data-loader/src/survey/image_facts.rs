@@ -17,6 +17,8 @@ const REDUCED: usize = 96;
 const UNIT: f32 = 1024.0;
 /// From this share of pixels of the median grey on, an image is a drawing on a ground.
 const GROUND: f64 = 0.5;
+/// Each cell of the small picture is the mean of so many samples squared.
+const SAMPLES: usize = 3;
 /// Below this standard deviation in greys there is nothing in a picture that could be compared.
 pub(crate) const FLAT: f32 = 2.0;
 
@@ -70,7 +72,9 @@ impl ImageFacts {
         });
         let (mean, std) = mean_and_std(&coarse);
         let length = std * COARSE as f32;
-        coarse.iter_mut().for_each(|value| *value = if std < FLAT { 0.0 } else { (*value - mean) / length * UNIT });
+        for value in &mut coarse {
+            *value = if std < FLAT { 0.0 } else { (*value - mean) / length * UNIT };
+        }
         Self {
             width: image.width as u32,
             height: image.height as u32,
@@ -186,7 +190,6 @@ impl Grey {
             // Of evenly spread contents the window is a little more than the whole frame.
             half = (1.4 * spread).clamp(0.05, 0.6);
         }
-        const SAMPLES: usize = 3;
         let mut window = vec![0.0; SIDE * SIDE];
         for (at, cell) in window.iter_mut().enumerate() {
             for sample in 0..SAMPLES * SAMPLES {

@@ -129,12 +129,10 @@ fn compare(a: &ImageFacts, b: &ImageFacts, map: Map) -> Option<(f32, [f32; 4], f
             }
         }
     }
-    for i in 0..4 {
-        for j in 0..i {
-            left[i][j] = left[j][i];
-        }
-        left[i][i] += 1e-6 * count;
-    }
+    // The lower half is that of the upper one; a little on the diagonal keeps a flat picture solvable.
+    let left: [[f64; 4]; 4] = std::array::from_fn(|i| {
+        std::array::from_fn(|j| left[i.min(j)][i.max(j)] + if i == j { 1e-6 * count } else { 0.0 })
+    });
     let change = solve(left, right)?;
     let gained: f64 = change.iter().zip(&right).map(|(change, right)| change * right).sum::<f64>() / count;
     Some((correlation, change.map(|change| change as f32), correlation + gained as f32 / 2.0))
@@ -151,9 +149,8 @@ fn solve(mut left: [[f64; 4]; 4], mut right: [f64; 4]) -> Option<[f64; 4]> {
         }
         for row in pivot + 1..4 {
             let factor = left[row][pivot] / left[pivot][pivot];
-            for column in pivot..4 {
-                left[row][column] -= factor * left[pivot][column];
-            }
+            let above = left[pivot];
+            left[row].iter_mut().zip(above).for_each(|(value, above)| *value -= factor * above);
             right[row] -= factor * right[pivot];
         }
     }

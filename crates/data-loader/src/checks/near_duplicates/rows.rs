@@ -13,8 +13,8 @@ const CELL: f64 = 8.0;
 const GRIDS: usize = 4;
 /// Of fewer columns of numbers that are spread, nearly equal rows are no wonder.
 const FEWEST: usize = 2;
-/// How many nearly equal pairs by chance are the most among which real ones could be told.
-const BY_CHANCE: f64 = 1.0;
+/// Where more nearly equal pairs than this are to be expected by chance, one that is found means nothing.
+const BY_CHANCE: f64 = 0.01;
 
 /// Adds pairs of places whose rows are nearly equal, and says what was left out.
 pub(super) fn compare(
@@ -33,7 +33,7 @@ pub(super) fn compare(
     let expected = by_chance(&columns, rows);
     if expected > BY_CHANCE {
         remarks.push(format!(
-            "Rows were not compared but for exact duplicates: so few columns tell them apart that about {expected:.0} pairs would be \
+            "Rows were not compared but for exact duplicates: so few columns tell them apart that about {expected:.2} pairs would be \
              nearly equal by chance."
         ));
         return;
