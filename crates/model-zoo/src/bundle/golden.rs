@@ -162,3 +162,20 @@ pub(super) fn answers(output: Output, samples: usize) -> Result<Vec<Vec<f32>>, E
     let each = all.len() / samples.max(1);
     Ok(all.chunks(each.max(1)).map(<[f32]>::to_vec).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_written_plane_by_plane_as_they_always_were() {
+        // Two pixels of colour: what a bundle of the first version holds, and what it means.
+        let json = r#"{"id": {"key": "a"}, "fields": [["i",
+            {"image": {"channels": 3, "height": 1, "width": 2, "pixels": "AQIDBAUG"}}]], "output": []}"#;
+        let sample: Sample = serde_json::from_str(json).unwrap();
+        let record = sample.record().unwrap();
+        let wanted = Image { channels: 3, height: 1, width: 2, pixels: vec![1, 3, 5, 2, 4, 6] };
+        assert_eq!(record.field("i"), Some(&Value::Image(wanted)));
+        assert_eq!(Sample::new(&record), sample);
+    }
+}
