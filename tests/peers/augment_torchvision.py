@@ -6,10 +6,10 @@ ours with them. torch for processors alone is enough.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch torchvision numpy pillow
     /tmp/venv/bin/python tests/peers/augment_torchvision.py                   # writes the fixture
-    /tmp/venv/bin/python tests/peers/augment_torchvision.py resized LIST        # crops of photographs, as below
+    /tmp/venv/bin/python tests/peers/augment_torchvision.py crops FOLDER LIST # parts of photographs, as below
 
-The second form reads LIST, lines of `path top left height width`, and writes beside each line of it what PIL makes of that part
-at 224 x 224; `FIREBOX_CROPS=LIST cargo test --release -p data-loader crops_of_photographs` then prints by how much ours differ.
+The second form draws a part of each of 200 photographs below FOLDER, as torchvision draws it, and writes what PIL makes of it at
+224 x 224. `FIREBOX_CROPS=LIST cargo test -p data-loader parts_of_photographs -- --ignored` writes to LIST.report by how much ours differ.
 """
 
 import base64
@@ -170,16 +170,18 @@ def files():
     return found
 
 
-def resized(list_file):
+def crops(folder, list_file):
     path = pathlib.Path(list_file)
+    files = sorted(file for file in pathlib.Path(folder).rglob("*") if file.suffix in (".jpg", ".jpeg", ".png"))
+    torch.manual_seed(1)
     lines = []
-    for line in path.read_text().splitlines():
-        name, *box = line.split()[:5]
-        top, left, height, width = map(int, box)
-        image = F.crop(Image.open(name).convert("RGB"), top, left, height, width).resize((224, 224), Image.BILINEAR)
+    for place in torch.randperm(len(files))[:200].tolist():
+        image = Image.open(files[place]).convert("RGB")
+        top, left, height, width = T.RandomResizedCrop.get_params(image, (0.08, 1.0), (3 / 4, 4 / 3))
+        image = F.resized_crop(image, top, left, height, width, [224, 224])
         out = pathlib.Path(f"{path}.{len(lines)}.rgb")
         out.write_bytes(np.asarray(image).tobytes())
-        lines.append(f"{name} {top} {left} {height} {width} {out}")
+        lines.append(json.dumps({"file": str(files[place]), "box": [top, left, height, width], "pixels": str(out)}))
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -204,7 +206,7 @@ def main():
     print(f"{path}: {path.stat().st_size} bytes")
 
 
-if len(sys.argv) > 1 and sys.argv[1] == "resized":
-    resized(sys.argv[2])
+if sys.argv[1:2] == ["crops"]:
+    crops(sys.argv[2], sys.argv[3])
 else:
     main()

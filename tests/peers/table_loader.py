@@ -1,13 +1,13 @@
 """How long do pandas and polars take from a table on the disk to batches of numbers?
 
     python3 -m venv /tmp/peer && /tmp/peer/bin/pip install numpy pandas polars pyarrow
-    /tmp/peer/bin/python tests/peers/table_loader.py make /tmp/table --gigabytes 1         # table.csv, table.parquet, card.toml
+    /tmp/peer/bin/python tests/peers/table_loader.py make /tmp/table --gigabytes 1         # folders csv and parquet
     /tmp/peer/bin/python tests/peers/table_loader.py run /tmp/table --peer pandas --format csv --threads 2
 
 `make` writes columns x0 to x39 of normal numbers with six places behind the point, and a target y that follows from four of
 them. `run` reads the table, turns the columns into one array of 32-bit numbers, cuts it into batches of 1,024 rows and adds all
 numbers up, so that none of them can be left out; it prints JSON with the seconds of the whole. Measure the programs in turn:
-ours is `cargo test --release -p data-loader --test table_loader -- --ignored --nocapture`.
+ours is `TABLE=/tmp/table/csv cargo test --release -p data-loader --test table_loader -- --ignored --nocapture`.
 """
 
 import argparse
@@ -22,11 +22,12 @@ BATCH = 1024
 def make(folder, gigabytes, parquet):
     import numpy as np
 
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, "table.csv")
+    formats = ["csv", "parquet"] if parquet else ["csv"]
+    for form in formats:
+        os.makedirs(os.path.join(folder, form), exist_ok=True)
+    path = os.path.join(folder, "csv", "table.csv")
     random = np.random.default_rng(0)
     names = [f"x{i}" for i in range(COLUMNS)] + ["y"]
-    # A million rows or so are drawn; a larger table repeats them with other targets, because drawing takes longer than writing.
     pool = 1 << 16
     writer = None
     with open(path, "w", buffering=1 << 22) as file:
@@ -43,34 +44,35 @@ def make(folder, gigabytes, parquet):
                 import pyarrow.parquet as pq
 
                 arrow = frame.to_arrow()
-                writer = writer or pq.ParquetWriter(os.path.join(folder, "table.parquet"), arrow.schema)
+                writer = writer or pq.ParquetWriter(os.path.join(folder, "parquet", "table.parquet"), arrow.schema)
                 writer.write_table(arrow)
     if writer:
         writer.close()
     features = "\n".join(f'{name} = "number"' for name in names[:-1])
-    card = f"""name = "synthetic"
+    for form in formats:
+        card = f"""name = "synthetic"
 title = "Synthetic table"
 summary = "Normal numbers, and a target that follows from four of them"
 source = "tests/peers/table_loader.py"
 licence = "CC0-1.0"
 citation = "none"
-[format.csv]
+[format.{form}]
 [[files]]
-path = "table.csv"
+path = "table.{form}"
 [schema]
 target = {{ name = "y", kind = "number" }}
 [schema.features]
 {features}
 """
-    with open(os.path.join(folder, "card.toml"), "w") as file:
-        file.write(card)
+        with open(os.path.join(folder, form, "card.toml"), "w") as file:
+            file.write(card)
 
 
 def run(folder, peer, form, threads):
     os.environ["POLARS_MAX_THREADS"] = str(threads)
     import numpy as np
 
-    path = os.path.join(folder, f"table.{form}")
+    path = os.path.join(folder, form, f"table.{form}")
     if peer == "pandas":
         import pandas
 

@@ -3,7 +3,7 @@
 use data_loader::Dataset;
 use data_loader::checks::label_errors::{self, OutOfFold};
 use data_loader::checks::{self, Depth, Remark, Report, Severity};
-use data_loader::clean::proposals::{self, propose};
+use data_loader::clean::proposals::{self, Places, propose};
 use serde_json::json;
 use trainer::experiment::root_of;
 use trainer::out_of_fold::{Progress, out_of_fold};
@@ -36,22 +36,20 @@ pub(super) fn run(args: &DataCheck, json: bool) -> Ended {
     let (json_path, page) = RunDir::data_reports_in(&args.out);
     reports::data::write_json(&found, &json_path)?;
     reports::data::write(&found, &page)?;
-    let proposals = propose(found.label_errors.as_ref(), &found.duplicates);
+    let proposals = propose(found.label_errors.as_ref(), &found.duplicates, &Places::of(&dataset)?);
     let decisions = RunDir::data_decisions_in(&args.out);
-    if !proposals.is_empty() {
-        proposals::write(&proposals, &decisions)?;
-    }
+    let written = !proposals.is_empty() && proposals::write(&proposals, &decisions)?;
     if json {
         report::json(&json!(found));
     } else {
         tell(&found);
         report::line(format!("The report lies at {}", page.display()));
-        if !proposals.is_empty() {
-            report::line(format!(
-                "{} proposals to be reviewed lie at {}",
-                report::count(proposals.len() as u64),
-                decisions.display()
-            ));
+        let count = report::count(proposals.len() as u64);
+        if written {
+            report::line(format!("{count} proposals to be reviewed lie at {}", decisions.display()));
+        } else if !proposals.is_empty() {
+            let place = decisions.display();
+            report::line(format!("{place} holds reviewed decisions, so {count} proposals were not written there"));
         }
     }
     Ok(if found.failed().next().is_some() { Status::GateFailed } else { Status::Done })

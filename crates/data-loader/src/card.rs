@@ -154,8 +154,10 @@ impl Card {
     /// Reads the card at `path` and nothing else; gives it with its folder.
     pub(crate) fn read(path: &Path) -> Result<(CardConfig, PathBuf), Error> {
         let file = if path.is_dir() { path.join("card.toml") } else { path.to_path_buf() };
-        let config: CardConfig = read_toml(&file, "card")?;
+        let mut config: CardConfig = read_toml(&file, "card")?;
         config.schema.check()?;
+        let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
+        config.transforms.iter_mut().for_each(|transforms| transforms.look_in(&folder));
         if config.files.is_empty() {
             return Err(Error::NoExamples {
                 place: format!("in {}: its list of files is empty", file.display()),

@@ -219,6 +219,41 @@ impl Cells {
         })
     }
 
+    /// Puts the numbers at `rows` of a column of numbers into `targets`, which are NaN; false if one is none that a network
+    /// takes.
+    pub(crate) fn numbers<'a>(
+        &self,
+        rows: &[usize],
+        meaning: &Meaning,
+        targets: impl Iterator<Item = &'a mut f64>,
+    ) -> bool {
+        if !meaning.number() || meaning.classes.is_some() || !meaning.missing.is_empty() {
+            return false;
+        }
+        let takes = |number: f64| number.abs() <= f64::from(f32::MAX);
+        let mut all = true;
+        match self {
+            // What most tables consist of.
+            Self::Double(array) if array.null_count() == 0 => {
+                let values = array.values();
+                for (&row, target) in rows.iter().zip(targets) {
+                    *target = values[row];
+                    all &= takes(*target);
+                }
+            }
+            _ => {
+                for (&row, target) in rows.iter().zip(targets) {
+                    if !self.is_missing(row) {
+                        let Some(number) = self.number(row) else { return false };
+                        *target = number;
+                        all &= takes(number);
+                    }
+                }
+            }
+        }
+        all
+    }
+
     /// The cell as it is written in a text; none where it cannot be written.
     fn text(&self, row: usize) -> Option<String> {
         Some(match self {

@@ -1,6 +1,6 @@
 //! Are the rows of tables those that pyarrow wrote, column by column, whatever the type and the order of reading?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 

@@ -4,10 +4,28 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use memchr::memchr;
+use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, PIECE};
 use crate::error::Error;
 use crate::schema::Schema;
+
+/// `[format.csv]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What separates two values: one ASCII character.
+    pub delimiter: char,
+    /// The names of the columns of files that have no header line; their first line is a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<Vec<String>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { delimiter: ',', header: None }
+    }
+}
 
 /// The longest header line that is read: 16 MiB, more than a million columns.
 pub(crate) const MAX_HEADER: usize = 16 << 20;

@@ -216,6 +216,22 @@ impl Fields {
     }
 }
 
+/// A row that was cut into fields.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut<'a> {
+    /// As it stands in the file.
+    pub(crate) text: &'a str,
+    /// Where the fields lie in it.
+    pub(crate) fields: &'a Fields,
+}
+
+impl<'a> Cut<'a> {
+    /// The field in `column`.
+    pub(crate) fn get(self, column: usize) -> &'a str {
+        self.fields.get(self.text, column)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -9,6 +9,7 @@ use crate::samplers::Sampler;
 use crate::split::SplitConfig;
 use crate::survey::Gates;
 use crate::transforms::Transforms;
+use crate::windows;
 
 /// What happens when an example cannot be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,9 @@ pub struct DataConfig {
     /// How records become examples, in this order; without it as the card says, or as follows from its schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transforms: Option<Transforms>,
+    /// Windows over the rows of a series; without it as the card says in [schema.windows].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<windows::Config>,
     /// The order in which training meets its examples: "shuffled", "sequential" or "balanced".
     #[serde(default)]
     pub sampler: Sampler,
@@ -78,6 +82,7 @@ impl DataConfig {
             card: card.into(),
             split: None,
             transforms: None,
+            windows: None,
             sampler: Sampler::default(),
             limit: None,
             loader: LoaderConfig::default(),

@@ -1,5 +1,6 @@
 //! What does an experiment learn from? A card's files, split, with a pipeline fitted on the training part.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -17,11 +18,13 @@ use crate::pipeline::Pipeline;
 use crate::random::Random;
 use crate::samplers::{Layout, Order, Sampler};
 use crate::schema::Schema;
+use crate::series;
 use crate::signature::Signature;
 use crate::split::{Part, Parts, Rows, SplitConfig};
 use crate::targets::Targets;
 use crate::task::Task;
 use crate::transforms::Transforms;
+use crate::windows::{Windows, embargo};
 
 /// An opened data set.
 pub struct Dataset {
@@ -43,9 +46,11 @@ impl Dataset {
     /// Opens the card that `config` names, relative to `root`; splits it, and fits the transforms on the training part.
     /// Without a `task`, that of the card. `seed` chooses the examples under a `limit` and drives random transforms.
     pub fn open(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
-        let card = Card::open(&root.join(&config.card))?;
+        let card = Self::card_of(config, root)?;
         let records = formats::open(&card)?;
-        Self::from_records(config, card, records, task, None, seed)
+        let mut config = config.clone();
+        config.transforms.iter_mut().for_each(|transforms| transforms.look_in(root));
+        Self::from_records(&config, card, records, task, None, seed)
     }
 
     /// The same for the checks, which count examples that cannot be used instead of stopping at the first.
@@ -58,9 +63,19 @@ impl Dataset {
 
     /// Opens the card with a pipeline that was fitted before, as for resuming and evaluating: nothing is fitted again.
     pub fn open_with(config: &DataConfig, root: &Path, pipeline: Pipeline, seed: u64) -> Result<Self, Error> {
-        let card = Card::open(&root.join(&config.card))?;
+        let card = Self::card_of(config, root)?;
         let records = formats::open(&card)?;
         Self::from_records(config, card, records, None, Some(pipeline), seed)
+    }
+
+    /// The card that `config` names, with the windows that it states.
+    fn card_of(config: &DataConfig, root: &Path) -> Result<Card, Error> {
+        let mut card = Card::open(&root.join(&config.card))?;
+        if let Some(windows) = &config.windows {
+            card.config.schema.windows = Some(windows.clone());
+            card.config.schema.check()?;
+        }
+        Ok(card)
     }
 
     /// Makes a data set of `records` that a library user reads in another way; `card` says what their columns mean.
@@ -82,6 +97,10 @@ impl Dataset {
                 limit: u32::MAX.into(),
             });
         }
+        let records = match &schema.windows {
+            Some(windows) => Box::new(Windows::new(records, windows, schema, true)?),
+            None => records,
+        };
         let targets = Targets::read(records.as_ref(), schema, skip)?;
         let classes = targets.classes.as_deref();
         let rows = Rows { records: records.as_ref(), usable: &targets.usable, classes, key: schema.key.as_deref() };
@@ -89,8 +108,9 @@ impl Dataset {
             .split
             .clone()
             .or_else(|| card.config.split.clone())
-            .unwrap_or_else(|| SplitConfig::default_for(&rows));
+            .unwrap_or_else(|| SplitConfig::default_for(&rows, schema));
         let mut parts = split.split(&rows)?;
+        let embargoed = embargo(records.as_ref(), &mut parts)?;
         if let Some(limit) = config.limit {
             let known = pipeline.as_ref().and_then(Pipeline::labels);
             let classes = targets.classes.as_deref().map(|classes| limit::Classes {
@@ -104,19 +124,25 @@ impl Dataset {
             limit::apply(&mut parts, limit, classes.as_ref(), seed)?;
         }
 
-        let transforms = config
-            .transforms
-            .clone()
-            .or_else(|| card.config.transforms.clone())
-            .unwrap_or_else(|| Transforms::default_for(schema));
+        let transforms = config.transforms.clone().or_else(|| card.config.transforms.clone()).unwrap_or_else(|| {
+            match schema.windows {
+                Some(_) => series::default_transforms(schema),
+                None => Transforms::default_for(schema),
+            }
+        });
         let pipeline = if let Some(fitted) = pipeline {
             same_columns(fitted, schema)?
         } else {
             let task = task.unwrap_or_else(|| card.task());
             let classes = targets.of(&parts.train);
-            Pipeline::fit_with(schema, task, &transforms, records.as_ref(), &parts.train, skip, classes)?
+            // Transforms learn from the rows under the windows of the training part, each once.
+            let (records, rows) = match records.steps(&parts.train) {
+                Some((steps, rows)) => (steps, Cow::Owned(rows)),
+                None => (records.as_ref(), Cow::Borrowed(&parts.train)),
+            };
+            Pipeline::fit_with(schema, task, &transforms, records, &rows, skip, classes)?
         };
-        let lineage = Lineage::of(
+        let mut lineage = Lineage::of(
             card.name(),
             &card.files,
             records.as_ref(),
@@ -124,6 +150,7 @@ impl Dataset {
             &split,
             records.len() - targets.usable.len(),
         )?;
+        lineage.embargoed = embargoed;
         let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
         let blocks = records.blocks();
@@ -187,6 +214,11 @@ impl Dataset {
         self.prepare(row, &mut self.record(row)?, epoch)
     }
 
+    /// The batch of `rows`, if it can be made without an example for each of them.
+    pub(crate) fn batch_of(&self, rows: &[u32]) -> Option<Batch> {
+        self.pipeline.batch_of(self.records.as_ref(), rows)
+    }
+
     /// Calls `visit` with the examples at `rows`, in their order, until it breaks off.
     pub(crate) fn visit(
         &self,
@@ -215,7 +247,9 @@ impl Dataset {
     /// Lets the transforms that mix examples change a batch of training, by a chance that belongs to seed, epoch and the place
     /// of the batch within it.
     pub fn mix(&self, batch: &mut Batch, epoch: u64, index: u64) -> Result<(), Error> {
-        self.pipeline.mix(batch, &mut Random::derive(&[MIX_STREAM, self.seed, epoch, index]))
+        let mut random = Random::derive(&[MIX_STREAM, self.seed, epoch, index]);
+        let mut transforms = self.pipeline.transforms().iter();
+        transforms.try_for_each(|transform| transform.mix(batch, self.signature(), &mut random))
     }
 
     /// How many examples of each class a part has, in the order of the labels; none where the target is no class.
@@ -317,6 +351,12 @@ fn same_columns(pipeline: Pipeline, schema: &Schema) -> Result<Pipeline, Error> 
         return Err(Error::Mismatch {
             message: "The model was trained for another target than that of the card".into(),
             hint: "Use the card with which the model was trained, or one whose schema has the same target.".into(),
+        });
+    }
+    if fitted.windows != schema.windows {
+        return Err(Error::Mismatch {
+            message: "The model was trained on other windows than those of the card or config".into(),
+            hint: "Give [data.windows] the values with which the model was trained.".into(),
         });
     }
     let markers = |schema: &Schema| schema.missing.iter().cloned().collect::<BTreeSet<String>>();

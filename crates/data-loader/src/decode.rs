@@ -84,7 +84,7 @@ fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Decodes `bytes`, which were read from `path`.
+/// Decodes `bytes`, which were read from `path`, at the size that they have.
 pub(crate) fn decode_bytes(bytes: &[u8], path: &Path, channels: usize) -> Result<Image, Error> {
     let malformed = |message: String| Error::Malformed { path: path.to_path_buf(), message };
     let may_have = |width: u64, height: u64| match width * height {
@@ -173,7 +173,7 @@ pub(crate) fn size_of(image: &Image) -> ImageSize {
 /// In the picture itself a byte of 255 is followed by 0 or by a restart marker; anything else begins the next segment.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
     let (mut place, mut picture) = (2, false);
-    while let Some(found) = bytes.get(place..).and_then(|rest| find_ff(rest)) {
+    while let Some(found) = bytes.get(place..).and_then(find_ff) {
         place += found + 1;
         match bytes.get(place) {
             // A byte of the picture, or one that fills up before a marker and belongs to it.

@@ -84,6 +84,8 @@ pub enum Value {
     Code(i64),
     /// Token ids, as the `tokenize` transform leaves them.
     Tokens(Vec<i64>),
+    /// The rows of a window over a series, in the order of time.
+    Series(Vec<Record>),
 }
 
 /// One row as it was read; transforms change it field by field, all fields of an example together.
@@ -203,6 +205,13 @@ fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 1
             Value::Code(code) => {
                 hash.update([4]);
                 hash.update(code.to_le_bytes());
+            }
+            Value::Series(steps) => {
+                hash.update([7]);
+                hash.update((steps.len() as u64).to_le_bytes());
+                for step in steps {
+                    hash.update(step.content(None));
+                }
             }
             Value::Tokens(tokens) => {
                 hash.update([5]);

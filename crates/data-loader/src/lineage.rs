@@ -39,6 +39,9 @@ pub struct Lineage {
     pub rows: usize,
     /// How many of them were left out because they could not be read or have no target.
     pub unusable: usize,
+    /// How many windows were left out because they share rows with a later part.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub embargoed: usize,
     /// How the rows were split.
     pub split: SplitConfig,
     /// The training part.
@@ -47,6 +50,11 @@ pub struct Lineage {
     pub validation: PartLineage,
     /// The test part.
     pub test: PartLineage,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference.")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Lineage {
@@ -69,6 +77,7 @@ impl Lineage {
                 .collect(),
             rows: records.len(),
             unusable,
+            embargoed: 0,
             split: split.clone(),
             train,
             validation,

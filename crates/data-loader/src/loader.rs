@@ -69,6 +69,9 @@ impl Plan {
         let rows = order.rows(self.dataset.part(part), start..start + self.batch_size);
 
         let random_epoch = matches!(self.pass, Pass::Train { .. }).then_some(epoch);
+        if let Some(batch) = self.dataset.batch_of(&rows) {
+            return Some(Ok(Batch { epoch, index, ..batch }));
+        }
         let skip = self.dataset.config().loader.bad_examples == BadExamples::Skip;
         let mut examples = Vec::with_capacity(rows.len());
         let mut broken = None;

@@ -126,6 +126,36 @@ fn numbers(batch: &Batch) -> &[f32] {
 }
 
 #[test]
+fn batches_are_mixed_in_training_alone_and_alike_by_any_thread_from_any_position() {
+    let mixed = |seed| {
+        let rows = Rows { n: 40, bad: None, panics: None };
+        let data = open_with(rows, LoaderConfig::default(), Sampler::Shuffled, seed).unwrap();
+        let mixup = FittedTransform::Mixup(crate::transforms::mixup::Config::default());
+        Arc::new(Arc::try_unwrap(data).unwrap().with_pipeline(|p| p.with_transforms(vec![mixup])))
+    };
+    let data = mixed(9);
+    let train = |threads, position| Loader::train(Arc::clone(&data), 7, 1, threads, position).unwrap();
+    let whole = take(train(1, 0), 20);
+    assert_eq!(whole, take(train(3, 0), 20));
+    assert_eq!(whole[8..], take(train(2, 8), 12));
+    let plain = take(Loader::train(dataset(40), 7, 1, 1, 0).unwrap(), 20);
+    for (mixed, plain) in whole.iter().zip(&plain) {
+        assert_eq!(mixed.ids, plain.ids);
+        let Target::SoftLabels { classes: 2, values } = &mixed.target else { panic!("{:?}", mixed.target) };
+        // The first label of each example has the share of the blend that its number has.
+        let Target::Classes(classes) = &plain.target else { panic!("{:?}", plain.target) };
+        let before = |row: usize| (row + plain.len() - 1) % plain.len();
+        let (own, other) = (numbers(plain)[1], numbers(plain)[before(1)]);
+        let share = (numbers(mixed)[1] - other) / (own - other);
+        let wanted = share * (1 - classes[1]) as f32 + (1.0 - share) * (1 - classes[before(1)]) as f32;
+        assert!((values[2] - wanted).abs() < 1e-4, "{} instead of {wanted}", values[2]);
+    }
+    assert_ne!(numbers(&whole[0]), numbers(&take(Loader::train(mixed(10), 7, 1, 1, 0).unwrap(), 1)[0]));
+    let once = take(Loader::once(Arc::clone(&data), Part::Train, 7).unwrap(), 5);
+    assert_eq!(once, take(Loader::once(dataset(40), Part::Train, 7).unwrap(), 5), "mixed outside of training");
+}
+
+#[test]
 fn chance_belongs_to_seed_epoch_and_row() {
     let jitter = |seed, row_seed| {
         let rows = Rows { n: 30, bad: None, panics: None };

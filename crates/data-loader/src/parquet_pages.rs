@@ -186,3 +186,47 @@ impl<R: Read> Compact<R> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of these bytes, with how many of them belong to the header.
+    fn page(bytes: &[u8]) -> Option<(Header, u64)> {
+        let (mut header, mut compact) = (Header::default(), Compact { bytes, read: 0 });
+        compact.page(&mut header)?;
+        Some((header, compact.read))
+    }
+
+    #[test]
+    fn page_headers_are_read_and_what_does_not_matter_is_stepped_over() {
+        // Type 0, unpacked 300, packed 200, field 5 with 7 values, a list, a text, a truth value and a real number within.
+        let mut bytes = vec![0x15, 0, 0x15, 0xd8, 4, 0x15, 0x90, 3];
+        bytes.extend([
+            0x2c, 0x15, 14, 0x19, 0x25, 2, 4, 0x18, 3, b'a', b'b', b'c', 0x11, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ]);
+        bytes.extend([0, 99]);
+        let (header, read) = page(&bytes).unwrap();
+        assert_eq!((header.unpacked, header.packed, header.values), (300, 200, 7));
+        assert!(header.data && !header.dictionary);
+        assert_eq!(read as usize, bytes.len() - 1);
+        for cut in 0..bytes.len() - 1 {
+            assert!(page(&bytes[..cut]).is_none(), "{cut}");
+        }
+        let (header, _) = page(&[0x15, 4, 0x15, 8, 0x15, 8, 0x4c, 0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0, 0]).unwrap();
+        assert_eq!((header.dictionary, header.values), (true, i64::from(i32::MAX)));
+    }
+
+    #[test]
+    fn headers_that_never_end_are_none() {
+        // Structures within structures, a list of 2^63 truth values, a number of eleven bytes.
+        for bytes in [
+            [0x9c; 64].to_vec(),
+            [&[0x99, 0xf1][..], &[0xff; 9], &[0x7f]].concat(),
+            [&[0x15][..], &[0xff; 12]].concat(),
+            vec![0x9e],
+        ] {
+            assert!(page(&bytes).is_none(), "{bytes:?}");
+        }
+    }
+}

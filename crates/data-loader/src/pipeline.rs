@@ -13,9 +13,12 @@ use crate::error::{Error, quoted};
 use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
 use crate::masks::mask_target;
+use crate::number_plan::NumberPlan;
+use crate::output::output;
 use crate::random::Random;
 use crate::raster;
-use crate::schema::{FeatureKind, ImageSize, Schema, TargetKind};
+use crate::schema::{FeatureKind, ImageSize, Schema};
+use crate::series;
 use crate::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 use crate::task::Task;
 use crate::transforms::{FittedTransform, Training, Transforms};
@@ -29,6 +32,8 @@ pub struct Pipeline {
     pub(crate) signature: Signature,
     /// The place of each label, looked up once an example.
     pub(crate) codes: HashMap<String, i64>,
+    /// How batches of nothing but numbers are filled.
+    plan: Option<NumberPlan>,
 }
 
 /// A pipeline as it is written to a bundle.
@@ -46,7 +51,8 @@ impl From<Written> for Pipeline {
             OutputSpec::Classes { labels } => labels.iter().cloned().zip(0..).collect(),
             _ => HashMap::new(),
         };
-        Self { schema, transforms, signature, codes }
+        let plan = NumberPlan::of(&schema, &transforms, &signature);
+        Self { schema, transforms, signature, codes, plan }
     }
 }
 
@@ -85,13 +91,7 @@ impl Pipeline {
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
-        if let Some(name) = schema.names(FeatureKind::Image).first().map(|name| (*name).to_owned()) {
-            let size = training.image_size(&name)?;
-            schema.image = Some(size);
-            // Where transforms make the size, new images are to come as these did, and not to be brought to it before.
-            schema.images_of_any_size = fitted.iter().any(FittedTransform::brings_to_size)
-                || Training { before: &[], ..training }.image_size(&name)? != size;
-        }
+        (schema.image, schema.images_of_any_size) = training.images()?;
         let signature = Signature {
             task,
             inputs: inputs(&schema, &fitted)?,
@@ -135,6 +135,9 @@ impl Pipeline {
 
     /// Prepares what `record` holds and takes from it what is large; its memory can be used again.
     pub(crate) fn prepare_from(&self, record: &mut Record, mut random: Option<&mut Random>) -> Result<Example, Error> {
+        if let (Some(windows), [spec]) = (&self.schema.windows, &self.signature.inputs[..]) {
+            return series::prepare(self, windows, spec, record, random);
+        }
         for transform in &self.transforms {
             transform.apply(record, random.as_deref_mut())?;
         }
@@ -145,9 +148,9 @@ impl Pipeline {
         Ok(Example { id, inputs, target, weight: 1.0 })
     }
 
-    /// Lets the transforms that mix examples change a batch of training; `random` belongs to (seed, epoch, batch).
-    pub fn mix(&self, batch: &mut Batch, random: &mut Random) -> Result<(), Error> {
-        self.transforms.iter().try_for_each(|transform| transform.mix(batch, &self.signature, random))
+    /// The batch of these rows, if they can be prepared without a record for each; else they are prepared one by one.
+    pub(crate) fn batch_of(&self, records: &dyn Records, rows: &[u32]) -> Option<Batch> {
+        self.plan.as_ref()?.batch(records, rows, &self.codes)
     }
 
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
@@ -199,15 +202,9 @@ impl Pipeline {
                         hint: "Bring all images to one size; in a card, `size = [height, width]` in [format.image_folder] does it.".into(),
                     });
                 }
-                // One plane is as it was; three are turned over here, where an image has its last and smallest size.
-                let planes = if image.channels == 1 { std::mem::take(&mut image.pixels) } else { image.planar() };
-                raster::give_back(std::mem::take(&mut image.pixels));
-                Ok(Array { shape, data: ArrayData::U8(planes) })
+                Ok(Array { shape, data: ArrayData::U8(raster::planes(image)) })
             }
-            InputKind::Series { .. } => Err(Error::Mismatch {
-                message: "The pipeline has an input of the kind `series`, which this version cannot prepare".into(),
-                hint: "Use the version of firebox that made the bundle.".into(),
-            }),
+            InputKind::Series { .. } => Err(unusable(record, "series", &spec.name, None)),
         }
     }
 
@@ -241,6 +238,7 @@ impl Pipeline {
     #[cfg(test)]
     pub(crate) fn with_transforms(mut self, transforms: Vec<FittedTransform>) -> Self {
         self.transforms = transforms;
+        self.plan = None;
         self
     }
 }
@@ -253,7 +251,7 @@ fn field<'a>(record: &'a Record, name: &str, next: &mut usize) -> Option<&'a Val
 }
 
 /// A number as a network takes it.
-fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
+pub(crate) fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
     match field(record, name, next) {
         Some(Value::Number(number)) if (*number as f32).is_finite() => Ok(*number as f32),
         Some(Value::Number(number)) => Err(Error::Field {
@@ -269,7 +267,7 @@ fn number(record: &Record, name: &str, next: &mut usize) -> Result<f32, Error> {
     }
 }
 
-fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Value>) -> Error {
+pub(crate) fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Value>) -> Error {
     if found.is_none() {
         return Error::ColumnMissing {
             place: format!("Example {}", record.id.key),
@@ -295,6 +293,9 @@ fn unusable(record: &Record, kind: &'static str, name: &str, found: Option<&Valu
 
 /// The inputs that the features become, in a fixed order, as the transforms leave them.
 fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>, Error> {
+    if let Some(windows) = &schema.windows {
+        return series::inputs(schema, windows, fitted);
+    }
     let mut features = schema.features.clone();
     for transform in fitted {
         transform.reshape(&mut features);
@@ -308,6 +309,9 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
         hint: format!("Add [data.transforms.{transform}]."),
     };
     let mut inputs = Vec::new();
+    if !names(FeatureKind::Date).is_empty() {
+        return Err(lacks("dates", "dates"));
+    }
 
     let numbers = names(FeatureKind::Number);
     if !numbers.is_empty() {
@@ -354,59 +358,6 @@ fn inputs(schema: &Schema, fitted: &[FittedTransform]) -> Result<Vec<InputSpec>,
         inputs.push(InputSpec { name: "image".into(), dtype: Dtype::U8, shape, kind: InputKind::Image { mean, std } });
     }
     Ok(inputs)
-}
-
-/// The output that follows from the task and the target.
-fn output(
-    schema: &Schema,
-    task: Task,
-    fitted: &[FittedTransform],
-    training: &Training<'_>,
-    classes: Option<BTreeSet<String>>,
-) -> Result<OutputSpec, Error> {
-    match (task, &schema.target) {
-        (Task::Classify, Some(target)) if target.kind == TargetKind::Class => {
-            let labels = classes.map_or_else(|| training.classes(&target.name), Ok)?;
-            let mut labels: Vec<String> = labels.into_iter().collect();
-            // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
-            if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
-                labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
-            }
-            if let [class] = &labels[..] {
-                return Err(Error::OneClass { class: class.clone() });
-            }
-            Ok(OutputSpec::Classes { labels })
-        }
-        (Task::Regress, Some(target)) if target.kind == TargetKind::Number => {
-            let scale = fitted.iter().find_map(|transform| match transform {
-                FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
-                _ => None,
-            });
-            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread));
-            Ok(OutputSpec::Values { names: vec![target.name.clone()], mean: vec![mean], std: vec![std] })
-        }
-        (Task::Segment, Some(target)) if target.kind == TargetKind::Mask => {
-            Ok(OutputSpec::Mask { labels: target.classes.clone() })
-        }
-        (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
-        (Task::Classify | Task::Regress | Task::Segment, target) => Err(Error::Mismatch {
-            message: format!(
-                "The task `{task}` needs a target of another kind: {}",
-                target.as_ref().map_or("the schema has none".into(), |target| format!(
-                    "`{}` is a {}",
-                    target.name,
-                    target.kind.name()
-                ))
-            ),
-            hint:
-                "Classes are for `classify`, numbers for `regress` and masks for `segment`; state the target in [schema.target] of the card."
-                    .into(),
-        }),
-        (task, _) => Err(Error::Mismatch {
-            message: format!("No format reads data for the task `{task}` yet"),
-            hint: "Use `classify`, `regress`, `segment` or `reconstruct`.".into(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,43 @@ fn images_stay_bytes_and_keep_their_size() {
 }
 
 #[test]
+fn images_of_any_size_are_taken_where_a_transform_makes_it() {
+    let image = |height: usize, width: usize, byte| {
+        Value::Image(Image { channels: 3, height, width, pixels: vec![byte; height * width * 3] })
+    };
+    let schema: Schema = toml::from_str("[features]\ni = \"image\"").unwrap();
+    let rows: &[&[Value]] = &[&[image(9, 20, 0)], &[image(30, 4, 255)], &[image(4, 4, 255)]];
+    let memory = Memory::new(&schema, rows);
+    let fit = |transforms: &str| {
+        let transforms: Transforms = toml::from_str(transforms).unwrap();
+        Pipeline::fit(&schema, Task::Reconstruct, &transforms, &memory, &[0, 1, 2], false).unwrap()
+    };
+    for transforms in [
+        "[resize]\nsize = [4, 5]\n[normalize]",
+        "[resize]\nshorter = 6\n[center_crop]\nsize = [4, 5]\n[normalize]",
+        "[random_resized_crop]\nsize = [4, 5]\n[normalize]",
+        "[random_crop]\nsize = [4, 5]\npadding = 30\n[normalize]",
+    ] {
+        let pipeline = fit(transforms);
+        assert_eq!(pipeline.schema().image, Some(ImageSize { channels: 3, height: 4, width: 5 }), "{transforms}");
+        assert!(pipeline.schema().images_of_any_size, "{transforms}");
+        let batch = pipeline.batch(memory.0.clone()).unwrap();
+        assert_eq!(batch.inputs[0].array.shape, [3, 3, 4, 5], "{transforms}");
+        // Every image counts alike, because it is measured at the size at which it is learnt from; a window is filled in black.
+        let InputKind::Image { mean, .. } = &pipeline.signature().inputs[0].kind else { panic!() };
+        let wanted = if transforms.contains("random_crop") { (16.0 + 16.0) / 60.0 } else { 2.0 / 3.0 };
+        assert!((mean[0] - wanted).abs() < 1e-6, "{transforms}: {mean:?}");
+        let json = serde_json::to_string(&pipeline).unwrap();
+        assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), pipeline);
+    }
+    // Images that have one size already are windows of it in training, and new ones are brought to that size.
+    let memory = Memory::new(&schema, &[&[image(4, 5, 9)]]);
+    let list: Transforms = toml::from_str("[random_crop]\nsize = [4, 5]\npadding = 1").unwrap();
+    let pipeline = Pipeline::fit(&schema, Task::Reconstruct, &list, &memory, &[0], false).unwrap();
+    assert!(!pipeline.schema().images_of_any_size);
+}
+
+#[test]
 fn targets_that_are_numbers_travel_in_units_of_the_network() {
     let schema = "target = { name = \"y\", kind = \"number\" }\n[features]\nx = \"number\"";
     let rows: &[&[Value]] = &[&[Value::Number(0.0), Value::Number(10.0)], &[Value::Number(1.0), Value::Number(30.0)]];

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::task::Task;
+use crate::windows;
 
 /// What a feature is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,8 @@ use crate::task::Task;
 pub enum FeatureKind {
     /// One of a few words; a word that training never saw gets the unknown code.
     Category,
+    /// A day, or a moment.
+    Date,
     /// Pixels.
     Image,
     /// A finite real number.
@@ -27,6 +30,7 @@ impl FeatureKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Category => "category",
+            Self::Date => "date",
             Self::Image => "image",
             Self::Number => "number",
             Self::Text => "text",
@@ -95,7 +99,8 @@ pub struct Schema {
     /// The column to be learnt; none where there is nothing to answer but the inputs themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetSpec>,
-    /// The features, in the order in which a network meets them.
+    /// The features, in the order in which a network meets them. A series may do with the history of its target.
+    #[serde(default)]
     pub features: OrderedMap<FeatureKind>,
     /// Columns that are known and not used. A column that is neither used nor listed here is an error, so that a feature
     /// which was added to a file is not left out in silence.
@@ -104,6 +109,9 @@ pub struct Schema {
     /// The texts that stand for a missing value in a CSV or JSONL file; a list given here takes the place of the default.
     #[serde(default = "default_missing")]
     pub missing: Vec<String>,
+    /// Windows over the rows, where they are the steps of a series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<windows::Config>,
     /// The size of every image, found by fitting; a card need not state it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageSize>,
@@ -131,12 +139,20 @@ impl Schema {
     /// The task that follows from the target: classes are told apart, numbers estimated, and without a target the inputs
     /// are given back.
     pub fn default_task(&self) -> Task {
+        if self.windows.is_some() {
+            return Task::Forecast;
+        }
         match self.target.as_ref().map(|target| target.kind) {
             Some(TargetKind::Class) => Task::Classify,
             Some(TargetKind::Mask) => Task::Segment,
             Some(TargetKind::Number) => Task::Regress,
             None => Task::Reconstruct,
         }
+    }
+
+    /// The `[height, width]` to which a model's new images are brought when they are read; none where its transforms do that.
+    pub fn size_to_read(&self) -> Option<[usize; 2]> {
+        self.image.filter(|_| !self.images_of_any_size).map(|size| [size.height, size.width])
     }
 
     /// The names of all columns that are a feature, the target, the key or ignored.
@@ -159,7 +175,10 @@ impl Schema {
         let wrong = |key: &str, message: String, hint: &str| {
             Err(Error::Setting { key: format!("schema.{key}"), message, hint: hint.into() })
         };
-        if self.features.0.is_empty() {
+        if let Some(windows) = &self.windows {
+            windows.check(self)?;
+        }
+        if self.features.0.is_empty() && self.windows.as_ref().is_none_or(|windows| !windows.target_history) {
             return wrong("features", "is empty".into(), "List each feature with its kind: `height = \"number\"`.");
         }
         if let Some(target) = &self.target

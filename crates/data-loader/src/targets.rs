@@ -17,6 +17,16 @@ pub(crate) struct Targets {
     pub(crate) names: Vec<String>,
 }
 
+/// Classes in the order of a network's scores.
+pub(crate) fn in_order(classes: BTreeSet<String>) -> Vec<String> {
+    let mut labels: Vec<String> = classes.into_iter().collect();
+    // Labels that are all whole numbers go by size, so that the score of the digit 7 stands in place 7 and 10 after 9.
+    if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
+        labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
+    }
+    labels
+}
+
 impl Targets {
     /// Reads the target of every row, so that rows without one are met before training begins.
     pub(crate) fn read(records: &dyn Records, schema: &Schema, skip: bool) -> Result<Self, Error> {

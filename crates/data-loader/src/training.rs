@@ -8,7 +8,7 @@ use crate::decode::size_of;
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::Records;
-use crate::schema::{ImageSize, Schema};
+use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::summary::{BUDGET, Summaries};
 use crate::transforms::FittedTransform;
 
@@ -43,7 +43,7 @@ impl Training<'_> {
         self.records.visit(rows, &mut |record| {
             let row = next.next().copied().unwrap_or_default();
             let visited = record.and_then(|record| {
-                self.before.iter().try_for_each(|transform| transform.apply(record, None))?;
+                self.before.iter().try_for_each(|transform| transform.apply_in_fit(record))?;
                 visit(row, record)
             });
             match visited {
@@ -61,9 +61,20 @@ impl Training<'_> {
     pub fn record(&self, row: u32) -> Result<Record, Error> {
         let mut record = self.records.read(row as usize)?;
         for transform in self.before {
-            transform.apply(&mut record, None)?;
+            transform.apply_in_fit(&mut record)?;
         }
         Ok(record)
+    }
+
+    /// The size of the images behind the transforms, if there are any, and whether the transforms make it, so that new images are
+    /// to come as these did, and not to be brought to it when they are read.
+    pub fn images(&self) -> Result<(Option<ImageSize>, bool), Error> {
+        let names = self.schema.names(FeatureKind::Image);
+        let Some(name) = names.first() else { return Ok((self.schema.image, false)) };
+        let size = self.image_size(name)?;
+        let made = self.before.iter().any(FittedTransform::brings_to_size)
+            || Self { before: &[], ..*self }.image_size(name)? != size;
+        Ok((Some(size), made))
     }
 
     /// The size of the first image that can be read, as the transforms before leave it.

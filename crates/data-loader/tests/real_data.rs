@@ -117,6 +117,28 @@ fn names() {
 }
 
 #[test]
+fn co2() {
+    let data = Arc::new(open("co2"));
+    // 433 windows of 36 months, 65 each for validation and test; 35 of each earlier part share months with the next one.
+    assert_eq!((sizes(&data), data.lineage().rows, data.lineage().embargoed), ([268, 30, 65], 433, 70));
+    assert_eq!(data.signature().task, Task::Forecast);
+    let InputKind::Series { names } = &data.signature().input("series").unwrap().kind else { panic!("no series") };
+    assert_eq!(names, &["co2"]);
+    let OutputSpec::Values { names, mean, std } = &data.signature().output else { panic!("no values") };
+    assert_eq!((names.len(), names[0].as_str(), names[11].as_str()), (12, "co2+1", "co2+12"));
+    // The mean and deviation of the first 303 months, as Python sums them.
+    assert!((mean[0] - 327.615_875).abs() < 1e-6 && (std[0] - 8.445_647).abs() < 1e-6, "{} {}", mean[0], std[0]);
+    let batch = Loader::train(Arc::clone(&data), 16, 0, 2, 0).unwrap().next().unwrap().unwrap();
+    assert_eq!(batch.input("series").unwrap().array.shape, [16, 24, 1]);
+    assert!(matches!(&batch.target, Target::Values { shape, .. } if shape == &[16, 12]));
+    // What the last test window is to tell are the last twelve months of the file, the last of them 364.34.
+    let last = data.example(*data.part(Part::Test).last().unwrap(), None).unwrap();
+    let data_loader::TargetValue::Values(told) = &last.target else { panic!("nothing to tell") };
+    assert!((f64::from(told[11]) * std[11] + mean[11] - 364.34).abs() < 1e-4);
+    assert_eq!(last.id.key, "co2/co2.csv#455");
+}
+
+#[test]
 fn a_fitted_pipeline_gives_the_same_batches_and_is_never_fitted_again() {
     let config = DataConfig::new("penguins");
     let data = Arc::new(Dataset::open(&config, &datasets(), Some(Task::Classify), 0).unwrap());

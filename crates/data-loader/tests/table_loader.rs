@@ -3,7 +3,7 @@
 //! `tests/peers/table_loader.py` makes the table, and does the same with the other programs:
 //!
 //! ```sh
-//! TABLE=/tmp/table cargo test --release -p data-loader --test table_loader -- --ignored --nocapture
+//! TABLE=/tmp/table/csv cargo test --release -p data-loader --test table_loader -- --ignored --nocapture
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use data_loader::samplers::Sampler;
 use data_loader::{
-    ArrayData, Card, DataConfig, Dataset, Loader, LoaderConfig, Part, SplitConfig, Transforms, formats, split,
+    ArrayData, Card, DataConfig, Dataset, Loader, LoaderConfig, Part, SplitConfig, Target, Transforms, formats, split,
 };
 
 /// A line of `/proc/self/status`, in MB.
@@ -50,7 +50,8 @@ fn from_a_table_to_batches() {
         for _ in 0..loader.batches_per_epoch() {
             let batch = loader.next().unwrap().unwrap();
             let ArrayData::F32(numbers) = &batch.inputs[0].array.data else { panic!("no numbers") };
-            sum += numbers.iter().map(|&number| f64::from(number)).sum::<f64>();
+            let Target::Values { values, .. } = &batch.target else { panic!("no target") };
+            sum += numbers.iter().chain(values).map(|&number| f64::from(number)).sum::<f64>();
             batches += 1;
         }
         println!(

@@ -94,13 +94,6 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         return Ok(());
     };
     let most = gates.label_errors;
-    if !(0.0..=1.0).contains(&most) {
-        return Err(Error::Setting {
-            key: "data.gates.label_errors".into(),
-            message: format!("is {most}"),
-            hint: "Give a share from 0 to 1; 1 lets everything pass.".into(),
-        });
-    }
     let result = find(answers)?;
     let failed = result.noise_rate > most;
     if failed || !result.suspects.is_empty() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::time::SystemTime;
 
-use super::proposals::{Duplicate, propose};
+use super::proposals::{Duplicate, Places, propose};
 use super::*;
 use crate::checks::label_errors::{OutOfFold, find};
 use crate::{DataConfig, Dataset, Part};
@@ -148,11 +148,20 @@ fn proposals_count_once_they_are_reviewed() {
     })
     .unwrap();
     assert_eq!(suspects.suspects.iter().map(|suspect| suspect.id.as_str()).collect::<Vec<_>>(), ["2"]);
-    let pair = |stays: &str, goes: &str| Duplicate { stays: stays.into(), goes: goes.into() };
-    let proposals = propose(Some(&suspects), &[pair("3", "5"), pair("3", "4"), pair("5", "4")]);
+    let pair = |stays: &str, goes: &str, row: u32| Duplicate { stays: stays.into(), goes: goes.into(), row };
+    let duplicates = [pair("3", "5", 4), pair("3", "4", 3), pair("5", "4", 3)];
+    let proposals = propose(Some(&suspects), &duplicates, &Places::default());
     let path = sandbox.path("data-decisions.toml");
-    proposals::write(&proposals, &path).unwrap();
+    assert!(proposals::write(&proposals, &path).unwrap());
     let text = fs::read_to_string(&path).unwrap();
+    // Proposals take the place of older ones, and never of what someone has reviewed.
+    assert!(proposals::write(&proposals, &path).unwrap());
+    for theirs in [text.replacen("false", "true", 1), "mine".to_owned()] {
+        fs::write(&path, &theirs).unwrap();
+        assert!(!proposals::write(&proposals, &path).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), theirs);
+    }
+    fs::write(&path, &text).unwrap();
     assert_eq!(Decisions::read(&path).unwrap().list.into_iter().map(|(_, one)| one).collect::<Vec<_>>(), proposals);
 
     let refusal = sandbox.refusal(&text);
@@ -171,6 +180,12 @@ fn a_place_is_named_where_an_id_is_not_unique() {
     assert!(
         sandbox.refusal("[[decisions]]\nexample = \"1\"\naction = \"drop\"\n").contains("2 examples have the id `1`")
     );
+    // Proposals name such examples by their places.
+    let dataset = Dataset::open(&DataConfig::new("data"), sandbox.root.path(), None, 1).unwrap();
+    let pair = |stays: &str, goes: &str, row| Duplicate { stays: stays.into(), goes: goes.into(), row };
+    let proposals = propose(None, &[pair("1", "1", 1), pair("1", "2", 2)], &Places::of(&dataset).unwrap());
+    let names: Vec<&str> = proposals.iter().filter_map(|proposal| proposal.example.as_deref()).collect();
+    assert_eq!(names, ["data/t.csv#1", "2"]);
     sandbox.clean("[[decisions]]\nexample = \"data/t.csv#1\"\naction = \"drop\"\n").unwrap();
     assert_eq!(sandbox.read("t.csv"), "id,x,word,y\n1,1,r,a\n2,3,s,a\n");
 }

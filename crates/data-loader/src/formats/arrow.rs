@@ -17,9 +17,10 @@ use super::{MAX_BYTES, Purpose, Records};
 use crate::block_cache::Decoded;
 use crate::card::SourceFile;
 use crate::cells::Cells;
-use crate::columnar::{Blocks, Columnar, guarded, spread};
+use crate::columnar::{Blocks, Columnar, guarded};
 use crate::content::Content;
 use crate::error::Error;
+use crate::file_tree::spread;
 use crate::registry::Entry;
 use crate::schema::Schema;
 

@@ -1,68 +1,28 @@
 //! How does a CSV file become records? The first line names the columns; each further one is an example.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Purpose, Records, Use, check_columns, value_of};
+use super::{Purpose, Records, Use, value_of};
 use crate::card::SourceFile;
-use crate::content::{Content, IN_MEMORY, PIECE};
-use crate::csv_header::Header;
-use crate::csv_rows::{Fields, Scanner, lines_in};
+use crate::content::{IN_MEMORY, PIECE};
+use crate::csv_rows::{Cut, Fields};
+use crate::csv_table::Table;
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::number;
 use crate::registry::Entry;
-use crate::row_index::{RowIndex, blocks_of, by_file, file_of, runs};
+use crate::row_index::{blocks_of, by_file, file_of, runs};
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
+
+pub use crate::csv_header::Config;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "csv", summary: "lines of values separated by commas, with a header line" };
 
-/// `[format.csv]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// What separates two values: one ASCII character.
-    pub delimiter: char,
-    /// The names of the columns of files that have no header line; their first line is a row.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub header: Option<Vec<String>>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { delimiter: ',', header: None }
-    }
-}
-
-/// The longest row that is read: 256 MiB.
-const MAX_ROW: u64 = 256 << 20;
-
 /// Rows with no more than so many bytes between them are read together, and up to so many bytes at a time.
 const GAP: u64 = 16 << 10;
 const RUN: u64 = 1 << 20;
-
-/// One file, of which the places of the rows are known; a row is cut into fields when it is read.
-struct Table {
-    file: SourceFile,
-    content: Content,
-    delimiter: u8,
-    columns: Vec<String>,
-    /// The place of each column.
-    places: HashMap<String, usize>,
-    /// What each column is for.
-    uses: Vec<Use>,
-    /// The columns of the features in the order of the schema, then that of the target if it is there.
-    read: Vec<usize>,
-    /// The column that names the rows.
-    key: Option<usize>,
-    index: RowIndex,
-    /// Whether a quote opens in the last row and never closes.
-    is_open: bool,
-}
 
 /// The rows of one or more CSV files.
 pub struct Csv {
@@ -182,160 +142,6 @@ impl Csv {
     }
 }
 
-/// A row that was cut into fields.
-#[derive(Clone, Copy)]
-struct Cut<'a> {
-    text: &'a str,
-    fields: &'a Fields,
-}
-
-impl<'a> Cut<'a> {
-    fn get(self, column: usize) -> &'a str {
-        self.fields.get(self.text, column)
-    }
-}
-
-impl Table {
-    fn open(
-        file: &SourceFile,
-        room: &mut u64,
-        config: &Config,
-        schema: &Schema,
-        purpose: Purpose,
-    ) -> Result<Self, Error> {
-        let content = Content::open(&file.path, room)?;
-        let guess = purpose == Purpose::Prediction;
-        let header = match &config.header {
-            Some(names) => Header::given(&content, config.delimiter as u8, names)?,
-            None => Header::read(&content, config.delimiter as u8, guess, schema, &file.path)?,
-        };
-        let Header { begin, delimiter, columns } = header;
-        check_columns(&file.path, &columns, schema, purpose)?;
-
-        let (mut index, mut is_header, mut buffer) = (RowIndex::default(), config.header.is_none(), Vec::new());
-        let mut scanner = Scanner::new(delimiter, begin);
-        let mut place = begin;
-        while place < content.len() {
-            let end = (place + PIECE as u64).min(content.len());
-            scanner.feed(content.bytes(place..end, &mut buffer)?, |start, line| {
-                if !std::mem::take(&mut is_header) {
-                    index.push(start, line);
-                }
-            });
-            if place == begin {
-                index.expect(end - begin, content.len());
-            }
-            place = end;
-        }
-        index.finish(content.len());
-        let is_open = scanner.is_quoted() && index.len() > 0;
-        Ok(Self::new(file, content, delimiter, columns, schema, purpose, (index, is_open)))
-    }
-
-    /// What is asked of every field of every row is looked up here, once.
-    fn new(
-        file: &SourceFile,
-        content: Content,
-        delimiter: u8,
-        columns: Vec<String>,
-        schema: &Schema,
-        purpose: Purpose,
-        (index, is_open): (RowIndex, bool),
-    ) -> Self {
-        let places: HashMap<String, usize> = columns.iter().cloned().zip(0..).collect();
-        let place = |name: &String| places.get(name).copied();
-        let mut uses = vec![Use::Other; columns.len()];
-        let mut read = Vec::with_capacity(schema.features.0.len() + 1);
-        for (name, kind) in &schema.features.0 {
-            if let Some(column) = place(name) {
-                uses[column] = Use::Feature(*kind);
-                read.push(column);
-            }
-        }
-        // What stands there in new data is what the model is asked for, whatever someone wrote.
-        if let Some(target) = schema.target.as_ref().filter(|_| purpose == Purpose::Training)
-            && let Some(column) = place(&target.name)
-        {
-            uses[column] = Use::Target(target.kind);
-            read.push(column);
-        }
-        let key = schema.key.as_ref().and_then(place);
-        Self { file: file.clone(), content, delimiter, columns, places, uses, read, key, index, is_open }
-    }
-
-    /// Where a row lies; of one that is too long to be read, only the beginning.
-    fn range(&self, row: usize) -> std::ops::Range<u64> {
-        let range = self.index.range(row);
-        range.start..range.end.min(range.start + MAX_ROW + 1)
-    }
-
-    /// The text of a row, which lies in `bytes`, and its fields, of which there is one for each column.
-    fn cut<'a>(&self, row: usize, bytes: &'a [u8], only: Option<usize>, fields: &mut Fields) -> Result<&'a str, Error> {
-        if self.is_open && row + 1 == self.index.len() {
-            return self
-                .refuse(row, "a quote opens in it and never closes: everything that follows became a part of it");
-        }
-        let text = match std::str::from_utf8(bytes) {
-            _ if bytes.len() as u64 > MAX_ROW => {
-                return self.refuse(row, &format!("it is longer than {MAX_ROW} bytes"));
-            }
-            Ok(text) => text,
-            Err(_) => return self.refuse(row, "it is not UTF-8 text"),
-        };
-        if only.is_some_and(|column| fields.cut_one(text, self.delimiter, column, self.columns.len())) {
-            return Ok(text);
-        }
-        fields.cut(text, self.delimiter);
-        if fields.len() != self.columns.len() {
-            let message = format!("it has {} values and the header has {} columns", fields.len(), self.columns.len());
-            return self.refuse(row, &message);
-        }
-        Ok(text)
-    }
-
-    fn refuse<T>(&self, row: usize, message: &str) -> Result<T, Error> {
-        let line = self.line(row)?;
-        Err(Error::Row { path: self.file.path.clone(), row, line, message: message.to_owned() })
-    }
-
-    /// The line on which a row begins: those behind the nearest place whose line is known are counted.
-    fn line(&self, row: usize) -> Result<u64, Error> {
-        let (mut place, mut line) = self.index.landmark(row);
-        let (mut buffer, mut before) = (Vec::new(), 0);
-        while place < self.index.start(row) {
-            let end = (place + PIECE as u64).min(self.index.start(row));
-            line += lines_in(self.content.bytes(place..end, &mut buffer)?, &mut before);
-            place = end;
-        }
-        Ok(line)
-    }
-
-    /// What the key column says, if there is one and it says anything; else file and row.
-    fn id(&self, row: usize, cut: Option<Cut<'_>>) -> String {
-        match self.key.zip(cut).map(|(column, cut)| cut.get(column).trim()) {
-            Some(key) if !key.is_empty() => key.to_owned(),
-            _ => format!("{}#{row}", self.file.name),
-        }
-    }
-
-    fn key(&self, row: usize, cut: Cut<'_>, purpose: Purpose) -> Result<String, Error> {
-        match self.key {
-            Some(column) if purpose == Purpose::Training && cut.get(column).trim().is_empty() => {
-                self.refuse(row, &format!("the key column `{}` is empty", self.columns[column]))
-            }
-            _ => Ok(self.id(row, Some(cut))),
-        }
-    }
-
-    fn column(&self, name: &str) -> Result<usize, Error> {
-        self.places.get(name).copied().ok_or_else(|| Error::ColumnMissing {
-            place: self.file.path.display().to_string(),
-            column: name.to_owned(),
-            found: self.columns.clone(),
-        })
-    }
-}
-
 impl Records for Csv {
     fn len(&self) -> usize {
         self.starts[self.tables.len()]
@@ -381,6 +187,31 @@ impl Records for Csv {
             ControlFlow::Continue(())
         });
         values
+    }
+
+    fn numbers(&self, rows: &[u32], names: &[&str], numbers: &mut Vec<f64>) -> bool {
+        let (mut known, mut columns) = (std::ptr::null(), Vec::new());
+        let mut complete = true;
+        numbers.reserve(rows.len() * names.len());
+        self.each(rows, None, |table, row, cut| {
+            if !std::ptr::eq(known, table) {
+                known = table;
+                columns = names.iter().filter_map(|name| table.places.get(*name).copied()).collect();
+            }
+            let read = cut.and_then(|cut| {
+                for &column in &columns {
+                    numbers.push(match self.value(table, row, column, cut)? {
+                        Value::Number(number) => number,
+                        Value::Missing => f64::NAN,
+                        _ => return Ok(false),
+                    });
+                }
+                Ok(columns.len() == names.len())
+            });
+            complete &= matches!(read, Ok(true));
+            if complete { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        complete
     }
 
     fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {

@@ -110,8 +110,7 @@ impl ImageFolder {
     /// trained on, unless the model's own transforms do that.
     pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Self, Error> {
         let channels = schema.image.map_or(3, |size| size.channels);
-        let size = schema.image.filter(|_| !schema.images_of_any_size).map(|size| [size.height, size.width]);
-        let mut folder = Self::empty(schema, channels, size)?;
+        let mut folder = Self::empty(schema, channels, schema.size_to_read())?;
         folder.target = None;
         let mut paths = Vec::new();
         if path.is_dir() {

@@ -67,6 +67,11 @@ fn prediction_takes_one_image_or_any_folder_and_brings_them_to_size() {
         assert_eq!(size_of(image), schema.image.unwrap());
         assert_eq!(record.fields.len(), 1);
     }
+    // The model's own transforms make the size.
+    schema.images_of_any_size = true;
+    let record = ImageFolder::open_for_prediction(root.path(), &schema).unwrap().read(0).unwrap();
+    let Some(Value::Image(image)) = record.field("image") else { panic!("no image") };
+    assert_eq!(size_of(image), ImageSize { channels: 1, height: 7, width: 7 });
     let empty = tempfile::tempdir().unwrap();
     assert!(matches!(ImageFolder::open_for_prediction(empty.path(), &schema), Err(Error::NoExamples { .. })));
 }

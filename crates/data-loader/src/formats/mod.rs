@@ -24,7 +24,9 @@ use crate::example::{Record, Value};
 use crate::number;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
+use crate::series;
 use crate::split::Part;
+use crate::windows::Windows;
 
 pub use crate::unpack::MAX_BYTES;
 pub use jsonl::record_from_json;
@@ -102,6 +104,11 @@ pub trait Records: Send + Sync {
         None
     }
 
+    /// Where rows are windows over other rows: what those are read from, and those under `windows`, each once and ascending.
+    fn steps(&self, _windows: &[u32]) -> Option<(&dyn Records, Vec<u32>)> {
+        None
+    }
+
     /// The first rows of blocks that are cheap to read together, ascending, beginning with 0. Whoever reads in a random order
     /// does well to take all of a few blocks before it goes on to others. What is held in memory is one block.
     fn blocks(&self) -> Vec<usize> {
@@ -125,6 +132,12 @@ pub trait Records: Send + Sync {
     /// What [`field`](Self::field) says of each of `rows`, in their order.
     fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
         rows.iter().map(|&row| self.field(row as usize, name)).collect()
+    }
+
+    /// Puts the numbers in these columns at each of `rows` one after the other behind `numbers`, row by row, NaN for a missing
+    /// one. False where the format does not offer it, or anything is wrong with a row; then they are read one by one.
+    fn numbers(&self, _rows: &[u32], _names: &[&str], _numbers: &mut Vec<f64>) -> bool {
+        false
     }
 
     /// What [`key`](Self::key) says of each of `rows`, in their order. All of them are rows that can be read.
@@ -160,6 +173,13 @@ pub fn open(card: &Card) -> Result<Box<dyn Records>, Error> {
 /// `.tgz`, `.txt`, `.png`, `.jpg` and `.jpeg` or a folder of them, and IDX (`-ubyte`, `.idx`); all but images and Parquet may end
 /// in `.gz` or `.zst`.
 pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
+    let Some(windows) = &schema.windows else { return open_rows(path, schema) };
+    let rows = open_rows(path, &series::for_prediction(schema))?;
+    Ok(Box::new(Windows::new(rows, windows, schema, false)?))
+}
+
+/// Opens a file or folder of new data, row by row.
+fn open_rows(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if path.is_dir() || image_folder::is_image(path) {
         takes_images(path, schema)?;

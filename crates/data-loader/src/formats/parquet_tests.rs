@@ -95,3 +95,49 @@ fn files_that_are_cut_or_lie_are_refused() {
     let Err(error) = open_one(&folder.path().join("empty"), &everything()) else { panic!("opened") };
     assert!(error.to_string().contains("no file that ends in .parquet"), "{error}");
 }
+
+/// The bytes of a file whose footer says of every row group that it has `rows` rows and, if asked, as many values.
+fn lying(rows: i64, values: bool) -> Vec<u8> {
+    use parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
+    let path = fixtures().join("all-none-v1.parquet");
+    let bytes = std::fs::read(&path).unwrap();
+    let told = ParquetMetaDataReader::new().parse_and_finish(&File::open(&path).unwrap()).unwrap();
+    let groups = told.row_groups().iter().map(|group| {
+        let mut columns = group.columns().to_vec();
+        if values {
+            let more = |chunk: parquet::file::metadata::ColumnChunkMetaData| {
+                chunk.into_builder().set_num_values(rows).build().unwrap()
+            };
+            columns = columns.into_iter().map(more).collect();
+        }
+        group.clone().into_builder().set_num_rows(rows).set_column_metadata(columns).build().unwrap()
+    });
+    let groups = groups.collect();
+    let footer = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+    let mut lying = bytes[..bytes.len() - 8 - footer].to_vec();
+    let start = lying.len();
+    let mut end = Vec::new();
+    ParquetMetaDataWriter::new(&mut end, &told.into_builder().set_row_groups(groups).build()).finish().unwrap();
+    lying.extend(end);
+    assert!(lying.len() > start);
+    lying
+}
+
+#[test]
+fn a_footer_that_claims_rows_that_are_not_there_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (rows, values, words) in [
+        (1 << 60, false, "has 10 values for 1152921504606846976 rows"),
+        (1 << 60, true, "promises 1152921504606846976 values, and its pages hold 10"),
+        (11, true, "promises 11 values, and its pages hold 10"),
+        (-1, false, "fewer rows than none"),
+    ] {
+        std::fs::write(file.path(), lying(rows, values)).unwrap();
+        let Err(error) = open_one(file.path(), &everything()) else { panic!("{words}: opened") };
+        assert!(error.to_string().contains(words) && error.is_usage(), "{words}: {error}");
+    }
+    std::fs::write(file.path(), lying(10, true)).unwrap();
+    // The last group has three rows; every other claim of ten is true.
+    let error = open_one(file.path(), &everything()).err().unwrap();
+    assert!(error.to_string().contains("row group 2 promises 10 values, and its pages hold 3"), "{error}");
+}

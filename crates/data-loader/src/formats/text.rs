@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Purpose, Records};
 use crate::card::SourceFile;
-use crate::columnar::files_below;
 use crate::content::{Content, IN_MEMORY, PIECE};
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::file_tree::files_below;
 use crate::registry::Entry;
 use crate::row_index::{RowIndex, blocks_of};
 use crate::schema::{FeatureKind, Schema, TargetKind};

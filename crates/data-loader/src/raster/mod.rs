@@ -75,6 +75,19 @@ pub(crate) fn colour_all(record: &mut Record, mut change: impl FnMut(&mut Image)
     }
 }
 
+/// The pixels of `image` plane by plane, as a network takes them; the image is left without any.
+pub(crate) fn planes(image: &mut Image) -> Vec<u8> {
+    let pixels = std::mem::take(&mut image.pixels);
+    if image.channels == 1 {
+        return pixels;
+    }
+    // Turned over here, where an image has its last and smallest size.
+    let whole = Image { pixels, ..*image };
+    let planes = whole.planar();
+    give_back(whole.pixels);
+    planes
+}
+
 /// How many buffers a thread keeps.
 const SPARES: usize = 3;
 /// The largest buffer that is kept, 16 MiB: a giant among small images must not hold its memory for ever.

@@ -40,14 +40,15 @@ pub(crate) struct Rectangle {
 pub(crate) enum Movement {
     /// What lies in `of` is brought to `height` and `width`; nothing outside of it plays a part.
     Resize { of: Rectangle, height: usize, width: usize, filter: Filter },
-    /// What lies in a rectangle that begins at `top` and `left`, also above and beside the image, where `fill` is.
+    /// What lies in a rectangle that begins at `top` and `left`, also above and beside the image, where `fill` is; in a mask it is
+    /// the class 0, because a brightness is no class.
     Window { top: isize, left: isize, height: usize, width: usize, fill: u8 },
     /// Left becomes right.
     FlipHorizontal,
     /// Up becomes down.
     FlipVertical,
     /// The pixel at (x, y) is the one at (m0 x + m1 y + m2, m3 x + m4 y + m5) of the image before, its nearest neighbour, or
-    /// `fill`. Pixels are at their centres.
+    /// `fill`, which in a mask is the class 0. Pixels are at their centres.
     Affine { matrix: [f64; 6], fill: u8 },
     /// A rectangle is filled with a byte for each channel, in a picture; a mask stays.
     Erase { of: Rectangle, fill: Erased },
@@ -72,12 +73,15 @@ impl Movement {
         if channels == 0 || height == 0 || width == 0 || image.pixels.len() != channels * height * width {
             return Err("without pixels".to_owned());
         }
+        let filled = |fill: u8| if kind == Kind::Mask { 0 } else { fill };
         match self {
             Self::Resize { of, height, width, filter } => {
                 let filter = if kind == Kind::Mask { Filter::Nearest } else { *filter };
                 return resize(image, *of, *height, *width, filter);
             }
-            Self::Window { top, left, height, width, fill } => window(image, [*top, *left], [*height, *width], *fill),
+            Self::Window { top, left, height, width, fill } => {
+                window(image, [*top, *left], [*height, *width], filled(*fill));
+            }
             Self::FlipHorizontal => {
                 for row in image.pixels.chunks_exact_mut(width * channels) {
                     match channels {
@@ -98,7 +102,7 @@ impl Movement {
                     .zip(lower.chunks_exact_mut(row).rev())
                     .for_each(|(a, b)| a.swap_with_slice(b));
             }
-            Self::Affine { matrix, fill } => affine(image, matrix, *fill),
+            Self::Affine { matrix, fill } => affine(image, matrix, filled(*fill)),
             Self::Erase { of, fill } if kind == Kind::Picture => erase(image, *of, fill),
             Self::Erase { .. } => {}
         }

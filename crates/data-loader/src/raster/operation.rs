@@ -1,7 +1,8 @@
-//! What can an augmentation policy do to an image? The operations of AutoAugment and RandAugment, and how strong each is.
+//! What can an augmentation policy do to an image? The operations of `AutoAugment` and
+//! `RandAugment`, and how strong each is.
 //!
-//! The set and the ranges are those of torchvision: "AutoAugment: Learning Augmentation Policies from Data" (Cubuk et al.,
-//! 2019), <https://arxiv.org/abs/1805.09501>, and "RandAugment" (Cubuk et al., 2020), <https://arxiv.org/abs/1909.13719>.
+//! The set and the ranges are those of torchvision: "`AutoAugment`: Learning Augmentation Policies from Data" (Cubuk et
+//! al., 2019), <https://arxiv.org/abs/1805.09501>, and "`RandAugment`" (Cubuk et al., 2020), <https://arxiv.org/abs/1909.13719>.
 
 use super::movement::Movement;
 use super::{colour, colour_all, move_all};

@@ -271,3 +271,32 @@ fn files_of_every_kind_have_the_pixels_that_pil_reads() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+#[ignore = "needs photographs, and what PIL makes of them: see tests/peers/augment_torchvision.py"]
+fn parts_of_photographs_are_those_of_pil() {
+    let list = std::fs::read_to_string(std::env::var("FIREBOX_CROPS").unwrap()).unwrap();
+    let (mut largest, mut sum, mut beyond, mut count) = (0, 0.0, 0, 0);
+    for line in list.lines() {
+        let line: Json = serde_json::from_str(line).unwrap();
+        let mut found = crate::decode::decode(std::path::Path::new(line["file"].as_str().unwrap()), 3, None).unwrap();
+        let [top, left, height, width] = std::array::from_fn(|place| whole(&line["box"][place]));
+        let of = Rectangle { top, left, height, width };
+        let resize = Movement::Resize { of, height: 224, width: 224, filter: Filter::Bilinear };
+        resize.apply(&mut found, Kind::Picture).unwrap();
+        let pixels = std::fs::read(line["pixels"].as_str().unwrap()).unwrap();
+        let wanted = Image { channels: 3, height: 224, width: 224, pixels };
+        let (most, mean) = difference(&found, &wanted, "a photograph");
+        largest = largest.max(most);
+        sum += mean;
+        beyond += found.pixels.iter().zip(&wanted.pixels).filter(|(a, b)| a.abs_diff(**b) > 2).count();
+        count += 1;
+    }
+    let mean = sum / f64::from(count);
+    let part = beyond as f64 / f64::from(count * 224 * 224 * 3);
+    let text = format!(
+        "{count} photographs: {mean:.4} levels of 255 in the mean, {largest} at most, {part:.6} differ by more than 2\n"
+    );
+    std::fs::write(format!("{}.report", std::env::var("FIREBOX_CROPS").unwrap()), &text).unwrap();
+    assert!(count > 0 && mean < 0.5 && part < 0.01, "{text}");
+}

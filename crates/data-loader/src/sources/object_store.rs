@@ -154,7 +154,7 @@ mod cloud {
 
     /// A store, and the thread on which its requests run.
     struct Store {
-        store: Arc<dyn ObjectStore>,
+        bucket: Arc<dyn ObjectStore>,
         runtime: Arc<Runtime>,
         shown: String,
     }
@@ -217,7 +217,7 @@ mod cloud {
                 hint: "Credentials and region stand in the environment, as for the store's own tools; open data needs `anonymous = true`.".into(),
                 usage: true,
             })?;
-            Ok(Self { store, runtime, shown })
+            Ok(Self { bucket: store, runtime, shown })
         }
     }
 
@@ -264,7 +264,7 @@ mod cloud {
     pub(super) fn names(config: &Config, folder: &str, context: &Context) -> Result<Vec<String>, Error> {
         let store = Store::open(config, context)?;
         let prefix = Path::from(folder);
-        let listed = store.runtime.block_on(store.store.list_with_delimiter(Some(&prefix)));
+        let listed = store.runtime.block_on(store.bucket.list_with_delimiter(Some(&prefix)));
         let listed = listed.map_err(|error| match trouble(&store.shown, &error) {
             Trouble::Lasting(error) => error,
             Trouble::Passing { reason, .. } => Error::Fetch {
@@ -301,7 +301,7 @@ mod cloud {
 
         fn open(&mut self, from: u64, version: Option<&str>, _: &Context) -> Result<Opened, Trouble> {
             let head = GetOptions { head: true, ..Default::default() };
-            let about = self.store.runtime.block_on(self.store.store.get_opts(&self.path, head));
+            let about = self.store.runtime.block_on(self.store.bucket.get_opts(&self.path, head));
             let about = about.map_err(|error| trouble(&self.store.shown, &error))?.meta;
             if from > 0 && version.is_some() && about.e_tag.as_deref() != version {
                 return Err(Trouble::over("the file has changed at its source"));
@@ -310,7 +310,7 @@ mod cloud {
                 return Err(Trouble::over("the store has fewer bytes than have come already"));
             }
             let body = Pieces {
-                store: Arc::clone(&self.store.store),
+                store: Arc::clone(&self.store.bucket),
                 runtime: Arc::clone(&self.store.runtime),
                 path: self.path.clone(),
                 version: about.e_tag.clone(),

@@ -34,17 +34,20 @@ impl Config {
         super::check_query("files.from.postgres.query", &self.query)
     }
 
-    #[cfg(not(feature = "postgres"))]
-    pub(super) fn fetch(&self, _: &Wanted, _: &mut Target, _: &mut Context) -> Result<(), Error> {
+    pub(super) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
+        server::fetch(self, wanted, target, context)
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+mod server {
+    use super::{Config, Context, Error, Target, Wanted};
+
+    pub(super) fn fetch(_: &Config, _: &Wanted, _: &mut Target, _: &mut Context) -> Result<(), Error> {
         Err(Error::Mismatch {
             message: "This program was built without the source `postgres`".into(),
             hint: "Build it with `cargo build --release --features postgres`.".into(),
         })
-    }
-
-    #[cfg(feature = "postgres")]
-    pub(super) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
-        server::fetch(self, wanted, target, context)
     }
 }
 
@@ -113,11 +116,14 @@ mod server {
         let mut writer = RowWriter::new(target, wanted.card, wanted.entry, &names)?;
         // The text form of COPY tells NULL from every text, and has every digit of every number.
         let mut lines = reading.copy_out(&format!("COPY ({query}\n) TO STDOUT")).map_err(failed)?;
-        let broken = |error: std::io::Error| Error::Fetch {
-            address: shown.clone(),
-            message: format!("the connection broke ({error})"),
-            hint: "Try again.".into(),
-            usage: false,
+        let broken = |error: std::io::Error| match error.downcast::<postgres::Error>() {
+            Ok(error) => failed(error),
+            Err(error) => Error::Fetch {
+                address: shown.clone(),
+                message: format!("the connection broke ({error})"),
+                hint: "Try again.".into(),
+                usage: false,
+            },
         };
         let mut line = Vec::new();
         for row in 0.. {
@@ -167,10 +173,8 @@ mod server {
         let mut text = String::with_capacity(field.len());
         let mut letters = field.chars();
         while let Some(letter) = letters.next() {
-            text.push(if letter != '\\' {
-                letter
-            } else {
-                match letters.next()? {
+            text.push(match letter {
+                '\\' => match letters.next()? {
                     'b' => '\u{8}',
                     'f' => '\u{c}',
                     'n' => '\n',
@@ -178,7 +182,8 @@ mod server {
                     't' => '\t',
                     'v' => '\u{b}',
                     other => other,
-                }
+                },
+                letter => letter,
             });
         }
         Some(text)

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::formats::Records;
 use crate::random::Random;
 use crate::registry::Entry;
+use crate::schema::Schema;
 
 pub(crate) use stratified::apportion;
 
@@ -178,9 +179,12 @@ impl SplitConfig {
     }
 
     /// The split that data gets when neither card nor config state one: by file if the files say so, else 15 % each for
-    /// validation and test, stratified where there are classes.
-    pub fn default_for(rows: &Rows<'_>) -> Self {
+    /// validation and test, stratified where there are classes and by age where rows are windows over a series.
+    pub fn default_for(rows: &Rows<'_>, schema: &Schema) -> Self {
         let share = Share(0.15);
+        if let Some(by) = schema.windows.as_ref().and_then(|windows| windows.time.clone()) {
+            return Self::Time(time::Config { by, validation: share, test: share });
+        }
         if rows.usable.first().is_some_and(|&row| rows.records.part(row as usize).is_some()) {
             return Self::File(file::Config::default());
         }
@@ -351,7 +355,8 @@ pub(crate) mod tests {
     fn the_default_follows_from_the_data() {
         let mut column = Column::of(&[1, 2]);
         let default = |column: &Column, classes| {
-            SplitConfig::default_for(&Rows { records: column, usable: &[0, 1], classes, key: None }).name()
+            let schema = toml::from_str("[features]\nc = \"category\"").unwrap();
+            SplitConfig::default_for(&Rows { records: column, usable: &[0, 1], classes, key: None }, &schema).name()
         };
         assert_eq!(default(&column, None), "random");
         assert_eq!(default(&column, Some(&[0, 1])), "stratified");

@@ -104,11 +104,12 @@ impl Default for Gates {
 impl Gates {
     /// Checks that shares are shares.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match self.missing.filter(|limit| !(0.0..=1.0).contains(limit)) {
+        let shares = [("label_errors", Some(self.label_errors)), ("missing", self.missing)];
+        match shares.iter().find(|(_, limit)| limit.is_some_and(|limit| !(0.0..=1.0).contains(&limit))) {
             None => Ok(()),
-            Some(limit) => Err(Error::Setting {
-                key: "data.gates.missing".into(),
-                message: format!("is {limit}"),
+            Some((key, limit)) => Err(Error::Setting {
+                key: format!("data.gates.{key}"),
+                message: format!("is {}", limit.unwrap_or_default()),
                 hint: "Use a share from 0 to 1.".into(),
             }),
         }

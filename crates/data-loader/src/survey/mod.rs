@@ -192,7 +192,7 @@ impl<'a> Survey<'a> {
         let column = |(name, kind): &(String, FeatureKind)| {
             let values = match kind {
                 FeatureKind::Number => Values::Numbers(Vec::new()),
-                FeatureKind::Category => Values::Words { codes: Vec::new(), words: Vec::new() },
+                FeatureKind::Category | FeatureKind::Date => Values::Words { codes: Vec::new(), words: Vec::new() },
                 FeatureKind::Image | FeatureKind::Text => return None,
             };
             Some(Column { name: name.clone(), values })

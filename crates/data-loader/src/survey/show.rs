@@ -46,6 +46,7 @@ fn written(value: &Value) -> String {
         Value::Text(text) => text.chars().take(LETTERS).collect(),
         Value::Image(image) | Value::Mask(image) => format!("{} x {} pixels", image.width, image.height),
         Value::Code(code) => code.to_string(),
+        Value::Series(steps) => format!("{} steps", steps.len()),
         Value::Tokens(tokens) => format!("{} tokens", tokens.len()),
     }
 }

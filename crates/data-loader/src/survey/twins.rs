@@ -34,7 +34,8 @@ impl Survey<'_> {
         let key = |place: u32| self.dataset.key(self.rows[place as usize]);
         let goes =
             group.iter().copied().filter(|&place| place != stays && !self.disagree(&self.twin(stays, place, 1.0)));
-        goes.map(|place| Ok(Duplicate { stays: key(stays)?, goes: key(place)? })).collect()
+        goes.map(|place| Ok(Duplicate { stays: key(stays)?, goes: key(place)?, row: self.rows[place as usize] }))
+            .collect()
     }
 
     /// Whether the two are in different parts of the split.

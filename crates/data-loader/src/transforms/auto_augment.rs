@@ -1,6 +1,6 @@
 //! How is an image changed in ways that a search found to help? By a policy: pairs of operations, of which one is drawn.
 //!
-//! "AutoAugment: Learning Augmentation Policies from Data" (Cubuk et al., 2019), <https://arxiv.org/abs/1805.09501>; the
+//! "`AutoAugment`: Learning Augmentation Policies from Data" (Cubuk et al., 2019), <https://arxiv.org/abs/1805.09501>; the
 //! policy is the one that the paper found for CIFAR-10, with strengths in ten steps over the ranges of torchvision.
 
 use schemars::JsonSchema;

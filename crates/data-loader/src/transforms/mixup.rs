@@ -14,7 +14,7 @@ use crate::example::Record;
 use crate::random::Random;
 use crate::raster::check;
 use crate::registry::Entry;
-use crate::schema::FeatureKind;
+use crate::schema::{FeatureKind, TargetKind};
 use crate::signature::{OutputSpec, Signature};
 
 /// This transform in the list of transforms.
@@ -68,6 +68,10 @@ impl Transform for Mixup {
 
 /// Refuses features of which there is nothing between two values.
 pub(crate) fn only_pixels_and_numbers(name: &str, training: &Training<'_>) -> Result<(), Error> {
+    if training.schema.target.as_ref().is_some_and(|target| target.kind == TargetKind::Mask) {
+        let message = "cannot blend masks".to_owned();
+        return Err(check::wrong(name, message, "Segmentation has one class a pixel; remove the transform."));
+    }
     let words = [FeatureKind::Category, FeatureKind::Text];
     let met = training.schema.features.0.iter().find(|(_, kind)| words.contains(kind));
     met.map_or(Ok(()), |(feature, kind)| {

@@ -8,18 +8,29 @@ pub mod auto_augment;
 pub mod center_crop;
 pub mod color_jitter;
 pub mod cutmix;
+pub mod dates;
 pub mod encode;
 pub mod horizontal_flip;
 pub mod impute;
+pub mod log;
+pub mod min_max;
 pub mod mixup;
 pub mod normalize;
+pub mod one_hot;
+pub mod ordinal;
+pub mod quantile;
 pub mod rand_augment;
 pub mod random_crop;
 pub mod random_erasing;
 pub mod random_resized_crop;
 pub mod resize;
+pub mod robust;
+pub mod standardize;
+pub mod target_encode;
 pub mod tokenize;
 pub mod vertical_flip;
+
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
@@ -30,6 +41,7 @@ use crate::batch::Batch;
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::Record;
+use crate::number_plan::Steps;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
@@ -49,8 +61,18 @@ pub(crate) trait Transform: Sized {
     /// chance leaves it untouched.
     fn apply(&self, record: &mut Record, random: Option<&mut Random>) -> Result<(), Error>;
 
+    /// Changes `record` of the training part as the transforms behind this one meet it when they are fitted; without chance.
+    fn apply_in_fit(&self, record: &mut Record) -> Result<(), Error> {
+        self.apply(record, None)
+    }
+
     /// Changes the list of features to what it is behind this transform, where columns come, go, or change their kind.
     fn reshape(&self, _features: &mut OrderedMap<FeatureKind>) {}
+
+    /// Says what the transform does to single columns of numbers; false if it does anything else to them, or anything by chance.
+    fn steps(&self, _steps: &mut Steps) -> bool {
+        false
+    }
 
     /// Changes a whole batch of training, for transforms that mix examples. `random` belongs to (seed, epoch, batch).
     fn mix(&self, _batch: &mut Batch, _signature: &Signature, _random: &mut Random) -> Result<(), Error> {
@@ -137,12 +159,30 @@ macro_rules! members {
                 }
             }
 
+            /// Changes `record` of the training part as the transforms behind this one meet it when they are fitted.
+            pub(crate) fn apply_in_fit(&self, record: &mut Record) -> Result<(), Error> {
+                match self {
+                    $(Self::$variant(fitted) => fitted.apply_in_fit(record),)*
+                    #[cfg(test)]
+                    Self::Jitter => Ok(()),
+                }
+            }
+
             /// Changes the list of features to what it is behind this transform.
             pub fn reshape(&self, features: &mut OrderedMap<FeatureKind>) {
                 match self {
                     $(Self::$variant(fitted) => fitted.reshape(features),)*
                     #[cfg(test)]
                     Self::Jitter => {}
+                }
+            }
+
+            /// Says what the transform does to single columns of numbers; false if it does anything else.
+            pub(crate) fn steps(&self, steps: &mut Steps) -> bool {
+                match self {
+                    $(Self::$variant(fitted) => fitted.steps(steps),)*
+                    #[cfg(test)]
+                    Self::Jitter => false,
                 }
             }
 
@@ -176,16 +216,28 @@ members! {
     ColorJitter(color_jitter),
     /// A part of another image is put in each image of a batch.
     Cutmix(cutmix),
+    /// Dates become parts of the calendar.
+    Dates(dates),
     /// Categories become codes.
     Encode(encode),
     /// Left and right are exchanged at random.
     HorizontalFlip(horizontal_flip),
-    /// Missing numbers are filled in.
+    /// Missing values are filled in.
     Impute(impute),
+    /// Numbers become their logarithms.
+    Log(log),
+    /// Numbers are brought between two bounds.
+    MinMax(min_max),
     /// The examples of a batch are blended, and their answers.
     Mixup(mixup),
     /// Numbers, targets and pixels are brought to one scale.
     Normalize(normalize),
+    /// Categories become columns of 0 and 1.
+    OneHot(one_hot),
+    /// Categories become numbers by an order.
+    Ordinal(ordinal),
+    /// Numbers are brought to a uniform or normal distribution.
+    Quantile(quantile),
     /// A few random operations of one strength.
     RandAugment(rand_augment),
     /// A window is cut out at a random place.
@@ -196,6 +248,12 @@ members! {
     RandomResizedCrop(random_resized_crop),
     /// Images are brought to a size.
     Resize(resize),
+    /// Numbers are scaled by median and quantiles.
+    Robust(robust),
+    /// Numbers are brought to mean 0 and standard deviation 1.
+    Standardize(standardize),
+    /// Categories become means of the target.
+    TargetEncode(target_encode),
     /// Texts become token ids.
     Tokenize(tokenize),
     /// Up and down are exchanged at random.
@@ -243,10 +301,14 @@ impl Transforms {
         let has = |kind| !schema.names(kind).is_empty();
         let number_target = schema.target.as_ref().is_some_and(|target| target.kind == TargetKind::Number);
         let mut list = Vec::new();
-        if has(FeatureKind::Number) {
+        if has(FeatureKind::Date) {
+            list.push(TransformConfig::Dates(dates::Config::default()));
+        }
+        let numbers = has(FeatureKind::Number) || has(FeatureKind::Date);
+        if numbers {
             list.push(TransformConfig::Impute(impute::Config::default()));
         }
-        if has(FeatureKind::Number) || has(FeatureKind::Image) || number_target {
+        if numbers || has(FeatureKind::Image) || number_target {
             list.push(TransformConfig::Normalize(normalize::Config::default()));
         }
         if has(FeatureKind::Category) {
@@ -256,6 +318,15 @@ impl Transforms {
             list.push(TransformConfig::Tokenize(tokenize::Config::default()));
         }
         Self(list)
+    }
+
+    /// From now on the files that transforms name are looked for from `folder`.
+    pub(crate) fn look_in(&mut self, folder: &Path) {
+        for transform in &mut self.0 {
+            if let TransformConfig::Tokenize(config) = transform {
+                config.look_in(folder);
+            }
+        }
     }
 
     /// Fits each transform on what the ones before it make of the training part.
@@ -272,5 +343,11 @@ impl Transforms {
 }
 
 #[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
 #[path = "mod_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "chance_tests.rs"]
+mod chance_tests;

@@ -85,6 +85,7 @@ fn defaults_follow_from_the_schema() {
     assert_eq!(names("[features]\na = \"number\"\nb = \"category\""), "impute normalize encode");
     assert_eq!(names("[features]\na = \"image\""), "normalize");
     assert_eq!(names("[features]\na = \"text\""), "tokenize");
+    assert_eq!(names("[features]\na = \"date\""), "dates impute normalize");
     assert_eq!(names("target = { name = \"y\", kind = \"number\" }\n[features]\na = \"category\""), "normalize encode");
 }
 

@@ -6,14 +6,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Training, Transform};
+use super::{FittedTransform, Training, Transform};
 use crate::config::OrderedMap;
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::number_plan::Steps;
 use crate::random::Random;
 use crate::registry::Entry;
+use crate::scale::Scale;
 use crate::schema::{FeatureKind, TargetKind};
-use crate::statistics::quantile;
 use crate::summary::Summary;
 
 /// This transform in the list of transforms.
@@ -23,6 +24,8 @@ pub const ENTRY: Entry = Entry { name: "normalize", summary: "bring numbers, tar
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
+    /// Not at all, for those who scale column by column with other transforms.
+    None,
     /// Centre: the mean. Spread: the population standard deviation.
     #[default]
     Standard,
@@ -36,7 +39,7 @@ pub enum Method {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How number features are scaled: "standard", "minmax" or "robust".
+    /// How number features are scaled: "standard", "minmax", "robust" or "none".
     pub numbers: Method,
     /// Whether pixels are scaled by the mean and standard deviation of their channel in the training part.
     pub images: bool,
@@ -47,21 +50,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { numbers: Method::default(), images: true, targets: true }
-    }
-}
-
-/// How one column is scaled.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scale {
-    /// What is subtracted.
-    pub centre: f64,
-    /// By what the rest is divided; never 0.
-    pub spread: f64,
-}
-
-impl Scale {
-    fn apply(self, value: f64) -> f64 {
-        (value - self.centre) / self.spread
     }
 }
 
@@ -91,25 +79,36 @@ impl Transform for Normalize {
     /// Measures the training part.
     fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         let schema = training.schema;
-        let names = schema.names(FeatureKind::Number);
+        let names = match config.numbers {
+            Method::None => Vec::new(),
+            _ => schema.names(FeatureKind::Number),
+        };
         let target = schema.target.as_ref().filter(|target| config.targets && target.kind == TargetKind::Number);
         let mut columns = names.clone();
         columns.extend(target.map(|target| target.name.as_str()));
         let mut measured = training.summaries(&columns)?.columns;
         let target = match (target, target.and_then(|_| measured.pop())) {
-            (Some(target), Some(values)) => Some((target.name.clone(), scale(Method::Standard, values))),
+            (Some(target), Some(values)) => Some((target.name.clone(), Scale::standard(&values))),
             _ => None,
         };
-        let numbers = names
-            .iter()
-            .zip(measured)
-            .map(|(name, values)| ((*name).to_owned(), scale(config.numbers, values)))
-            .collect();
+        let scale = |column: Summary| match config.numbers {
+            Method::Minmax => Scale::min_max(&column, 0.0, 1.0),
+            Method::Robust => Scale::robust(column, 0.25, 0.75),
+            Method::Standard | Method::None => Scale::standard(&column),
+        };
+        let numbers = names.iter().zip(measured).map(|(name, column)| ((*name).to_owned(), scale(column))).collect();
         let images = match schema.names(FeatureKind::Image).first() {
             Some(name) if config.images => Some(measure_pixels(name, training)?),
             _ => None,
         };
         Ok(Self { numbers: OrderedMap(numbers), target, images })
+    }
+
+    fn steps(&self, steps: &mut Steps) -> bool {
+        for (name, scale) in self.numbers.0.iter().chain(&self.target) {
+            steps.scale(name, *scale);
+        }
+        true
     }
 
     /// Scales the numbers of `record`.
@@ -127,21 +126,13 @@ impl Transform for Normalize {
     }
 }
 
-fn scale(method: Method, mut column: Summary) -> Scale {
-    let (centre, spread) = match method {
-        Method::Standard => column.mean_and_std(),
-        Method::Minmax if column.count == 0 => (0.0, 0.0),
-        Method::Minmax => (column.min, column.max - column.min),
-        Method::Robust => {
-            column.values.sort_by(f64::total_cmp);
-            let quartile = |q| quantile(&column.values, q);
-            (quartile(0.5), quartile(0.75) - quartile(0.25))
-        }
-    };
-    // A column that is constant, up to rounding, carries nothing: it becomes 0 rather than magnified rounding errors.
-    let greatest = if column.count == 0 { 0.0 } else { column.min.abs().max(column.max.abs()) };
-    let usable = spread.is_finite() && spread > f64::EPSILON * greatest * 8.0 && spread > f64::MIN_POSITIVE;
-    Scale { centre, spread: if usable { spread } else { 1.0 } }
+/// How the target was scaled: its mean and standard deviation, 0 and 1 if it was not.
+pub(crate) fn target_scale(fitted: &[FittedTransform]) -> (f64, f64) {
+    let scale = fitted.iter().find_map(|transform| match transform {
+        FittedTransform::Normalize(normalize) => normalize.target.as_ref().map(|(_, scale)| *scale),
+        _ => None,
+    });
+    scale.map_or((0.0, 1.0), |scale| (scale.centre, scale.spread))
 }
 
 /// Counts how often each byte occurs in each channel, from which mean and deviation follow without rounding errors.
@@ -210,8 +201,7 @@ mod tests {
 
     use super::*;
     use crate::example::Image;
-    use crate::statistics::mean_and_std;
-    use crate::transforms::FittedTransform;
+    use crate::statistics::{mean_and_std, quantile};
     use crate::transforms::tests::{applied, fit};
 
     fn normalized(config: &str, values: &[f64]) -> Vec<f64> {
@@ -272,5 +262,7 @@ mod tests {
             &[&[Value::Number(1.0), Value::Number(10.0)], &[Value::Number(3.0), Value::Number(30.0)]];
         assert_eq!(applied("[normalize]", schema, rows)[1], [Value::Number(1.0), Value::Number(1.0)]);
         assert_eq!(applied("[normalize]\ntargets = false", schema, rows)[1], [Value::Number(1.0), Value::Number(30.0)]);
+        let none = "[normalize]\nnumbers = \"none\"";
+        assert_eq!(applied(none, schema, rows)[1], [Value::Number(3.0), Value::Number(1.0)]);
     }
 }

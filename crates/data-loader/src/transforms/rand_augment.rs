@@ -1,6 +1,6 @@
 //! How is an image changed in many ways without a search for the best of them? By a few operations of one strength, at random.
 //!
-//! "RandAugment: Practical automated data augmentation with a reduced search space" (Cubuk et al., 2020),
+//! "`RandAugment`: Practical automated data augmentation with a reduced search space" (Cubuk et al., 2020),
 //! <https://arxiv.org/abs/1909.13719>, with the operations, ranges and defaults of torchvision.
 
 use schemars::JsonSchema;
@@ -40,7 +40,7 @@ impl Default for RandAugment {
     }
 }
 
-/// The operations of RandAugment, each equally likely.
+/// The operations of `RandAugment`, each equally likely.
 pub(crate) const OPERATIONS: [Operation; 14] = [
     Operation::Identity,
     Operation::ShearX,

@@ -58,7 +58,7 @@ const TRIES: usize = 10;
 
 impl RandomResizedCrop {
     /// A part of an image of `height` and `width`.
-    fn draw(&self, height: usize, width: usize, random: &mut Random) -> Rectangle {
+    pub(super) fn draw(&self, height: usize, width: usize, random: &mut Random) -> Rectangle {
         let between = |range: [f64; 2], random: &mut Random| range[0] + (range[1] - range[0]) * random.unit();
         let logs = self.ratio.map(f64::ln);
         for _ in 0..TRIES {

@@ -1,67 +1,127 @@
-//! How does a text become token ids? Character by character.
+//! How does a text become token ids? Character by character, or by pieces of words that are learnt or given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::{Training, Transform};
-use crate::error::Error;
+use crate::error::{Error, quoted};
 use crate::example::{Record, Value};
+use crate::merges::{Plan, learn};
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
+use crate::subwords::{Kind, PADDING_TOKEN, Subwords, UNKNOWN_TOKEN};
 
 /// This transform in the list of transforms.
-pub const ENTRY: Entry = Entry { name: "tokenize", summary: "turn texts into the ids of their characters" };
+pub const ENTRY: Entry =
+    Entry { name: "tokenize", summary: "turn texts into the ids of characters or pieces of words" };
 
 /// The id of the padding behind the end of a text.
 pub const PADDING: i64 = 0;
-/// The id of a character that training never saw.
+/// The id of a token that training never saw.
 pub const UNKNOWN: i64 = 1;
 /// The id of the first known character.
 const FIRST: i64 = 2;
 
+/// What a token is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// A character that the training part has.
+    #[default]
+    Characters,
+    /// A piece of a word that byte-pair encoding found in the training part, over bytes as GPT-2 does: nothing is unknown.
+    Bpe,
+    /// A piece of a word, as BERT has them, that the training part gave.
+    Wordpiece,
+    /// What a `tokenizer.json` says, in the layout of Hugging Face's tokenizers: `method = { file = "tokenizer.json" }`.
+    File(GivenFile),
+}
+
+/// The path of a file that a card or config names.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct GivenFile {
+    /// As it is written: relative to the card, or to where the path of the card in a config is relative to.
+    pub path: PathBuf,
+    /// What it is relative to.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+impl PartialEq for GivenFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
 /// `[data.transforms.tokenize]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How many characters of a text are kept; what follows is cut off.
+    /// What a token is: "characters", "bpe", "wordpiece" or { file = "tokenizer.json" }.
+    pub method: Method,
+    /// How many tokens "bpe" and "wordpiece" may learn, padding and unknown included.
+    pub vocabulary: usize,
+    /// "bpe" and "wordpiece" join pieces that stand side by side at least so often in the training part.
+    pub min_count: usize,
+    /// How many tokens of a text are kept; what follows is cut off.
     pub max_length: usize,
-    /// Whether capitals count as small letters.
+    /// Whether capitals count as small letters; a `tokenizer.json` says that itself.
     pub lowercase: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_length: 256, lowercase: false }
+        Self { method: Method::default(), vocabulary: 8000, min_count: 2, max_length: 256, lowercase: false }
     }
 }
 
-/// The known characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl Config {
+    /// From now on a file is looked for from `folder`.
+    pub(super) fn look_in(&mut self, folder: &Path) {
+        if let Method::File(file) = &mut self.method {
+            file.folder = folder.to_path_buf();
+        }
+    }
+}
+
+/// The known tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tokenize {
     /// The column that holds the text; none if the schema has no text.
     pub column: Option<String>,
-    /// In ascending order; the id of a character is its place plus 2.
+    /// In ascending order; the id of a character is its place plus 2. None where there are pieces of words.
     pub characters: Vec<char>,
-    /// How many characters of a text are kept.
+    /// How many tokens of a text are kept.
     pub max_length: usize,
     /// Whether capitals count as small letters.
     pub lowercase: bool,
+    /// The `tokenizer.json`, where tokens are pieces of words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subwords: Option<Subwords>,
 }
 
 impl Tokenize {
     /// How many ids there are, padding and unknown included.
     pub fn vocabulary(&self) -> usize {
-        self.characters.len() + FIRST as usize
+        self.subwords.as_ref().map_or(self.characters.len() + FIRST as usize, Subwords::vocabulary)
     }
 
-    /// The ids of the characters of `text`.
-    pub fn ids(&self, text: &str) -> Vec<i64> {
-        self.kept(text)
-            .map(|c| self.characters.binary_search(&c).map_or(UNKNOWN, |place| place as i64 + FIRST))
-            .collect()
+    /// The ids of the tokens of `text`.
+    ///
+    /// # Errors
+    /// A sentence where a `tokenizer.json` has no ids for the text.
+    pub fn ids(&self, text: &str) -> Result<Vec<i64>, String> {
+        if let Some(subwords) = &self.subwords {
+            return subwords.ids(text);
+        }
+        let id = |c: char| self.characters.binary_search(&c).map_or(UNKNOWN, |place| place as i64 + FIRST);
+        Ok(self.kept(text).map(id).collect())
     }
 
     /// The characters that count, of which there are `max_length` at most.
@@ -78,71 +138,117 @@ impl Tokenize {
 impl Transform for Tokenize {
     type Config = Config;
 
-    /// Lists the characters of the training part.
+    /// Learns the tokens of the training part, or reads them from their file.
     fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         if config.max_length == 0 {
-            return Err(Error::Setting {
-                key: "data.transforms.tokenize.max_length".into(),
-                message: "is 0".into(),
-                hint: "Keep at least one character.".into(),
-            });
+            return Err(wrong("max_length", "is 0", "Keep at least one token."));
         }
         let column = training.schema.names(FeatureKind::Text).first().map(|name| (*name).to_owned());
-        let mut fitted =
-            Self { column, characters: Vec::new(), max_length: config.max_length, lowercase: config.lowercase };
-        let mut seen = BTreeSet::new();
-        if let Some(column) = &fitted.column {
-            training.each(|record| {
-                if let Some(Value::Text(text)) = record.field(column) {
+        let mut fitted = Self {
+            column,
+            characters: Vec::new(),
+            max_length: config.max_length,
+            lowercase: config.lowercase,
+            subwords: None,
+        };
+        let Some(column) = fitted.column.clone() else { return Ok(fitted) };
+        match &config.method {
+            Method::Characters => {
+                let mut seen = BTreeSet::new();
+                texts(&column, training, |text| {
                     seen.extend(fitted.kept(text));
-                }
-                Ok(())
-            })?;
+                    Ok(())
+                })?;
+                fitted.characters = seen.into_iter().collect();
+            }
+            Method::Bpe => fitted.subwords = Some(learnt(Kind::Bytes, &column, config, training)?),
+            Method::Wordpiece => fitted.subwords = Some(learnt(Kind::Words, &column, config, training)?),
+            Method::File(_) if config.lowercase => {
+                return Err(wrong(
+                    "lowercase",
+                    "is set, and a `tokenizer.json` is given",
+                    "What the file does to capitals is written in it; leave `lowercase` out.",
+                ));
+            }
+            Method::File(file) => {
+                fitted.subwords = Some(Subwords::open(&file.folder.join(&file.path), config.max_length)?);
+            }
         }
-        fitted.characters = seen.into_iter().collect();
         Ok(fitted)
     }
 
     /// Puts token ids in the place of the text of `record`.
     fn apply(&self, record: &mut Record, _random: Option<&mut Random>) -> Result<(), Error> {
         if let Some(column) = &self.column
-            && let Some(value) = record.field_mut(column)
-            && let Value::Text(text) = &*value
+            && let Some(place) = record.place(column, 0)
+            && let Value::Text(text) = &record.fields[place].1
         {
-            *value = Value::Tokens(self.ids(text));
+            let ids = self.ids(text).map_err(|reason| unreadable(record, column, text, &reason))?;
+            record.fields[place].1 = Value::Tokens(ids);
         }
         Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transforms::FittedTransform;
-    use crate::transforms::tests::{applied, fit};
+fn wrong(key: &str, message: &str, hint: &str) -> Error {
+    Error::Setting { key: format!("data.transforms.tokenize.{key}"), message: message.into(), hint: hint.into() }
+}
 
-    const SCHEMA: &str = "[features]\nt = \"text\"";
-
-    fn text(text: &str) -> [Value; 1] {
-        [Value::Text(text.into())]
-    }
-
-    #[test]
-    fn characters_become_ids_in_ascending_order() {
-        let found = applied("[tokenize]", SCHEMA, &[&text("ba"), &text("aé"), &[Value::Missing]]);
-        assert_eq!(found[0], [Value::Tokens(vec![3, 2])]);
-        assert_eq!(found[1], [Value::Tokens(vec![2, 4])]);
-        assert_eq!(found[2], [Value::Missing]);
-    }
-
-    #[test]
-    fn length_case_and_the_unknown() {
-        let (fitted, _) = fit("[tokenize]\nmax_length = 3\nlowercase = true", SCHEMA, &[&text("ABcd")]).unwrap();
-        let [FittedTransform::Tokenize(tokenize)] = &fitted[..] else { panic!("no tokenize") };
-        assert_eq!(tokenize.characters, ['a', 'b', 'c']);
-        assert_eq!(tokenize.vocabulary(), 5);
-        assert_eq!(tokenize.ids("cAx…"), [4, 2, UNKNOWN]);
-        assert_eq!(tokenize.ids("İİ").len(), 3); // Each becomes two characters in lower case.
-        assert!(fit("[tokenize]\nmax_length = 0", SCHEMA, &[&text("a")]).is_err());
+/// The error for a text that a tokenizer refuses.
+fn unreadable(record: &Record, column: &str, text: &str, reason: &str) -> Error {
+    Error::Field {
+        id: record.id.key.clone(),
+        kind: "text",
+        column: column.to_owned(),
+        found: format!("{}, for which the tokenizer has no ids: {reason}", quoted(text)),
+        hint: "A tokenizer with an unknown token has ids for every text.".into(),
     }
 }
+
+/// Calls `visit` with every text of the training part.
+fn texts(
+    column: &str,
+    training: &Training<'_>,
+    mut visit: impl FnMut(&str) -> Result<(), String>,
+) -> Result<(), Error> {
+    training.each(|record| match record.field(column) {
+        Some(Value::Text(text)) => visit(text).map_err(|reason| unreadable(record, column, text, &reason)),
+        _ => Ok(()),
+    })
+}
+
+/// Learns pieces of words from the training part.
+fn learnt(kind: Kind, column: &str, config: &Config, training: &Training<'_>) -> Result<Subwords, Error> {
+    let alphabet: BTreeSet<char> = match kind {
+        Kind::Bytes => ByteLevel::alphabet().into_iter().collect(),
+        Kind::Words => BTreeSet::new(),
+    };
+    let special = [PADDING_TOKEN, UNKNOWN_TOKEN];
+    let least = special.len() + alphabet.len().max(1);
+    if config.vocabulary < least {
+        let message = format!("is {}", config.vocabulary);
+        let hint = match kind {
+            Kind::Bytes => {
+                format!("Use at least {least}: padding, the unknown token and the 256 bytes; 8000 are usual.")
+            }
+            Kind::Words => format!("Use at least {least}; 8000 are usual."),
+        };
+        return Err(wrong("vocabulary", &message, &hint));
+    }
+    let splitter = Subwords::empty(kind, config.lowercase)?;
+    let mut words = BTreeMap::<String, u64>::new();
+    texts(column, training, |text| {
+        splitter.words(text, |word| match words.get_mut(word) {
+            Some(times) => *times += 1,
+            None => drop(words.insert(word.to_owned(), 1)),
+        })
+    })?;
+    let prefix = if kind == Kind::Words { "##" } else { "" };
+    let (vocabulary, min_count) = (config.vocabulary, config.min_count as u64);
+    let pieces = learn(&words, &Plan { special: &special, alphabet, prefix, vocabulary, min_count });
+    Subwords::of(kind, config.lowercase, config.max_length, &pieces)
+}
+
+#[cfg(test)]
+#[path = "tokenize_tests.rs"]
+mod tests;

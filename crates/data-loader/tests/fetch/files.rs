@@ -146,3 +146,15 @@ fn a_card_without_sources_is_only_verified() {
     place.write("[[files]]\npath = \"*.csv\"\nsha256 = \"00\"\n");
     assert!(place.fetch().unwrap_err().to_string().contains("belongs to one file"));
 }
+
+#[test]
+fn bytes_are_those_that_were_published() {
+    // A server that packs on the way, or says so of a file that is packed anyway.
+    let packed = fresh(5000);
+    let served = packed.clone();
+    let server = Server::new(move |_, request| Reply::of(request, &served, "\"1\"").with("content-encoding", "gzip"));
+    let place = Place::new(&table("a.csv.gz", Some(&sum(&packed)), &server.url("/a.csv.gz")));
+    place.fetch().unwrap();
+    assert_eq!(place.read("a.csv.gz"), packed);
+    assert_eq!(server.requests()[0].headers.get("accept-encoding").map(String::as_str), Some("identity"));
+}

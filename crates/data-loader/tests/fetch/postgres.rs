@@ -1,4 +1,4 @@
-//! Do the rows of a PostgreSQL database become a file? `tests/peers/postgres_rows.sh` starts a server and runs this.
+//! Do the rows of a `PostgreSQL` database become a file? `tests/peers/postgres_rows.sh` starts a server and runs this.
 
 use std::sync::atomic::AtomicBool;
 

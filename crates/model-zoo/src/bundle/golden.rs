@@ -30,6 +30,15 @@ pub struct Sample {
     pub output: Vec<f32>,
 }
 
+/// A row of a window, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Which row it was.
+    pub id: ExampleId,
+    /// Its fields by name.
+    pub fields: Vec<(String, RawField)>,
+}
+
 /// A field of a record, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,6 +49,8 @@ pub enum RawField {
     Number(f64),
     /// A category, a class or a text.
     Text(String),
+    /// The rows of a window over a series.
+    Series(Vec<Step>),
     /// Pixels.
     Image {
         /// 1 or 3.
@@ -80,25 +91,7 @@ impl Golden {
 impl Sample {
     /// A record whose answer is not known yet. The target is kept too: it does no harm and helps a reader.
     pub(super) fn new(record: &Record) -> Self {
-        let fields = record
-            .fields
-            .iter()
-            .map(|(name, value)| {
-                let raw = match value {
-                    Value::Number(number) => RawField::Number(*number),
-                    Value::Text(text) => RawField::Text(text.clone()),
-                    Value::Image(image) => RawField::Image {
-                        channels: image.channels,
-                        height: image.height,
-                        width: image.width,
-                        pixels: STANDARD.encode(image.planar()),
-                    },
-                    // What the model should have answered is no part of what it is asked.
-                    Value::Missing | Value::Code(_) | Value::Mask(_) | Value::Tokens(_) => RawField::Missing,
-                };
-                (name.clone(), raw)
-            })
-            .collect();
+        let fields = raw_fields(record);
         Self { id: record.id.clone(), fields, output: Vec::new() }
     }
 
@@ -107,32 +100,57 @@ impl Sample {
     /// # Errors
     /// A sentence, if the pixels are not what they should be.
     pub fn record(&self) -> Result<Record, String> {
-        let fields = self
-            .fields
-            .iter()
-            .map(|(name, raw)| {
-                let value = match raw {
-                    RawField::Missing => Value::Missing,
-                    RawField::Number(number) => Value::Number(*number),
-                    RawField::Text(text) => Value::Text(text.clone()),
-                    RawField::Image { channels, height, width, pixels } => {
-                        let pixels =
-                            STANDARD.decode(pixels).map_err(|error| format!("the pixels of `{}`: {error}", self.id))?;
-                        if channels.checked_mul(*height).and_then(|n| n.checked_mul(*width)) != Some(pixels.len()) {
-                            return Err(format!(
-                                "the image `{}` has {} pixels instead of {channels} x {height} x {width}",
-                                self.id,
-                                pixels.len()
-                            ));
-                        }
-                        Value::Image(Image::from_planar(*channels, *height, *width, &pixels))
-                    }
-                };
-                Ok((name.clone(), value))
-            })
-            .collect::<Result<_, String>>()?;
+        let fields = values(&self.id, &self.fields)?;
         Ok(Record { id: self.id.clone(), fields })
     }
+}
+
+/// The fields of `record` as JSON.
+fn raw_fields(record: &Record) -> Vec<(String, RawField)> {
+    let raw = |value: &Value| match value {
+        Value::Number(number) => RawField::Number(*number),
+        Value::Text(text) => RawField::Text(text.clone()),
+        Value::Image(image) => RawField::Image {
+            channels: image.channels,
+            height: image.height,
+            width: image.width,
+            pixels: STANDARD.encode(image.planar()),
+        },
+        Value::Series(steps) => {
+            RawField::Series(steps.iter().map(|step| Step { id: step.id.clone(), fields: raw_fields(step) }).collect())
+        }
+        // What the model should have answered is no part of what it is asked.
+        Value::Missing | Value::Code(_) | Value::Mask(_) | Value::Tokens(_) => RawField::Missing,
+    };
+    record.fields.iter().map(|(name, value)| (name.clone(), raw(value))).collect()
+}
+
+/// The fields of the record `id`.
+fn values(id: &ExampleId, fields: &[(String, RawField)]) -> Result<Vec<(String, Value)>, String> {
+    let value = |raw: &RawField| {
+        Ok(match raw {
+            RawField::Missing => Value::Missing,
+            RawField::Number(number) => Value::Number(*number),
+            RawField::Text(text) => Value::Text(text.clone()),
+            RawField::Series(steps) => {
+                let step = |step: &Step| {
+                    Ok::<_, String>(Record { id: step.id.clone(), fields: values(&step.id, &step.fields)? })
+                };
+                Value::Series(steps.iter().map(step).collect::<Result<_, _>>()?)
+            }
+            RawField::Image { channels, height, width, pixels } => {
+                let pixels = STANDARD.decode(pixels).map_err(|error| format!("the pixels of `{id}`: {error}"))?;
+                if channels.checked_mul(*height).and_then(|n| n.checked_mul(*width)) != Some(pixels.len()) {
+                    return Err(format!(
+                        "the image `{id}` has {} pixels instead of {channels} x {height} x {width}",
+                        pixels.len()
+                    ));
+                }
+                Value::Image(Image::from_planar(*channels, *height, *width, &pixels))
+            }
+        })
+    };
+    fields.iter().map(|(name, raw)| Ok((name.clone(), value(raw)?))).collect()
 }
 
 /// The answers on the host, one a sample.
@@ -143,4 +161,21 @@ pub(super) fn answers(output: Output, samples: usize) -> Result<Vec<Vec<f32>>, E
         .map_err(|error| Error::DeviceFailed { doing: "answering golden samples", reason: error.to_string() })?;
     let each = all.len() / samples.max(1);
     Ok(all.chunks(each.max(1)).map(<[f32]>::to_vec).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_written_plane_by_plane_as_they_always_were() {
+        // Two pixels of colour: what a bundle of the first version holds, and what it means.
+        let json = r#"{"id": {"key": "a"}, "fields": [["i",
+            {"image": {"channels": 3, "height": 1, "width": 2, "pixels": "AQIDBAUG"}}]], "output": []}"#;
+        let sample: Sample = serde_json::from_str(json).unwrap();
+        let record = sample.record().unwrap();
+        let wanted = Image { channels: 3, height: 1, width: 2, pixels: vec![1, 3, 5, 2, 4, 6] };
+        assert_eq!(record.field("i"), Some(&Value::Image(wanted)));
+        assert_eq!(Sample::new(&record), sample);
+    }
 }
