@@ -206,3 +206,48 @@ fn names_and_words_of_data_may_be_anything() {
     let text = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
 }
+
+#[test]
+fn rows_that_are_equal_by_chance_fail_no_gate() {
+    for seed in 0..10 {
+        let mut random = Random::derive(&[seed, 6]);
+        let mut word = |of: &[&str]| of[random.below(of.len() as u64) as usize].to_owned();
+        // Three categories with 60 combinations for 400 rows: nearly every row of test stands in training too.
+        let table: Vec<String> = (0..400)
+            .map(|_| {
+                [
+                    word(&["r", "g", "b"]),
+                    word(&["1", "2", "3", "4"]),
+                    word(&["a", "b", "c", "d", "e"]),
+                    word(&["u", "v"]),
+                ]
+            })
+            .map(|fields| fields.join(","))
+            .collect();
+        let features = "a = \"category\"\nb = \"category\"\nc = \"category\"";
+        let report = Planted::new(features, "class", "a,b,c,y", &table[..300], &table[300..]).check();
+        let found = of(&report, "exact_duplicates");
+        assert!(!found.is_empty() && found.iter().all(|finding| finding.severity == Severity::Note), "{found:?}");
+        assert!(found.iter().any(|finding| finding.count > 50 && finding.message.contains("no wonder")), "{found:?}");
+        assert!(report.duplicates.is_empty(), "what is no wonder is not proposed to be dropped");
+    }
+    // With two numbers that hardly ever meet, an equal row is one, also among others that are usual in a gap.
+    let report = checked(1, "number", |at, row| {
+        if at % 20 == 0 {
+            *row = vec![String::new(), String::new(), "red".into(), "u".into()];
+        }
+        if at == 350 {
+            *row = ["0.125", "0.25", "red", "u"].map(str::to_owned).to_vec();
+        }
+        if at == 45 {
+            *row = ["0.125", "0.25", "red", "v"].map(str::to_owned).to_vec();
+        }
+        row.push(if at % 20 == 0 { "1".into() } else { at.wrapping_mul(7919).rem_euclid(1013).to_string() });
+        if at == 350 || at == 45 {
+            row[4] = "5".into();
+        }
+    });
+    let failed: Vec<&Finding> = report.failed().collect();
+    let [failed] = failed[..] else { panic!("{failed:?}") };
+    assert_eq!((failed.count, failed.pairs[0].second.id.as_str()), (1, "planted/test.csv#50"));
+}

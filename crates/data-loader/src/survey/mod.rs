@@ -6,6 +6,7 @@
 //! not all.
 
 pub(crate) mod banding;
+pub(crate) mod coincidence;
 pub mod gates;
 mod image_facts;
 pub mod report;
