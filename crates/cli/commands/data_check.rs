@@ -79,7 +79,10 @@ fn judge_labels(
     match out_of_fold(dataset, &config, experiment.seed, &device, &args.config, &mut progress) {
         Ok(judged) => {
             let remark = (judged.left_out > 0).then(|| {
-                format!("{} labels were not judged, because no other example has them.", report::count(judged.left_out as u64))
+                format!(
+                    "{} labels were not judged, because no other example has them.",
+                    report::count(judged.left_out as u64)
+                )
             });
             Ok((Some(judged.answers), remark))
         }

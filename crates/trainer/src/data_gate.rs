@@ -49,10 +49,8 @@ pub fn pass(report: &Report) -> Result<(), Error> {
     let failed: Vec<&Finding> = report.failed().collect();
     match failed.first() {
         None => Ok(()),
-        Some(first) => Err(Error::DataGate {
-            message: first.message.clone(),
-            way_out: first.way_out(),
-            more: failed.len() - 1,
-        }),
+        Some(first) => {
+            Err(Error::DataGate { message: first.message.clone(), way_out: first.way_out(), more: failed.len() - 1 })
+        }
     }
 }

@@ -101,8 +101,7 @@ impl RunDir {
 
     /// Whether a file is one of those that are written before the config, which makes a folder a run.
     fn is_preparation(&self, file: &Path) -> bool {
-        let written =
-            [self.pipeline(), self.lineage(), self.data_report(), self.environment(), self.path.join("lock")];
+        let written = [self.pipeline(), self.lineage(), self.data_report(), self.environment(), self.path.join("lock")];
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         written.iter().any(|path| path == file) || (atomic::is_leftover(&name) && file.is_file())
     }

@@ -67,7 +67,11 @@ fn planted_duplicates_are_found_and_told_apart() {
         let [across, within] = of(&report, "exact_duplicates")[..] else { panic!("{:?}", report.findings) };
         assert_eq!((across.severity, across.count, across.pairs.len()), (Severity::Error, 2, 2));
         assert!(across.message.contains("(2 of test in train), 1 of them with another target"), "{}", across.message);
-        assert!(across.message.contains("planted/train.csv#20 (train) and planted/test.csv#31 (test)"), "{}", across.message);
+        assert!(
+            across.message.contains("planted/train.csv#20 (train) and planted/test.csv#31 (test)"),
+            "{}",
+            across.message
+        );
         assert_eq!((within.severity, within.count), (Severity::Warning, 1));
         assert_eq!(within.pairs[0].second.id, "planted/train.csv#60");
         assert_eq!(across.gate.as_deref(), Some("exact_duplicates_across_splits"));
@@ -109,7 +113,10 @@ fn classes_that_are_rare_or_absent_are_named() {
     let report = planted.check();
     let said: Vec<&str> = of(&report, "class_balance").iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[0].contains("no example of `never`") && said[1].contains("fewer than 10 examples of `rare`"), "{said:?}");
+    assert!(
+        said[0].contains("no example of `never`") && said[1].contains("fewer than 10 examples of `rare`"),
+        "{said:?}"
+    );
     assert!(said[2].contains("test split has no example of `rare`"), "{said:?}");
     assert_eq!(report.failed().count(), 0);
     planted.config.gates.smallest_class = Some(5);

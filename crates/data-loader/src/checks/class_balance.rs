@@ -46,10 +46,14 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         found.add(Finding::new(ENTRY.name, severity, rare.len(), text).gated(key));
     }
     for part in [Part::Validation, Part::Test] {
-        let lacking: Vec<&str> =
-            classes.iter().filter(|class| class.examples[part as usize] == 0).map(|class| class.class.as_str()).collect();
+        let lacking: Vec<&str> = classes
+            .iter()
+            .filter(|class| class.examples[part as usize] == 0)
+            .map(|class| class.class.as_str())
+            .collect();
         if !lacking.is_empty() && !survey.dataset.part(part).is_empty() {
-            let text = format!("The {part} split has no example of {}, so nothing is known of them there.", named(&lacking));
+            let text =
+                format!("The {part} split has no example of {}, so nothing is known of them there.", named(&lacking));
             found.add(Finding::new(ENTRY.name, level, lacking.len(), text).gated("class_balance"));
         }
     }

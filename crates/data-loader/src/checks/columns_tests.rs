@@ -82,7 +82,9 @@ fn copies_of_columns_are_found_in_other_units_and_words() {
             let [found] = of(&report, "duplicate_columns")[..] else { panic!("{number}: {:?}", report.findings) };
             assert_eq!(found.columns, [["a", "a", "b", "c"][number], "d"]);
         }
-        let near = checked(seed, "number", |at, row| row.push((row[0].parse::<f64>().unwrap() + 0.01 * (at % 7) as f64).to_string()));
+        let near = checked(seed, "number", |at, row| {
+            row.push((row[0].parse::<f64>().unwrap() + 0.01 * (at % 7) as f64).to_string())
+        });
         assert!(of(&near, "duplicate_columns").is_empty(), "{:?}", near.findings);
     }
 }
@@ -104,7 +106,11 @@ fn missing_values_are_counted_by_column_and_class() {
         }
     });
     let [found] = of(&uneven, "missing")[..] else { panic!("{:?}", uneven.findings) };
-    assert!(found.severity == Severity::Warning && found.message.contains("of the class `u` and 0.00 % of `v`"), "{}", found.message);
+    assert!(
+        found.severity == Severity::Warning && found.message.contains("of the class `u` and 0.00 % of `v`"),
+        "{}",
+        found.message
+    );
     let mut gated = planted(2, "", |at, row| {
         if at % 10 == 0 {
             row[1].clear();
@@ -159,7 +165,8 @@ fn columns_that_give_the_answer_away_are_found() {
             assert!(found.columns == ["d"] && found.severity == Severity::Warning, "{found:?}");
         }
         // A column that is right in nine cases out of ten is a good feature, not a leak.
-        let good = checked(seed, "category", |at, row| row.push(if at % 10 == 0 { "u".into() } else { row[3].clone() }));
+        let good =
+            checked(seed, "category", |at, row| row.push(if at % 10 == 0 { "u".into() } else { row[3].clone() }));
         assert!(of(&good, "leakage").is_empty(), "{:?}", good.findings);
     }
 }
@@ -177,7 +184,8 @@ fn numbers_that_give_a_number_away_are_found() {
         };
         for (number, leak) in [|y: f64| y, |y: f64| y.exp(), |y: f64| -3.0 * y + 1.0].iter().enumerate() {
             let lines = table(leak, &mut random);
-            let planted = Planted::new("a = \"number\"\nb = \"number\"", "number", "a,b,y", &lines[..300], &lines[300..]);
+            let planted =
+                Planted::new("a = \"number\"\nb = \"number\"", "number", "a,b,y", &lines[..300], &lines[300..]);
             let report = planted.check();
             let [found] = of(&report, "leakage")[..] else { panic!("{number}: {:?}", report.findings) };
             assert_eq!(found.columns, ["a"]);
@@ -188,7 +196,8 @@ fn numbers_that_give_a_number_away_are_found() {
 #[test]
 fn names_and_words_of_data_may_be_anything() {
     let hostile = "\u{202e}<script>\"\"\u{0}`'; drop";
-    let report = checked(4, "category", |at, row| row.push(if at % 3 == 0 { hostile.to_owned() } else { "x".to_owned() }));
+    let report =
+        checked(4, "category", |at, row| row.push(if at % 3 == 0 { hostile.to_owned() } else { "x".to_owned() }));
     let text = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
 }

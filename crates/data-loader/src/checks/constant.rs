@@ -27,7 +27,8 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         }
         let share = most as f64 / present as f64;
         if most == present {
-            let text = format!("The column `{}` is {value} in every row, so nothing can be learnt from it.", column.name);
+            let text =
+                format!("The column `{}` is {value} in every row, so nothing can be learnt from it.", column.name);
             found.add(one(&column.name, gates.constant.severity(), text));
         } else if share >= NEARLY {
             let others = present - most;

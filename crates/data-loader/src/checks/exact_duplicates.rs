@@ -24,10 +24,14 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     let twins = groups().flat_map(|group| group[1..].iter().map(|&other| survey.twin(group[0], other, 1.0)));
     let (across, within): (Vec<Twin>, Vec<Twin>) = twins.partition(|twin| survey.is_across(twin));
     let level = (gates.exact_duplicates_across_splits.severity(), "exact_duplicates_across_splits");
-    let what = ["has the contents of one of another part of the split", "have the contents of one of another part of the split"];
+    let what = [
+        "has the contents of one of another part of the split",
+        "have the contents of one of another part of the split",
+    ];
     found.add_some(survey.repeated(ENTRY.name, level, across, what));
     let level = (gates.exact_duplicates.severity(), "exact_duplicates");
-    let what = ["repeats another one of the same part of the split", "repeat another one of the same part of the split"];
+    let what =
+        ["repeats another one of the same part of the split", "repeat another one of the same part of the split"];
     found.add_some(survey.repeated(ENTRY.name, level, within, what));
     Ok(())
 }

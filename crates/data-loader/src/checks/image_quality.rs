@@ -12,8 +12,10 @@ use crate::survey::report::{Finding, SHOWN};
 use crate::survey::{Gates, ImageFacts, Survey};
 
 /// This check in the list of checks.
-pub const ENTRY: Entry =
-    Entry { name: "image_quality", summary: "images of unusual size, shape, brightness or sharpness for their data set" };
+pub const ENTRY: Entry = Entry {
+    name: "image_quality",
+    summary: "images of unusual size, shape, brightness or sharpness for their data set",
+};
 
 /// The robust z-score beyond which an image is told. Higher than for a column of numbers, because four things are looked at and
 /// none of them is distributed normally.

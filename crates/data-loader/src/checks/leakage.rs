@@ -16,7 +16,8 @@ use crate::survey::report::Finding;
 use crate::survey::{Gates, MISSING, Survey, Targets, Values};
 
 /// This check in the list of checks.
-pub const ENTRY: Entry = Entry { name: "leakage", summary: "columns that predict the target alone, nearly without error" };
+pub const ENTRY: Entry =
+    Entry { name: "leakage", summary: "columns that predict the target alone, nearly without error" };
 
 /// From this accuracy, or coefficient of determination, on a column is told.
 pub const SCORE: f64 = 0.99;
@@ -55,7 +56,9 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     let of = |place: &u32| survey.closely[*place as usize] as usize;
     let answers = match &survey.targets {
         Targets::None => return Ok(()),
-        Targets::Classes { of: classes, .. } => Answers::Classes(places.iter().map(|place| classes[of(place)]).collect()),
+        Targets::Classes { of: classes, .. } => {
+            Answers::Classes(places.iter().map(|place| classes[of(place)]).collect())
+        }
         Targets::Numbers(numbers) => Answers::Numbers(places.iter().map(|place| numbers[of(place)]).collect()),
     };
     let target = survey.dataset.card().schema().target.as_ref().map_or("", |target| target.name.as_str());
@@ -125,7 +128,10 @@ fn score(keys: &Keys, answers: &Answers) -> Option<f64> {
                     (!rows.is_empty()).then(|| rows.iter().map(|&row| numbers[row]).sum::<f64>() / rows.len() as f64)
                 };
                 let predicted = predict(keys, fold, &mean);
-                predicted.into_iter().map(|(row, value)| (value.unwrap_or(f64::MAX.sqrt()) - numbers[row]).powi(2)).sum::<f64>()
+                predicted
+                    .into_iter()
+                    .map(|(row, value)| (value.unwrap_or(f64::MAX.sqrt()) - numbers[row]).powi(2))
+                    .sum::<f64>()
             });
             let determination = 1.0 - left.sum::<f64>() / total;
             (total > 0.0 && determination >= SCORE).then_some(determination)

@@ -41,7 +41,8 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
             Some(text) => (text, severity.min(Severity::Warning)),
             None => (String::new(), severity),
         };
-        let text = format!("The column `{name}` is missing in {} ({}){uneven}.", counted(missing, "example"), percent(share));
+        let text =
+            format!("The column `{name}` is missing in {} ({}){uneven}.", counted(missing, "example"), percent(share));
         let finding = Finding::new(ENTRY.name, severity, missing, text).gated("missing");
         found.add(Finding { columns: vec![name.clone()], ..finding });
     }
@@ -60,7 +61,6 @@ fn uneven(survey: &Survey<'_>, counts: &[usize]) -> Option<String> {
     let (p, q) = (share(most), share(least));
     let pooled = (p * totals[most] as f64 + q * totals[least] as f64) / (totals[most] + totals[least]) as f64;
     let error = (pooled * (1.0 - pooled) * (1.0 / totals[most] as f64 + 1.0 / totals[least] as f64)).sqrt();
-    (p - q > UNEVEN && p - q > 4.0 * error).then(|| {
-        format!(", {} of the class `{}` and {} of `{}`", percent(p), names[most], percent(q), names[least])
-    })
+    (p - q > UNEVEN && p - q > 4.0 * error)
+        .then(|| format!(", {} of the class `{}` and {} of `{}`", percent(p), names[most], percent(q), names[least]))
 }

@@ -24,7 +24,9 @@ use crate::error::Error;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
 use crate::split::Part;
-pub use crate::survey::report::{ClassCount, ColumnFacts, Finding, Pair, Remark, Report, SHOWN, Sample, Severity, Shown, VERSION};
+pub use crate::survey::report::{
+    ClassCount, ColumnFacts, Finding, Pair, Remark, Report, SHOWN, Sample, Severity, Shown, VERSION,
+};
 use crate::survey::{Column, Survey, Targets, Values};
 pub use crate::survey::{Depth, Gates, Level, Progress};
 

@@ -23,18 +23,24 @@ pub use rows::TOLERANCE;
 pub use texts::JACCARD;
 
 /// This check in the list of checks.
-pub const ENTRY: Entry =
-    Entry { name: "near_duplicates", summary: "examples that are nearly equal, within and across the parts of the split" };
+pub const ENTRY: Entry = Entry {
+    name: "near_duplicates",
+    summary: "examples that are nearly equal, within and across the parts of the split",
+};
 
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let (twins, remarks) = twins(survey, found.progress);
     remarks.into_iter().for_each(|remark| found.remark(remark));
     let (across, within): (Vec<Twin>, Vec<Twin>) = twins.into_iter().partition(|twin| survey.is_across(twin));
     let level = (gates.near_duplicates_across_splits.severity(), "near_duplicates_across_splits");
-    let what = ["is nearly equal to one of another part of the split", "are nearly equal to one of another part of the split"];
+    let what =
+        ["is nearly equal to one of another part of the split", "are nearly equal to one of another part of the split"];
     found.add_some(survey.repeated(ENTRY.name, level, Survey::best(across), what));
     let level = (gates.near_duplicates.severity(), "near_duplicates");
-    let what = ["is nearly equal to another one of the same part of the split", "are nearly equal to another one of the same part of the split"];
+    let what = [
+        "is nearly equal to another one of the same part of the split",
+        "are nearly equal to another one of the same part of the split",
+    ];
     found.add_some(survey.repeated(ENTRY.name, level, Survey::best(within), what));
     Ok(())
 }
@@ -59,6 +65,7 @@ fn twins(survey: &Survey<'_>, progress: Progress<'_>) -> (Vec<Twin>, Vec<String>
     }
     let place = |at: u32| survey.closely[at as usize];
     let equal = |a: u32, b: u32| survey.contents[a as usize] == survey.contents[b as usize];
-    let twins = pairs.into_iter().map(|(a, b, likeness)| (place(a), place(b), likeness)).filter(|&(a, b, _)| !equal(a, b));
+    let twins =
+        pairs.into_iter().map(|(a, b, likeness)| (place(a), place(b), likeness)).filter(|&(a, b, _)| !equal(a, b));
     (twins.map(|(a, b, likeness)| survey.twin(a, b, likeness)).collect(), remarks)
 }

@@ -12,7 +12,8 @@ use crate::survey::report::{Finding, SHOWN};
 use crate::survey::{Gates, Survey, Values};
 
 /// This check in the list of checks.
-pub const ENTRY: Entry = Entry { name: "outliers", summary: "numbers far from all others of their column, by a robust z-score" };
+pub const ENTRY: Entry =
+    Entry { name: "outliers", summary: "numbers far from all others of their column, by a robust z-score" };
 
 /// The score beyond which a number is an outlier.
 const SCORE: f64 = 3.5;

@@ -12,7 +12,8 @@ use crate::survey::report::{Finding, SHOWN, Sample, Shown};
 use crate::survey::{Gates, Survey};
 
 /// This check in the list of checks.
-pub const ENTRY: Entry = Entry { name: "wrong_extension", summary: "files whose first bytes are not what their endings say" };
+pub const ENTRY: Entry =
+    Entry { name: "wrong_extension", summary: "files whose first bytes are not what their endings say" };
 
 /// A kind of file: its name, its first bytes at a place, and the endings that it may have.
 type Kind = (&'static str, usize, &'static [u8], &'static [&'static str]);
@@ -73,12 +74,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     for (files, what) in [(read, ""), (over, " by its bytes, and its ending lets it be passed over")] {
         let Some(first) = files.first() else { continue };
         let verb = if files.len() == 1 { "is not what its name says" } else { "are not what their names say" };
-        let text = format!(
-            "{} {verb}: {} is {}{what}.",
-            counted(files.len(), "file"),
-            first.path.display(),
-            first.is
-        );
+        let text = format!("{} {verb}: {} is {}{what}.", counted(files.len(), "file"), first.path.display(), first.is);
         let examples = files.iter().take(SHOWN).map(|file| Sample {
             id: file.path.display().to_string(),
             part: None,
@@ -102,7 +98,8 @@ fn judge(path: &Path, in_folder: bool) -> Option<Wrong> {
     let readable = ["png", "jpg", "jpeg"].contains(&ending.as_str());
     match kind {
         Some((name, _, _, endings)) if !endings.contains(&ending.as_str()) => {
-            let judged = KINDS.iter().any(|(.., known)| known.contains(&ending.as_str())) || TEXTS.contains(&ending.as_str());
+            let judged =
+                KINDS.iter().any(|(.., known)| known.contains(&ending.as_str())) || TEXTS.contains(&ending.as_str());
             // Files are unpacked whatever they are called, which is no reason to alarm anybody, unless it is an image.
             let packed = matches!(*name, "a gzip file" | "a zstd file") && !readable;
             let passed_over = in_folder && image(endings) && !readable;

@@ -62,7 +62,9 @@ pub(super) fn open(card: &Card) -> Result<Box<dyn Rewrite>, Error> {
         });
     }
     Ok(match &card.config.format {
-        FormatConfig::Csv(config) if config.header.is_none() => Box::new(super::csv::Tables::read(&card.files, config.delimiter as u8)?),
+        FormatConfig::Csv(config) if config.header.is_none() => {
+            Box::new(super::csv::Tables::read(&card.files, config.delimiter as u8)?)
+        }
         FormatConfig::Idx(_) => Box::new(idx::Arrays::read(&card.files, schema)?),
         FormatConfig::ImageFolder(config) => Box::new(image_folder::Images::find(&card.files, config, schema)?),
         FormatConfig::Jsonl(_) => Box::new(jsonl::Lines::read(&card.files)?),

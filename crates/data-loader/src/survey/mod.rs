@@ -365,8 +365,8 @@ impl<'a> Plan<'a> {
         }
         let record = records.read(row as usize)?;
         let content = record.content(target);
-        let closely = self.chance == u64::MAX
-            || Random::derive(&[STREAM, self.seed, u64::from(row)]).next_u64() < self.chance;
+        let closely =
+            self.chance == u64::MAX || Random::derive(&[STREAM, self.seed, u64::from(row)]).next_u64() < self.chance;
         let (mut missing, mut cells, mut image, mut text) = (Vec::new(), Vec::new(), None, None);
         let mut answer = Value::Missing;
         for (name, value) in record.fields {

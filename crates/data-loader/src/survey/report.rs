@@ -115,7 +115,9 @@ impl Finding {
     pub fn way_out(&self) -> String {
         match self.gate.as_deref() {
             None => String::new(),
-            Some(key @ ("label_errors" | "missing" | "smallest_class")) => format!("Mend the data, or change `data.gates.{key}`."),
+            Some(key @ ("label_errors" | "missing" | "smallest_class")) => {
+                format!("Mend the data, or change `data.gates.{key}`.")
+            }
             Some(key) => format!("Mend the data, or set `data.gates.{key} = \"warn\"` to go on all the same."),
         }
     }

@@ -30,9 +30,9 @@ impl Survey<'_> {
         let shown = match &record.fields[..] {
             [(_, Value::Image(image))] => thumbnail(image).map_or(Shown::Nothing, Shown::Thumbnail),
             [(_, Value::Text(text))] => Shown::Text(text.chars().take(LETTERS).collect()),
-            fields => Shown::Row(
-                fields.iter().take(COLUMNS).map(|(name, value)| (name.clone(), written(value))).collect(),
-            ),
+            fields => {
+                Shown::Row(fields.iter().take(COLUMNS).map(|(name, value)| (name.clone(), written(value))).collect())
+            }
         };
         Sample { id: record.id.key, part, target: answer, why, shown }
     }
@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
+        let cases =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
         for (plain, coded) in cases {
             assert_eq!(base64(plain.as_bytes()), coded);
         }

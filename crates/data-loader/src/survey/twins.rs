@@ -32,7 +32,8 @@ impl Survey<'_> {
         let stays = group.iter().copied().filter(|&place| Some(self.parts[place as usize] as u8) == latest).min();
         let Some(stays) = stays else { return Ok(Vec::new()) };
         let key = |place: u32| self.dataset.key(self.rows[place as usize]);
-        let goes = group.iter().copied().filter(|&place| place != stays && !self.disagree(&self.twin(stays, place, 1.0)));
+        let goes =
+            group.iter().copied().filter(|&place| place != stays && !self.disagree(&self.twin(stays, place, 1.0)));
         goes.map(|place| Ok(Duplicate { stays: key(stays)?, goes: key(place)? })).collect()
     }
 
@@ -43,7 +44,9 @@ impl Survey<'_> {
 
     /// Of each example that repeats others the twin that is most like it, in the order of the examples.
     pub(crate) fn best(mut twins: Vec<Twin>) -> Vec<Twin> {
-        twins.sort_by(|a, b| a.second.cmp(&b.second).then(b.likeness.total_cmp(&a.likeness)).then(a.first.cmp(&b.first)));
+        twins.sort_by(|a, b| {
+            a.second.cmp(&b.second).then(b.likeness.total_cmp(&a.likeness)).then(a.first.cmp(&b.first))
+        });
         twins.dedup_by_key(|twin| twin.second);
         twins
     }
@@ -63,7 +66,10 @@ impl Survey<'_> {
         let differing = twins.iter().filter(|twin| self.disagree(twin)).count();
         // Those that contradict each other are the worst, and then those that are most alike.
         twins.sort_by(|a, b| {
-            self.disagree(b).cmp(&self.disagree(a)).then(b.likeness.total_cmp(&a.likeness)).then(a.second.cmp(&b.second))
+            self.disagree(b)
+                .cmp(&self.disagree(a))
+                .then(b.likeness.total_cmp(&a.likeness))
+                .then(a.second.cmp(&b.second))
         });
         let pairs: Vec<Pair> = twins.iter().take(SHOWN).map(|twin| self.pair(twin)).collect();
         let mut text = format!("{} {}", crate::checks::counted(count, "example"), what[usize::from(count != 1)]);

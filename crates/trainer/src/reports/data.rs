@@ -109,7 +109,8 @@ fn finding(finding: &Finding) -> String {
         if !finding.examples.is_empty() {
             html += "<div class=\"scroll\"><table><tbody>";
             for one in &finding.examples {
-                let _ = write!(html, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", escape(&one.id), escape(&one.why));
+                let _ =
+                    write!(html, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", escape(&one.id), escape(&one.why));
             }
             html += "</tbody></table></div>";
         }
@@ -146,7 +147,12 @@ fn rows(pair: &Pair, first: &[(String, String)], second: &[(String, String)], li
     first.iter().for_each(|(name, _)| html += &format!("<th scope=\"col\">{}</th>", escape(name)));
     html += "</tr></thead><tbody>";
     for (sample, fields, others) in [(&pair.first, first, second), (&pair.second, second, first)] {
-        let _ = write!(html, "<tr><th scope=\"row\">{}</th>{}", named(sample), cell(sample.target.as_deref(), pair.first.target != pair.second.target));
+        let _ = write!(
+            html,
+            "<tr><th scope=\"row\">{}</th>{}",
+            named(sample),
+            cell(sample.target.as_deref(), pair.first.target != pair.second.target)
+        );
         for (at, (_, value)) in fields.iter().enumerate() {
             html += &cell(Some(value), others.get(at).is_none_or(|(_, other)| other != value));
         }
@@ -180,7 +186,11 @@ fn sample(sample: &Sample) -> String {
         }
     };
     let target = sample.target.as_ref().map_or(String::new(), |target| format!(" · {}", label(target)));
-    let why = if sample.why.is_empty() { String::new() } else { format!("<span class=\"why\">{}</span>", escape(&sample.why)) };
+    let why = if sample.why.is_empty() {
+        String::new()
+    } else {
+        format!("<span class=\"why\">{}</span>", escape(&sample.why))
+    };
     format!("<figure>{shown}<figcaption><span>{}{target}</span>{why}</figcaption></figure>", named(sample))
 }
 
@@ -206,7 +216,11 @@ fn classes(report: &Report) -> String {
 }
 
 fn left_out(all: usize, shown: usize) -> String {
-    if all > shown { format!("<p class=\"why\">The first {shown} of {}.</p>", grouped(all as f64)) } else { String::new() }
+    if all > shown {
+        format!("<p class=\"why\">The first {shown} of {}.</p>", grouped(all as f64))
+    } else {
+        String::new()
+    }
 }
 
 /// What is typical of each column.
@@ -214,10 +228,11 @@ fn columns(report: &Report) -> String {
     if report.columns.is_empty() {
         return String::new();
     }
-    let mut html = "<div class=\"card scroll\"><table><thead><tr><th scope=\"col\">Column</th><th scope=\"col\">Kind</th>\
+    let mut html =
+        "<div class=\"card scroll\"><table><thead><tr><th scope=\"col\">Column</th><th scope=\"col\">Kind</th>\
                     <th scope=\"col\" class=\"n\">Missing</th><th scope=\"col\" class=\"n\">Different values</th>\
                     <th scope=\"col\">Smallest, median, largest; or most frequent</th></tr></thead><tbody>"
-        .to_owned();
+            .to_owned();
     for column in report.columns.iter().take(COLUMNS) {
         let typical = match (&column.range, &column.most) {
             (Some(range), _) => range.map(number).join(", "),
@@ -245,7 +260,12 @@ fn checked(report: &Report) -> String {
     let depth = if report.thorough { "" } else { " These are the fast ones, as before every training." };
     let mut html = format!("<div class=\"card\"><p>{checks}.{depth}</p>");
     for remark in &report.remarks {
-        let _ = write!(html, "<p class=\"why\">{}: {}</p>", escape(&remark.check.replace('_', " ")), escape(&remark.reason));
+        let _ = write!(
+            html,
+            "<p class=\"why\">{}: {}</p>",
+            escape(&remark.check.replace('_', " ")),
+            escape(&remark.reason)
+        );
     }
     html + &format!("<p class=\"why\">Where rows were chosen by chance, the seed is {}.</p></div>", report.seed)
 }

@@ -89,9 +89,7 @@ fn compare(a: &ImageFacts, b: &ImageFacts, map: Map) -> Option<(f32, [f32; 4], f
             }
             let left = (column as usize).min(SIDE - 2);
             let right = column - left as f32;
-            let line = |y: usize| {
-                grey(&b.small, left, y) * (1.0 - right) + grey(&b.small, left + 1, y) * right
-            };
+            let line = |y: usize| grey(&b.small, left, y) * (1.0 - right) + grey(&b.small, left + 1, y) * right;
             let second = line(top) * (1.0 - below) + line(top + 1) * below;
             let dx = (grey(&a.small, x + 1, y) - grey(&a.small, x - 1, y)) / (2.0 * CELL);
             let dy = (grey(&a.small, x, y + 1) - grey(&a.small, x, y - 1)) / (2.0 * CELL);

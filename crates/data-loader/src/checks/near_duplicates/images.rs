@@ -115,8 +115,7 @@ fn each_with_each(
 fn planes(images: &[ImageFacts], seed: u64) -> Vec<[u16; BANDS]> {
     let mut random = Random::derive(&[STREAM, seed]);
     let axes = images.first().map_or(0, |image| image.coarse.len());
-    let planes: Vec<Vec<i32>> =
-        (0..BANDS * BITS).map(|_| (0..axes).map(|_| gaussian(&mut random)).collect()).collect();
+    let planes: Vec<Vec<i32>> = (0..BANDS * BITS).map(|_| (0..axes).map(|_| gaussian(&mut random)).collect()).collect();
     let side = |image: &ImageFacts, plane: &[i32]| {
         image.coarse.iter().zip(plane).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum::<i64>() > 0
     };

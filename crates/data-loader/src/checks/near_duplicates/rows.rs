@@ -58,7 +58,8 @@ pub(super) fn compare(
         }
     });
     if large {
-        remarks.push("In large groups of rows that may be alike each was compared with some of the others only.".into());
+        remarks
+            .push("In large groups of rows that may be alike each was compared with some of the others only.".into());
     }
     pairs.sort_unstable_by_key(|&(a, b, _)| (a, b));
     progress("comparing rows", 1, 1);

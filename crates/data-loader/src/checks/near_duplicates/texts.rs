@@ -42,7 +42,8 @@ pub(super) fn compare(
         }
     });
     if large {
-        remarks.push("In large groups of texts that may be alike each was compared with some of the others only.".into());
+        remarks
+            .push("In large groups of texts that may be alike each was compared with some of the others only.".into());
     }
     likely.sort_unstable();
     let name = survey.dataset.card().schema().names(FeatureKind::Text).first().map_or("", |name| *name).to_owned();

@@ -80,7 +80,14 @@ fn check(page: &str) {
 fn everything_is_on_the_page() {
     let page = render(&made_up("penguins"));
     check(&page);
-    for text in ["A gate fails", "data.gates.near_duplicates", "likeness 0.988", "<mark>2</mark>", "The first 200 of 300", "60,010"] {
+    for text in [
+        "A gate fails",
+        "data.gates.near_duplicates",
+        "likeness 0.988",
+        "<mark>2</mark>",
+        "The first 200 of 300",
+        "60,010",
+    ] {
         assert!(page.contains(text), "{text} is missing");
     }
     assert!(!page.contains("http"), "nothing is loaded");
