@@ -219,37 +219,35 @@ impl Cells {
         })
     }
 
-    /// Puts the numbers at `rows` of a column of numbers into `targets`, which are NaN; false if one is none that a network
-    /// takes.
-    pub(crate) fn numbers<'a>(
+    /// Puts the numbers of a column of numbers into `targets`, `width` apart; of each cell `places` has its place and that of
+    /// its target. False if one is none that a network takes.
+    pub(crate) fn numbers(
         &self,
-        rows: &[usize],
+        places: &[(usize, usize)],
         meaning: &Meaning,
-        targets: impl Iterator<Item = &'a mut f64>,
+        targets: &mut [f64],
+        width: usize,
     ) -> bool {
         if !meaning.number() || meaning.classes.is_some() || !meaning.missing.is_empty() {
             return false;
         }
         let takes = |number: f64| number.abs() <= f64::from(f32::MAX);
         let mut all = true;
-        match self {
+        if let Self::Double(array) = self
+            && array.null_count() == 0
+        {
             // What most tables consist of.
-            Self::Double(array) if array.null_count() == 0 => {
-                let values = array.values();
-                for (&row, target) in rows.iter().zip(targets) {
-                    *target = values[row];
-                    all &= takes(*target);
-                }
+            let values = array.values();
+            for &(cell, target) in places {
+                targets[target * width] = values[cell];
+                all &= takes(values[cell]);
             }
-            _ => {
-                for (&row, target) in rows.iter().zip(targets) {
-                    if !self.is_missing(row) {
-                        let Some(number) = self.number(row) else { return false };
-                        *target = number;
-                        all &= takes(number);
-                    }
-                }
-            }
+            return all;
+        }
+        for &(cell, target) in places.iter().filter(|(cell, _)| !self.is_missing(*cell)) {
+            let Some(number) = self.number(cell) else { return false };
+            targets[target * width] = number;
+            all &= takes(number);
         }
         all
     }

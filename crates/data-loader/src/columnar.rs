@@ -244,6 +244,10 @@ impl Records for Columnar {
         self.numbers_at(rows, names, numbers)
     }
 
+    fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
+        self.fields_at(rows, name)
+    }
+
     fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
         let (place, row) = self.locate(row);
         let file = &self.files[place];
@@ -280,27 +284,6 @@ impl Records for Columnar {
 }
 
 impl Columnar {
-    /// Puts a row into `record`, whose memory is used again.
-    fn fill(&self, row: usize, record: &mut Record) -> Result<(), Error> {
-        let (place, row) = self.locate(row);
-        let file = &self.files[place];
-        record.id.key = self.key_in(place, row)?;
-        let (decoded, at) = self.block(place, row, 1)?;
-        let mut count = file.groups[1].len();
-        for (number, (&column, cells)) in file.groups[1].iter().zip(&decoded.cells).enumerate() {
-            record.set(number, &file.names[column], self.cell(place, row, column, cells, at)?);
-        }
-        if let Some(column) = file.target
-            && let Some(cells) = file.groups[0].iter().position(|&found| found == column)
-        {
-            let (decoded, at) = self.block(place, row, 0)?;
-            record.set(count, &file.names[column], self.cell(place, row, column, &decoded.cells[cells], at)?);
-            count += 1;
-        }
-        record.fields.truncate(count);
-        Ok(())
-    }
-
     fn key_in(&self, place: usize, row: usize) -> Result<String, Error> {
         let file = &self.files[place];
         match (self.key_text(place, row)?, file.key) {
@@ -337,8 +320,8 @@ pub(crate) fn spoken(kind: &DataType) -> String {
     }
 }
 
-#[path = "columnar_numbers.rs"]
-mod numbers;
+#[path = "columnar_rows.rs"]
+mod rows;
 
 #[cfg(test)]
 #[path = "columnar_tests.rs"]

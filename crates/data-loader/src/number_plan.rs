@@ -43,6 +43,30 @@ impl Steps {
     }
 }
 
+/// What transforms do to the columns of a table, in an order that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ColumnSteps(Vec<Vec<Step>>);
+
+impl ColumnSteps {
+    /// What `transforms` do to the columns called `names`, if all of them can say so.
+    pub(crate) fn of(transforms: &[FittedTransform], names: &[&str]) -> Option<Self> {
+        let mut steps = Steps::default();
+        let all = transforms.iter().all(|transform| transform.steps(&mut steps));
+        all.then(|| Self(names.iter().map(|name| steps.take(name)).collect()))
+    }
+
+    /// The numbers of a row as the transforms leave them.
+    pub(crate) fn apply<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        row.iter().zip(&self.0).map(|(&number, steps)| {
+            steps.iter().fold(number, |number, step| match step {
+                Step::Fill(stand_in) if number.is_nan() => *stand_in,
+                Step::Fill(_) => number,
+                Step::Scale(scale) => scale.apply(number),
+            })
+        })
+    }
+}
+
 /// What comes behind the features.
 #[derive(Clone, Debug, PartialEq)]
 enum Goal {
@@ -60,7 +84,7 @@ pub(crate) struct NumberPlan {
     input: String,
     /// The columns that are read, a target that is a number behind the features.
     names: Vec<String>,
-    steps: Vec<Vec<Step>>,
+    steps: ColumnSteps,
     goal: Goal,
 }
 
@@ -72,10 +96,6 @@ impl NumberPlan {
         let plain = schema.features.0.iter().map(|(name, kind)| (*kind == FeatureKind::Number).then_some(name));
         // Columns that a transform made are in no file.
         if plain.collect::<Option<Vec<_>>>()? != names.iter().collect::<Vec<_>>() {
-            return None;
-        }
-        let mut steps = Steps::default();
-        if !transforms.iter().all(|transform| transform.steps(&mut steps)) {
             return None;
         }
         let mut names = names.clone();
@@ -90,7 +110,7 @@ impl NumberPlan {
             }
             _ => return None,
         };
-        let steps = names.iter().map(|name| steps.take(name)).collect();
+        let steps = ColumnSteps::of(transforms, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
         Some(Self { input: input.name.clone(), names, steps, goal })
     }
 
@@ -106,23 +126,14 @@ impl NumberPlan {
         let mut targets = Vec::with_capacity(rows.len());
         let mut usual = true;
         for row in read.chunks_exact(names.len()) {
-            for (place, (number, steps)) in row.iter().zip(&self.steps).enumerate() {
-                let mut number = *number;
-                for step in steps {
-                    number = match step {
-                        Step::Fill(stand_in) => {
-                            if number.is_nan() {
-                                *stand_in
-                            } else {
-                                number
-                            }
-                        }
-                        Step::Scale(scale) => scale.apply(number),
-                    };
-                }
+            for (place, number) in self.steps.apply(row).enumerate() {
                 let number = number as f32;
                 usual &= number.is_finite();
-                if place < width { numbers.push(number) } else { targets.push(number) }
+                if place < width {
+                    numbers.push(number);
+                } else {
+                    targets.push(number);
+                }
             }
         }
         if !usual {

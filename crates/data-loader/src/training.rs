@@ -8,6 +8,7 @@ use crate::decode::size_of;
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::Records;
+use crate::number_plan::ColumnSteps;
 use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::summary::{BUDGET, Summaries};
 use crate::transforms::FittedTransform;
@@ -28,7 +29,10 @@ pub struct Training<'a> {
 }
 
 /// The results of how many records wait at most until those before them are there, in numbers.
-const PIECE: usize = 1 << 21;
+const PIECE: usize = 1 << 19;
+
+/// How many rows are read together.
+const TOGETHER: usize = 1 << 10;
 
 impl Training<'_> {
     /// Calls `visit` with every record that can be read.
@@ -125,16 +129,29 @@ impl Training<'_> {
         if names.is_empty() {
             return Ok(all);
         }
+        // A record is read as a whole, and nothing in it may be unreadable; columns alone must be all that could be.
+        let is_all = self.schema.names(FeatureKind::Number).iter().all(|number| names.contains(number));
+        let steps = if is_all { ColumnSteps::of(self.before, names) } else { None };
         let piece = (PIECE / names.len()).clamp(1 << 8, 1 << 16);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pieces: Vec<&[u32]> = self.rows.chunks(piece).collect();
         for pieces in pieces.chunks(threads) {
             let read = |rows: &[u32]| {
-                let mut part = all.part();
-                self.each_of(rows, |row, record| {
-                    part.add(row, record, names);
-                    Ok(())
-                })?;
+                let (mut part, mut numbers) = (all.part(), Vec::new());
+                for rows in rows.chunks(TOGETHER) {
+                    numbers.clear();
+                    match &steps {
+                        Some(steps) if self.records.numbers(rows, names, &mut numbers) => {
+                            for (&row, numbers) in rows.iter().zip(numbers.chunks_exact(names.len())) {
+                                part.add_numbers(row, steps.apply(numbers));
+                            }
+                        }
+                        _ => self.each_of(rows, |row, record| {
+                            part.add(row, record, names);
+                            Ok(())
+                        })?,
+                    }
+                }
                 Ok::<_, Error>(part)
             };
             let parts: Vec<Result<Summaries, Error>> = match pieces {
