@@ -57,6 +57,8 @@ fn made_up(text: &str) -> Report {
         classes: classes.collect(),
         columns: vec![column(Some([0.0, 1e300, f64::MAX]), None), column(None, Some((text.to_owned(), 4)))],
         findings,
+        duplicates: Vec::new(),
+        label_errors: None,
     }
 }
 
