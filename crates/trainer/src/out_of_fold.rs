@@ -114,7 +114,9 @@ pub fn out_of_fold(
     let all = dataset.rows_of(&config.parts);
     let classes = dataset.classes_of(&all).unwrap_or_default();
     let mut sizes = vec![0_usize; labels.len() + 1];
-    classes.iter().for_each(|&class| sizes[class as usize] += 1);
+    for &class in &classes {
+        sizes[class as usize] += 1;
+    }
     // Whoever is alone in its class would be judged by a model that never saw the class.
     let judged = |class: u32| (class as usize) < labels.len() && sizes[class as usize] > 1;
     let (rows, classes): (Vec<u32>, Vec<u32>) = all.iter().zip(classes).filter(|(_, class)| judged(*class)).unzip();

@@ -126,7 +126,7 @@ fn listed(text: &str) -> Option<Vec<&str>> {
         }
         return Some(list.split_once("\n}")?.0.lines().filter_map(file).collect());
     }
-    let list = text.split_once("&[Entry] = &[")?.1.split_once("];")?.0;
+    let list = text.split_once("&[Entry] =")?.1.trim_start().strip_prefix("&[")?.split_once("];")?.0;
     let written = list.split("name: \"").skip(1).filter_map(|rest| rest.split('"').next());
     let constant = list.split([',', '\n', ' ']).filter_map(|word| word.trim().strip_suffix("::ENTRY"));
     Some(written.chain(constant).collect())

@@ -66,6 +66,10 @@ impl<'a> RowWriter<'a> {
         let columns: Vec<_> = columns.iter().map(|name| (name.clone(), Use::of(name, &card.schema))).collect();
         let (schema, told) = (&card.schema, std::time::Instant::now());
         let layout = match &card.format {
+            // The line with the names of the columns would be read as a row.
+            FormatConfig::Csv(config) if config.header.is_some() => {
+                return wrong("is written with a header line".into(), "Leave `header` out of [format.csv].");
+            }
             FormatConfig::Csv(config) => {
                 let Ok(delimiter) = u8::try_from(config.delimiter) else {
                     return wrong(

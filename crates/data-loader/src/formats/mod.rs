@@ -182,7 +182,7 @@ pub fn open_for_prediction(path: &Path, schema: &Schema) -> Result<Box<dyn Recor
 fn open_rows(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if path.is_dir() || image_folder::is_image(path) {
-        takes_images(path, schema)?;
+        takes_only(FeatureKind::Image, path, schema)?;
         return Ok(Box::new(image_folder::ImageFolder::open_for_prediction(path, schema)?));
     }
     if !path.exists() {
@@ -211,11 +211,14 @@ fn open_rows(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
             Purpose::Prediction,
         )?),
         "jsonl" | "ndjson" => Box::new(jsonl::Jsonl::open(&[file], schema, Purpose::Prediction)?),
-        "txt" => Box::new(text::Text::open(&[file], &text::Config::default(), schema, Purpose::Prediction)?),
+        "txt" => {
+            takes_only(FeatureKind::Text, path, schema)?;
+            Box::new(text::Text::open(&[file], &text::Config::default(), schema, Purpose::Prediction)?)
+        }
         "tar" | "tgz" => Box::new(tar::Tar::open(&[file], &images, schema, Purpose::Prediction)?),
         "parquet" => parquet::open(&[file], &images, schema, Purpose::Prediction)?,
         _ if stem.ends_with("ubyte") || extension == "idx" => {
-            takes_images(path, schema)?;
+            takes_only(FeatureKind::Image, path, schema)?;
             Box::new(idx::Idx::open_for_prediction(&file, schema)?)
         }
         _ => {
@@ -227,9 +230,9 @@ fn open_rows(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     })
 }
 
-/// Images are for models that read an image and nothing else.
-fn takes_images(path: &Path, schema: &Schema) -> Result<(), Error> {
-    if matches!(schema.features.0[..], [(_, FeatureKind::Image)]) {
+/// Images are for models that read an image and nothing else, and so are texts for those that read a text.
+fn takes_only(kind: FeatureKind, path: &Path, schema: &Schema) -> Result<(), Error> {
+    if matches!(schema.features.0[..], [(_, only)] if only == kind) {
         return Ok(());
     }
     let columns: Vec<&str> = schema.features.0.iter().map(|(name, _)| name.as_str()).collect();

@@ -144,7 +144,9 @@ fn rows(pair: &Pair, first: &[(String, String)], second: &[(String, String)], li
         "<div class=\"pair wide\"><p class=\"unit\">{likeness}</p><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Example</th>\
          <th scope=\"col\">Target</th>"
     );
-    first.iter().for_each(|(name, _)| html += &format!("<th scope=\"col\">{}</th>", escape(name)));
+    for (name, _) in first {
+        let _ = write!(html, "<th scope=\"col\">{}</th>", escape(name));
+    }
     html += "</tr></thead><tbody>";
     for (sample, fields, others) in [(&pair.first, first, second), (&pair.second, second, first)] {
         let _ = write!(
@@ -208,7 +210,9 @@ fn classes(report: &Report) -> String {
     html += "<td></td></tr></thead><tbody>";
     for class in report.classes.iter().take(CLASSES) {
         let _ = write!(html, "<tr><th scope=\"row\">{}</th>", label(&class.class));
-        class.examples.iter().for_each(|&count| html += &format!("<td class=\"n\">{}</td>", grouped(count as f64)));
+        for &count in &class.examples {
+            let _ = write!(html, "<td class=\"n\">{}</td>", grouped(count as f64));
+        }
         let width = total(&class.examples) as f64 / most as f64 * 100.0;
         let _ = write!(html, "<td class=\"bar\"><i style=\"width:{width:.1}%\"></i></td></tr>");
     }

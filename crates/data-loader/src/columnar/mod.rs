@@ -3,6 +3,8 @@
 //! Such a file is cut into blocks of rows. A block is decoded when one of its rows is asked for, of each column group on its
 //! own, and a few decoded blocks are kept, so that memory is bounded however large the files are.
 
+mod rows;
+
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -319,9 +321,6 @@ pub(crate) fn spoken(kind: &DataType) -> String {
         other => format!("{other}"),
     }
 }
-
-#[path = "columnar_rows.rs"]
-mod rows;
 
 #[cfg(test)]
 #[path = "columnar_tests.rs"]
