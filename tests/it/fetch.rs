@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::sandbox::Sandbox;
 
 #[path = "../../crates/data-loader/tests/fetch/server.rs"]
+#[allow(dead_code, reason = "the tests of the library use the rest of it")]
 mod server;
 
 use server::{Reply, Request, Server};
