@@ -174,7 +174,10 @@ fn every_member_is_in_its_list() {
             (house.without("crates/trainer/src/losses/mse.rs"), "losses/mod.rs declares"),
             (house.edited(losses, "name: \"huber\"", "name: \"hubert\""), "losses/mod.rs lists"),
             (house.edited(losses, "&[Entry]", "&[&str]"), "losses/mod.rs holds no list"),
-            (house.edited(formats, "csv::ENTRY, idx::ENTRY", "idx::ENTRY, csv::ENTRY"), "formats/mod.rs lists"),
+            (
+                house.edited(formats, "    csv::ENTRY,\n    idx::ENTRY,", "    idx::ENTRY,\n    csv::ENTRY,"),
+                "formats/mod.rs lists",
+            ),
             (
                 house.edited(commands, "mod bench;\nmod completions;", "mod completions;\nmod bench;"),
                 "commands/mod.rs declares",

@@ -29,7 +29,7 @@ fn flipped_penguins(every: usize) -> (tempfile::TempDir, BTreeSet<u32>) {
     let source = datasets().join("penguins");
     let card = std::fs::read_to_string(source.join("card.toml")).unwrap();
     let card: String =
-        card.lines().filter(|line| !line.starts_with("sha256")).map(|line| format!("{line}\n")).collect();
+        card.lines().filter(|line| !line.starts_with("sha256")).map(|line| line.to_owned() + "\n").collect();
     std::fs::write(folder.path().join("card.toml"), card).unwrap();
     let table = std::fs::read_to_string(source.join("penguins.csv")).unwrap();
     let species = ["Adelie", "Chinstrap", "Gentoo"];
@@ -135,7 +135,7 @@ fn flipped_mnist(share: f64, seed: u64) -> (tempfile::TempDir, BTreeSet<u32>) {
     let name = "train-labels-idx1-ubyte.gz";
     let card = std::fs::read_to_string(source.join("card.toml")).unwrap();
     let card: String =
-        card.lines().filter(|line| !line.starts_with("sha256")).map(|line| format!("{line}\n")).collect();
+        card.lines().filter(|line| !line.starts_with("sha256")).map(|line| line.to_owned() + "\n").collect();
     std::fs::write(folder.path().join("card.toml"), card).unwrap();
     for file in ["train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"] {
         std::fs::copy(source.join(file), folder.path().join(file)).unwrap();
@@ -164,6 +164,7 @@ fn flipped_mnist(share: f64, seed: u64) -> (tempfile::TempDir, BTreeSet<u32>) {
 /// `cargo test --release -p trainer --test contract -- --ignored --nocapture label_errors`. The goal is 80 %.
 #[test]
 #[ignore = "trains 15 models on MNIST"]
+#[allow(clippy::print_stderr, reason = "it measures")]
 fn flipped_labels_of_mnist_are_among_the_first_two_percent() {
     let settings = std::env::var("FIREBOX_LABEL_ERRORS_CONFIG").unwrap_or_default();
     let config: LabelErrors = toml::from_str(&settings).unwrap();
