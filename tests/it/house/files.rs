@@ -179,7 +179,7 @@ fn every_member_is_in_its_list() {
                 "formats/mod.rs lists",
             ),
             (
-                house.edited(commands, "mod bench;\nmod completions;", "mod completions;\nmod bench;"),
+                house.edited(commands, "mod completions;\nmod config;", "mod config;\nmod completions;"),
                 "commands/mod.rs declares",
             ),
             (house.with("crates/trainer/src/lost.rs", ""), "trainer/src/lib.rs declares"),
