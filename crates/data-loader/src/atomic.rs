@@ -84,7 +84,7 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
     file.sync_all().map_err(failed("flush", path))
 }
 
-/// A folder being written where none is, invisible under its name until [`commit`](Self::commit).
+/// A folder being written, invisible under its name until [`commit`](Self::commit).
 #[derive(Debug)]
 pub struct NewFolder {
     place: PathBuf,
@@ -144,7 +144,22 @@ impl NewFolder {
     ///
     /// # Errors
     /// [`Failed`]; among others where something lies there meanwhile.
-    pub fn commit(mut self) -> Result<(), Failed> {
+    pub fn commit(self) -> Result<(), Failed> {
+        self.commit_by(|temporary, place| {
+            if place.exists() {
+                // Fails where it is not empty.
+                fs::remove_dir(place).map_err(failed("replace", place))?;
+            }
+            fs::rename(temporary, place).map_err(failed("rename to", place))
+        })
+    }
+
+    /// Flushes the folder and has `put` bring it from where it lies to its place; until that succeeded, it is removed when it is
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`Failed`], and those of `put`.
+    pub fn commit_by<E: From<Failed>>(mut self, put: impl FnOnce(&Path, &Path) -> Result<(), E>) -> Result<(), E> {
         let mut open = vec![self.temporary.clone()];
         while let Some(folder) = open.pop() {
             sync_folder(&folder)?;
@@ -155,13 +170,9 @@ impl NewFolder {
                 }
             }
         }
-        if self.place.exists() {
-            // Fails where it is not empty.
-            fs::remove_dir(&self.place).map_err(failed("replace", &self.place))?;
-        }
-        fs::rename(&self.temporary, &self.place).map_err(failed("rename to", &self.place))?;
+        put(&self.temporary, &self.place)?;
         self.committed = true;
-        sync_parent(&self.place)
+        Ok(sync_parent(&self.place)?)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use data_loader::atomic::{self, sync_folder, sync_parent, temporary, write_synced};
+use data_loader::atomic::{self, NewFolder};
 
 use crate::Error;
 
@@ -79,13 +79,10 @@ fn exchange(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// A folder being written, invisible under its name until [`commit`](Self::commit).
+/// A folder being written that may take the place of an older one, invisible under its name until
+/// [`commit`](Self::commit).
 #[derive(Debug)]
-pub struct Folder {
-    place: PathBuf,
-    temporary: PathBuf,
-    committed: bool,
-}
+pub struct Folder(NewFolder);
 
 impl Folder {
     /// Begins a folder that shall lie at `place`.
@@ -93,12 +90,7 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`].
     pub fn begin(place: &Path) -> Result<Self, Error> {
-        let temporary = temporary(place);
-        if temporary.exists() {
-            fs::remove_dir_all(&temporary).map_err(io("remove", &temporary))?;
-        }
-        fs::create_dir_all(&temporary).map_err(io("create", &temporary))?;
-        Ok(Self { place: place.to_owned(), temporary, committed: false })
+        Ok(Self(NewFolder::begin(place)?))
     }
 
     /// Writes one file of the folder to the disk.
@@ -106,7 +98,7 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        Ok(write_synced(&self.temporary.join(name), bytes)?)
+        Ok(self.0.write(name, bytes)?)
     }
 
     /// Puts the folder in its place, and removes an older one that was there.
@@ -117,35 +109,30 @@ impl Folder {
         self.commit_by(exchange)
     }
 
-    fn commit_by(mut self, exchange: impl Fn(&Path, &Path) -> bool) -> Result<(), Error> {
-        sync_folder(&self.temporary)?;
+    fn commit_by(self, exchange: impl Fn(&Path, &Path) -> bool) -> Result<(), Error> {
         let mut old = None;
-        if !self.place.exists() {
-            fs::rename(&self.temporary, &self.place).map_err(io("rename to", &self.place))?;
-        } else if exchange(&self.temporary, &self.place) {
-            old = Some(self.temporary.clone());
-        } else {
-            let aside = aside(&self.place);
-            fs::rename(&self.place, &aside).map_err(io("move aside", &self.place))?;
-            fs::rename(&self.temporary, &self.place).map_err(io("rename to", &self.place))?;
-            old = Some(aside);
-        }
-        self.committed = true;
-        sync_parent(&self.place)?;
+        self.0.commit_by(|temporary, place| {
+            if !place.exists() {
+                return fs::rename(temporary, place).map_err(io("rename to", place));
+            }
+            old = Some(if exchange(temporary, place) {
+                temporary.to_owned()
+            } else {
+                let aside = aside(place);
+                fs::rename(place, &aside).map_err(io("move aside", place))?;
+                fs::rename(temporary, place).map_err(io("rename to", place))?;
+                aside
+            });
+            Ok(())
+        })?;
         old.map_or(Ok(()), |old| fs::remove_dir_all(&old).map_err(io("remove", &old)))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.committed {
-            let _ = fs::remove_dir_all(&self.temporary);
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use data_loader::atomic::temporary;
+
     use super::*;
 
     #[test]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cache::{key, no_cache};
-use super::target::sync_folder;
 use super::{Context, Event, Patience, Trouble};
+use crate::atomic::sync_parent;
 use crate::card::{digest_file, hex};
 use crate::error::Error;
 
@@ -77,7 +77,8 @@ pub(crate) fn download(
     let sum = complete(remote, &mut part, expected, limit, context)?;
     part.file.sync_all().map_err(|source| no_cache(&part.path, source))?;
     std::fs::rename(&part.path, &whole).map_err(|source| no_cache(&whole, source))?;
-    sync_folder(&whole);
+    // Where folders cannot be flushed the system does it in time.
+    let _ = sync_parent(&whole);
     let _ = std::fs::remove_file(&part.state_path);
     if expected.is_none() {
         context.unstated.insert(whole.clone());

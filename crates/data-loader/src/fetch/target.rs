@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::atomic::sync_parent;
 use crate::card::hex;
 use crate::error::Error;
 
@@ -55,7 +56,8 @@ impl Target {
         self.file.sync_all().map_err(|source| Error::write(&self.part, source))?;
         std::fs::rename(&self.part, &self.path).map_err(|source| Error::write(&self.path, source))?;
         self.finished = true;
-        sync_folder(&self.path);
+        // Where folders cannot be flushed the system does it in time.
+        let _ = sync_parent(&self.path);
         Ok((found, self.bytes))
     }
 }
@@ -78,14 +80,6 @@ impl Drop for Target {
         if !self.finished {
             let _ = std::fs::remove_file(&self.part);
         }
-    }
-}
-
-/// Makes the name of the file at `path` as lasting as its bytes. Where folders cannot be synced the system does it in time.
-pub(super) fn sync_folder(path: &Path) {
-    if let Some(folder) = path.parent() {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
 }
 
