@@ -61,6 +61,12 @@ impl BlockCache {
         found.clone()
     }
 
+    /// Whether another thread is decoding the block called `key`.
+    pub(crate) fn is_under_way(&self, key: Key) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.slots.get(&key).is_some_and(|(slot, _)| slot.get().is_none())
+    }
+
     /// Lets blocks go until those that are left take no more than they may, the one called `keep` being among them.
     fn shrink(&self, keep: Key) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +98,12 @@ mod tests {
     #[test]
     fn a_block_is_decoded_once_while_it_is_kept() {
         let cache = BlockCache::default();
-        cache.get((0, 0, 0), || Ok(block(1))).unwrap();
+        let decode = || {
+            assert!(cache.is_under_way((0, 0, 0)) && !cache.is_under_way((0, 1, 0)));
+            Ok(block(1))
+        };
+        cache.get((0, 0, 0), decode).unwrap();
+        assert!(!cache.is_under_way((0, 0, 0)));
         cache.get((0, 0, 0), || panic!("decoded twice")).unwrap();
         let error = cache.get((0, 1, 0), || Err("broken".into())).unwrap_err();
         assert_eq!(

@@ -15,7 +15,7 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveTime};
 
-use crate::columnar::{Config, spoken};
+use crate::columnar::{Config, Interleaved, spoken};
 use crate::decode::decode_within;
 use crate::error::Error;
 use crate::example::Value;
@@ -37,6 +37,8 @@ pub(crate) enum Cells {
     Float(Float32Array),
     /// Real numbers.
     Double(Float64Array),
+    /// Real numbers that lie among those of other columns, none of them missing.
+    Interleaved(Interleaved),
     /// Texts, and decimal numbers as they are written.
     Text(StringViewArray),
     /// Days since 1970.
@@ -69,6 +71,11 @@ impl Meaning {
 
     fn number(&self) -> bool {
         matches!(self.used, Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number))
+    }
+
+    /// Whether a number means itself.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.number() && self.classes.is_none() && self.missing.is_empty()
     }
 }
 
@@ -179,9 +186,10 @@ impl Cells {
         })
     }
 
+    /// The column as Arrow has it; none where it lies in another form.
     fn array(&self) -> Option<&dyn Array> {
         Some(match self {
-            Self::Missing(_) => return None,
+            Self::Missing(_) | Self::Interleaved(_) => return None,
             Self::Bool(array) => array,
             Self::Int(array) | Self::Date(array) | Self::Instant(array, ..) | Self::Time(array, _) => array,
             Self::Unsigned(array) => array,
@@ -197,14 +205,19 @@ impl Cells {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Missing(count) => *count,
+            Self::Interleaved(column) => column.len(),
             _ => self.array().map_or(0, Array::len),
         }
     }
 
     /// About how many bytes of memory the column takes.
     pub(crate) fn bytes(&self) -> u64 {
-        let outer = if let Self::Bytes(_, Some(outer)) = self { outer.get_array_memory_size() } else { 0 };
-        self.array().map_or(0, |array| array.get_array_memory_size().max(outer) as u64)
+        let outer = match self {
+            Self::Bytes(_, Some(outer)) => outer.get_array_memory_size(),
+            Self::Interleaved(column) => column.bytes(),
+            _ => 0,
+        };
+        self.array().map_or(0, Array::get_array_memory_size).max(outer) as u64
     }
 
     /// The number in a cell that holds one.
@@ -215,39 +228,19 @@ impl Cells {
             Self::Unsigned(array) => array.value(row) as f64,
             Self::Float(array) => f64::from(array.value(row)),
             Self::Double(array) => array.value(row),
+            Self::Interleaved(column) => column.value(row),
             _ => return None,
         })
     }
 
     /// Puts the numbers of a column of numbers into `targets`, `width` apart; of each cell `places` has its place and that of
     /// its target. False if one is none that a network takes.
-    pub(crate) fn numbers(
-        &self,
-        places: &[(usize, usize)],
-        meaning: &Meaning,
-        targets: &mut [f64],
-        width: usize,
-    ) -> bool {
-        if !meaning.number() || meaning.classes.is_some() || !meaning.missing.is_empty() {
-            return false;
-        }
-        let takes = |number: f64| number.abs() <= f64::from(f32::MAX);
+    pub(crate) fn numbers(&self, places: &[(usize, usize)], targets: &mut [f64], width: usize) -> bool {
         let mut all = true;
-        if let Self::Double(array) = self
-            && array.null_count() == 0
-        {
-            // What most tables consist of.
-            let values = array.values();
-            for &(cell, target) in places {
-                targets[target * width] = values[cell];
-                all &= takes(values[cell]);
-            }
-            return all;
-        }
         for &(cell, target) in places.iter().filter(|(cell, _)| !self.is_missing(*cell)) {
             let Some(number) = self.number(cell) else { return false };
             targets[target * width] = number;
-            all &= takes(number);
+            all &= is_taken(number);
         }
         all
     }
@@ -261,6 +254,7 @@ impl Cells {
             // As JSON has them: 1.0 and not 1.
             Self::Float(array) => format!("{:?}", array.value(row)),
             Self::Double(array) => format!("{:?}", array.value(row)),
+            Self::Interleaved(column) => format!("{:?}", column.value(row)),
             Self::Text(array) => array.value(row).to_owned(),
             Self::Date(array) => moment(array.value(row).checked_mul(86400)?, 0)?.format("%Y-%m-%d").to_string(),
             Self::Instant(array, unit, universal) => {
@@ -278,8 +272,11 @@ impl Cells {
     }
 
     fn is_missing(&self, row: usize) -> bool {
-        let outer = if let Self::Bytes(_, Some(outer)) = self { outer.is_null(row) } else { false };
-        outer || self.array().is_none_or(|array| array.is_null(row))
+        match self {
+            Self::Missing(_) => true,
+            Self::Bytes(_, Some(outer)) if outer.is_null(row) => true,
+            _ => self.array().is_some_and(|array| array.is_null(row)),
+        }
     }
 
     /// What a key column says at `row`.
@@ -316,7 +313,7 @@ impl Cells {
         }
         if meaning.number()
             && let Some(number) = self.number(row)
-            && number.abs() <= f64::from(f32::MAX)
+            && is_taken(number)
         {
             return Ok(if meaning.missing.contains(&number) { Value::Missing } else { Value::Number(number) });
         }
@@ -348,6 +345,11 @@ impl Cells {
             ),
         }
     }
+}
+
+/// Whether a network takes a number: in 32 bits it must be finite.
+pub(crate) fn is_taken(number: f64) -> bool {
+    number.abs() <= f64::from(f32::MAX)
 }
 
 /// Whole seconds and the nanoseconds after them.

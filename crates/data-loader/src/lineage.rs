@@ -92,6 +92,8 @@ const KEYS: usize = 1 << 12;
 /// Describes parts, whose rows are ascending. All are gone through at once, so that the files are read from end to end.
 fn describe(records: &dyn Records, parts: [&[u32]; 3]) -> Result<[PartLineage; 3], Error> {
     let mut hashes = [Sha256::new(), Sha256::new(), Sha256::new()];
+    // Few long texts are hashed sooner than many short ones.
+    let mut texts = [String::new(), String::new(), String::new()];
     let mut rest = parts;
     loop {
         let (mut rows, mut owners) = (Vec::with_capacity(KEYS), Vec::with_capacity(KEYS));
@@ -105,9 +107,21 @@ fn describe(records: &dyn Records, parts: [&[u32]; 3]) -> Result<[PartLineage; 3
         if rows.is_empty() {
             break;
         }
-        for (key, owner) in records.keys(&rows).into_iter().zip(owners) {
-            hashes[owner].update(key?);
-            hashes[owner].update("\n");
+        let (mut owners, mut failed) = (owners.into_iter(), None);
+        records.visit_keys(&rows, &mut |key| match (key, owners.next()) {
+            (Ok(key), Some(owner)) => {
+                texts[owner].push_str(&key);
+                texts[owner].push('\n');
+            }
+            (Err(error), _) if failed.is_none() => failed = Some(error),
+            _ => {}
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for (hash, text) in hashes.iter_mut().zip(&mut texts) {
+            hash.update(&*text);
+            text.clear();
         }
     }
     let mut hashes = hashes.into_iter();

@@ -2,7 +2,11 @@
 //!
 //! Of every 64th row the index holds the place and the line, and of the rows behind it their distance from there.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::ops::Range;
+
+use crate::error::Error;
 
 /// How many rows lie in a group.
 const GROUP: usize = 64;
@@ -158,6 +162,25 @@ pub(crate) fn by_file<'a>(rows: &'a [u32], starts: &'a [usize]) -> impl Iterator
         rest = behind;
         Some((file, piece))
     })
+}
+
+/// Calls `visit` with the id of each of `rows` where files have no key column: the name of the file, and the row within it.
+/// The files begin at `starts`.
+pub(crate) fn visit_counted<'a>(
+    rows: &[u32],
+    starts: &[usize],
+    name: impl Fn(usize) -> &'a str,
+    visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>),
+) {
+    let mut id = String::new();
+    for &row in rows {
+        let file = file_of(row as usize, starts);
+        let (name, row) = (name(file), row as usize - starts[file]);
+        id.clear();
+        // To write into a text cannot fail.
+        let _ = write!(id, "{name}#{row}");
+        visit(Ok(Cow::Borrowed(&id)));
+    }
 }
 
 /// The number of the file that holds `row`.

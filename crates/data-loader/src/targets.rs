@@ -35,10 +35,13 @@ impl Targets {
         let mut usable = Vec::with_capacity(records.len());
         let mut met = Vec::with_capacity(if is_class { records.len() } else { 0 });
         let mut places = BTreeMap::<String, u32>::new();
-        let rows: Vec<u32> = (0..ROWS as u32).collect();
+        let mut numbers = Vec::new();
         for first in (0..records.len()).step_by(ROWS) {
-            let count = ROWS.min(records.len() - first);
-            let rows: Vec<u32> = rows[..count].iter().map(|row| row + first as u32).collect();
+            let rows: Vec<u32> = (first as u32..(first + ROWS).min(records.len()) as u32).collect();
+            if all_have_numbers(records, &rows, schema, &mut numbers) {
+                usable.extend(rows);
+                continue;
+            }
             for (row, class) in rows.iter().zip(targets_of(records, &rows, schema)) {
                 match class {
                     Ok(Some(class)) => met.push(match places.get(&class) {
@@ -94,6 +97,17 @@ fn too_many_classes(target: Option<&TargetSpec>) -> Error {
         message: format!("The target `{column}` has more than {MOST_CLASSES} different classes"),
         hint: "If it is a number, write `kind = \"number\"` in [schema.target] of the card.".into(),
     }
+}
+
+/// Whether each of `rows` has a number as its target, where many of them can be asked at once; `numbers` is memory to be used
+/// again. A row that may have none is asked alone, and so says what is wrong with it.
+fn all_have_numbers(records: &dyn Records, rows: &[u32], schema: &Schema, numbers: &mut Vec<f64>) -> bool {
+    let Some(target) = schema.target.as_ref().filter(|target| target.kind == TargetKind::Number) else { return false };
+    // With a key column a row may lack its id.
+    schema.key.is_none()
+        && records.numbers(rows, &[&target.name], numbers)
+        && numbers.len() == rows.len()
+        && !numbers.iter().any(|number| number.is_nan())
 }
 
 /// The class of each of `rows`, if the target is one. A row without id or target is an error.

@@ -139,7 +139,6 @@ impl Training<'_> {
             let read = |rows: &[u32]| {
                 let (mut part, mut numbers) = (all.part(), Vec::new());
                 for rows in rows.chunks(TOGETHER) {
-                    numbers.clear();
                     match &steps {
                         Some(steps) if self.records.numbers(rows, names, &mut numbers) => {
                             for (&row, numbers) in rows.iter().zip(numbers.chunks_exact(names.len())) {

@@ -79,9 +79,11 @@ pub(crate) fn refuses(open: &Open) {
 
 #[test]
 fn blocks_are_cut_by_rows_and_by_bytes() {
-    assert_eq!(cut(0..10, 1000, 300).collect::<Vec<_>>(), [0, 3, 6, 9]);
+    assert_eq!(cut(0..10, 1000, 300).collect::<Vec<_>>(), [0, 4, 8]);
+    assert_eq!(cut(0..10, 1000, 700).collect::<Vec<_>>(), [0]);
     assert_eq!(cut(0..3, u64::MAX, 1).collect::<Vec<_>>(), [0, 1, 2]);
-    assert_eq!(cut(0..BLOCK_ROWS + 1, 1, 1 << 20).collect::<Vec<_>>(), [0, BLOCK_ROWS]);
+    assert_eq!(cut(0..BLOCK_ROWS + 1, 1, 1 << 20).collect::<Vec<_>>(), [0]);
+    assert_eq!(cut(0..BLOCK_ROWS * 2, 1, 1 << 20).collect::<Vec<_>>(), [0, BLOCK_ROWS]);
     assert_eq!(cut(0..0, 0, 1).count(), 0);
 }
 

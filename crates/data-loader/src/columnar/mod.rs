@@ -3,8 +3,10 @@
 //! Such a file is cut into blocks of rows. A block is decoded when one of its rows is asked for, of each column group on its
 //! own, and a few decoded blocks are kept, so that memory is bounded however large the files are.
 
+mod interleaved;
 mod rows;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,11 +22,14 @@ use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::{Purpose, Records, Use, check_columns};
 use crate::hugging_face::{METADATA, class_names};
+use crate::row_index::visit_counted;
 use crate::schema::Schema;
 use crate::split::Part;
 
-/// At most so many rows are decoded together.
-pub(crate) const BLOCK_ROWS: usize = 1 << 14;
+pub(crate) use interleaved::Interleaved;
+
+/// About so many rows are decoded together.
+pub(crate) const BLOCK_ROWS: usize = 1 << 16;
 
 /// What a card may say of the images in a table: `[format.parquet]` and `[format.arrow]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,18 +151,24 @@ impl Columnar {
         let block = starts.partition_point(|&start| start <= row) - 1;
         let single = [group.saturating_sub(file.groups.len())];
         let columns = file.groups.get(group).map_or(&single[..], Vec::as_slice);
-        let decoded = self.cache.get((place, block, group), || {
-            let decoded = guarded(|| file.blocks.decode(block, columns))?;
-            let rows = starts[block + 1] - starts[block];
-            match decoded.cells.iter().find(|cells| cells.len() != rows) {
-                Some(cells) => {
-                    Err(format!("it promises {rows} rows from row {} on and has {}", starts[block], cells.len()))
-                }
-                None => Ok(decoded),
-            }
-        });
+        let decoded = self.cache.get((place, block, group), || self.decode(place, block, columns));
         let malformed = |message| Error::Malformed { path: file.file.path.clone(), message };
         Ok((decoded.map_err(malformed)?, row - starts[block]))
+    }
+
+    fn decode(&self, place: usize, block: usize, columns: &[usize]) -> Result<Decoded, String> {
+        let file = &self.files[place];
+        let (starts, mut decoded) = (file.blocks.starts(), guarded(|| file.blocks.decode(block, columns))?);
+        let rows = starts[block + 1] - starts[block];
+        match decoded.cells.iter().find(|cells| cells.len() != rows) {
+            Some(cells) => {
+                Err(format!("it promises {rows} rows from row {} on and has {}", starts[block], cells.len()))
+            }
+            None => {
+                interleaved::interleave(&mut decoded.cells);
+                Ok(decoded)
+            }
+        }
     }
 
     /// The cell at `row` of one of the columns that were decoded together.
@@ -271,6 +282,19 @@ impl Records for Columnar {
         self.key_in(place, row)
     }
 
+    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+        let mut keys = Vec::with_capacity(rows.len());
+        self.visit_keys(rows, &mut |key| keys.push(key.map(Cow::into_owned)));
+        keys
+    }
+
+    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+        if self.files.iter().all(|file| file.key.is_none()) {
+            return visit_counted(rows, &self.starts, |file| &self.files[file].file.name, visit);
+        }
+        rows.iter().for_each(|&row| visit(self.key(row as usize).map(Cow::Owned)));
+    }
+
     fn part(&self, row: usize) -> Option<Part> {
         self.files[self.locate(row).0].file.part
     }
@@ -301,10 +325,13 @@ impl Columnar {
     }
 }
 
-/// The first rows of blocks of at most [`BLOCK_ROWS`] and about `bytes` bytes, if the rows of `range` take `size` bytes.
+/// The first rows of blocks of about [`BLOCK_ROWS`] or `bytes` bytes, whichever is less, if the rows of `range` take `size`
+/// bytes. All blocks are of one size, half more or less than that, because a page on the border of two is decoded twice.
 pub(crate) fn cut(range: Range<usize>, size: u64, bytes: u64) -> impl Iterator<Item = usize> {
     let row = (size / range.len().max(1) as u64).max(1);
     let rows = usize::try_from(bytes / row).unwrap_or(BLOCK_ROWS).clamp(1, BLOCK_ROWS);
+    let pieces = ((range.len() as f64 / rows as f64).round() as usize).max(1);
+    let rows = range.len().div_ceil(pieces).max(1);
     range.step_by(rows)
 }
 

@@ -1,6 +1,7 @@
 //! How are rows taken from decoded columns? Many of them together, column by column within each block.
 
 use super::Columnar;
+use crate::cells::{Cells, is_taken};
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::Records;
@@ -55,7 +56,9 @@ impl Columnar {
         numbers.clear();
         numbers.resize(rows.len() * names.len(), f64::NAN);
         let blocks = self.by_block(rows);
-        blocks.iter().all(|(file, row, places)| self.numbers_of(*file, *row, places, names, numbers).is_some())
+        // Rows that lie in one or two blocks are probably read in the order in which they lie.
+        let ahead = blocks.len() <= 2;
+        blocks.iter().all(|(file, row, places)| self.numbers_of(*file, *row, ahead, places, names, numbers).is_some())
     }
 
     /// Puts the numbers of the block around `row` into `numbers`, row by row.
@@ -63,31 +66,78 @@ impl Columnar {
         &self,
         place: usize,
         row: usize,
+        ahead: bool,
         places: &[(usize, usize)],
         names: &[&str],
         numbers: &mut [f64],
     ) -> Option<()> {
         let file = &self.files[place];
-        let (first, _) = self.block(place, row, 0).ok()?;
-        let (second, _) = self.block(place, row, 1).ok()?;
-        let (mut from, width) = (0, names.len());
-        for (number, name) in names.iter().enumerate() {
+        // Of each column its group, and its place in that.
+        let mut columns: Vec<(usize, usize)> = Vec::with_capacity(names.len());
+        for name in names {
             let column = *file.places.get(*name)?;
-            let of_group = |group: usize| file.groups[group].iter().position(|&found| found == column);
-            // Columns come in the order in which they lie, so that each is mostly found at once.
-            let (decoded, at) = match file.groups[1].get(from) {
-                Some(&next) if next == column => (&second, from),
-                _ => match of_group(1) {
-                    Some(at) => (&second, at),
-                    None => (&first, of_group(0)?),
-                },
+            if !file.meanings[column].is_plain() {
+                return None;
+            }
+            // Features come in the order in which they lie, so that each is mostly found at once.
+            let next = columns.last().map_or(0, |(_, at)| at + 1);
+            columns.push(match file.groups[1].get(next) {
+                Some(&found) if found == column => (1, next),
+                _ => (0..2).find_map(|group| {
+                    let at = file.groups[group].iter().position(|&found| found == column)?;
+                    Some((group, at))
+                })?,
+            });
+        }
+        let needs = |group: usize| columns.iter().any(|(of, _)| *of == group);
+        if ahead && needs(1) {
+            self.help_ahead(place, row);
+        }
+        let mut decoded = [None, None];
+        for group in (0..2).filter(|&group| needs(group)) {
+            decoded[group] = Some(self.block(place, row, group).ok()?.0);
+        }
+        let mut rest = columns.into_iter().enumerate().peekable();
+        while let Some((number, (group, at))) = rest.next() {
+            let cells = &decoded[group].as_ref()?.cells;
+            let numbers = &mut numbers[number..];
+            let Cells::Interleaved(first) = &cells[at] else {
+                if !cells[at].numbers(places, numbers, names.len()) {
+                    return None;
+                }
+                continue;
             };
-            from = at + 1;
-            if !decoded.cells[at].numbers(places, &file.meanings[column], &mut numbers[number..], width) {
+            // Those that lie behind it are taken with it.
+            let mut more = 0;
+            while let Some((_, (of, at))) = rest.peek()
+                && *of == group
+                && let Cells::Interleaved(next) = &cells[*at]
+                && first.continues(more, next)
+            {
+                more += 1;
+                rest.next();
+            }
+            let mut all = true;
+            for &(cell, target) in places {
+                let target = &mut numbers[target * names.len()..][..=more];
+                target.copy_from_slice(first.row(cell, more));
+                all &= target.iter().fold(true, |all, &number| all & is_taken(number));
+            }
+            if !all {
                 return None;
             }
         }
         Some(())
+    }
+
+    /// Where another thread is decoding the block around `row`, the next one is decoded while it does.
+    fn help_ahead(&self, place: usize, row: usize) {
+        let starts = self.files[place].blocks.starts();
+        let next = starts.partition_point(|&start| start <= row);
+        if next + 1 < starts.len() && self.cache.is_under_way((place, next - 1, 1)) {
+            // What is wrong with it is said when it is needed.
+            drop(self.block(place, starts[next], 1));
+        }
     }
 
     /// The values of one column at `rows`.

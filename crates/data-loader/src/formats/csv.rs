@@ -1,5 +1,6 @@
 //! How does a CSV file become records? The first line names the columns; each further one is an example.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::{Purpose, Records, Use, value_of};
@@ -11,7 +12,7 @@ use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::number;
 use crate::registry::Entry;
-use crate::row_index::{blocks_of, by_file, file_of, runs};
+use crate::row_index::{blocks_of, by_file, file_of, runs, visit_counted};
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
 
@@ -192,8 +193,11 @@ impl Records for Csv {
     fn numbers(&self, rows: &[u32], names: &[&str], numbers: &mut Vec<f64>) -> bool {
         let (mut known, mut columns) = (std::ptr::null(), Vec::new());
         let mut complete = true;
+        numbers.clear();
         numbers.reserve(rows.len() * names.len());
-        self.each(rows, None, |table, row, cut| {
+        // Of a single column nothing behind it is read.
+        let only = if let [name] = names { Some(*name) } else { None };
+        self.each(rows, only, |table, row, cut| {
             if !std::ptr::eq(known, table) {
                 known = table;
                 columns = names.iter().filter_map(|name| table.places.get(*name).copied()).collect();
@@ -217,17 +221,21 @@ impl Records for Csv {
     fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
         let mut keys = Vec::with_capacity(rows.len());
         if self.tables.iter().all(|table| table.key.is_none()) {
-            let id = |&row: &u32| {
-                let file = file_of(row as usize, &self.starts);
-                Ok(self.tables[file].id(row as usize - self.starts[file], None))
-            };
-            return rows.iter().map(id).collect();
+            self.visit_keys(rows, &mut |key| keys.push(key.map(Cow::into_owned)));
+            return keys;
         }
         self.each(rows, None, |table, row, cut| {
             keys.push(cut.and_then(|cut| table.key(row, cut, self.purpose)));
             ControlFlow::Continue(())
         });
         keys
+    }
+
+    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+        if self.tables.iter().all(|table| table.key.is_none()) {
+            return visit_counted(rows, &self.starts, |file| &self.tables[file].file.name, visit);
+        }
+        self.keys(rows).into_iter().for_each(|key| visit(key.map(Cow::Owned)));
     }
 }
 

@@ -12,6 +12,7 @@ pub mod parquet;
 pub mod tar;
 pub mod text;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -134,8 +135,8 @@ pub trait Records: Send + Sync {
         rows.iter().map(|&row| self.field(row as usize, name)).collect()
     }
 
-    /// Puts the numbers in these columns at each of `rows` one after the other behind `numbers`, row by row, NaN for a missing
-    /// one. False where the format does not offer it, or anything is wrong with a row; then they are read one by one.
+    /// Fills `numbers` with those in these columns at each of `rows`, one after the other, row by row, NaN for a missing one;
+    /// what was in it before is let go. False where the format does not offer it, or anything is wrong with a row; then they are read one by one.
     fn numbers(&self, _rows: &[u32], _names: &[&str], _numbers: &mut Vec<f64>) -> bool {
         false
     }
@@ -143,6 +144,11 @@ pub trait Records: Send + Sync {
     /// What [`key`](Self::key) says of each of `rows`, in their order. All of them are rows that can be read.
     fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
         rows.iter().map(|&row| self.key(row as usize)).collect()
+    }
+
+    /// Calls `visit` with the same keys; where they only count rows, none of them takes memory of its own.
+    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+        self.keys(rows).into_iter().for_each(|key| visit(key.map(Cow::Owned)));
     }
 }
 
