@@ -5,7 +5,9 @@ crates/data-loader/src/formats read them.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install pyarrow pillow numpy
     /tmp/venv/bin/python tests/peers/formats_pyarrow.py          # where the fixtures lie
-    /tmp/venv/bin/python tests/peers/formats_pyarrow.py FOLDER   # elsewhere
+    /tmp/venv/bin/python tests/peers/formats_pyarrow.py FOLDER 12345   # elsewhere, from another seed
+
+`FIREBOX_FORMATS=FOLDER` makes the tests read those.
 """
 
 import datetime as dt
@@ -25,7 +27,7 @@ from PIL import Image
 
 OUT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/formats")
 OUT.mkdir(parents=True, exist_ok=True)
-random = np.random.default_rng(20260)
+random = np.random.default_rng(int(sys.argv[2]) if len(sys.argv) > 2 else 20260)
 ROWS = 23
 
 

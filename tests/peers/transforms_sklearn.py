@@ -1,11 +1,13 @@
 """What do scikit-learn, pandas and tokenizers make of the same data?
 
 Writes tests/fixtures/transforms.json: fresh random columns with what the peers' transforms make of them, and texts with the ids
-that a tokenizer.json gives them. crates/data-loader/tests/peers.rs compares ours with these.
+that a tokenizer.json gives them. Unit tests of crates/data-loader/src/transforms compare ours with these.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install scikit-learn pandas tokenizers
     /tmp/venv/bin/python tests/peers/transforms_sklearn.py          # keeps the committed seed
-    /tmp/venv/bin/python tests/peers/transforms_sklearn.py 12345    # another seed
+    /tmp/venv/bin/python tests/peers/transforms_sklearn.py 12345 FILE    # another seed, elsewhere
+
+`FIREBOX_TRANSFORMS=FILE` makes the tests read that.
 """
 
 import hashlib
@@ -230,7 +232,8 @@ def learnt(texts, lowercase):
 LEARNT = [{"lowercase": lowercase, "vocabulary": 290, "train": CORPUS * 3, "texts": TEXTS, "ids": learnt(CORPUS * 3, lowercase)}
           for lowercase in (False, True)]
 
-path = pathlib.Path(__file__).parent.parent / "fixtures" / "transforms.json"
+fixture = pathlib.Path(__file__).parent.parent / "fixtures" / "transforms.json"
+path = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else fixture
 versions = {"scikit-learn": sklearn.__version__, "pandas": pd.__version__, "tokenizers": tokenizers.__version__}
 path.write_text(json.dumps({"seed": SEED, "versions": versions, "cases": CASES, "tokenizers": TOKENIZERS, "learnt": LEARNT},
                            ensure_ascii=False, separators=(",", ":")) + "\n")

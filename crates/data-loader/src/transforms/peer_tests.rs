@@ -50,7 +50,8 @@ struct Learnt {
 }
 
 fn fixture() -> Fixture {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/transforms.json");
+    let path = std::env::var_os("FIREBOX_TRANSFORMS")
+        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/transforms.json").into());
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
