@@ -40,6 +40,8 @@ pub struct Dataset {
     pub(crate) pipeline: Pipeline,
     pub(crate) lineage: Lineage,
     pub(crate) seed: u64,
+    /// Why the transforms of the config could not be fitted, where the data were opened for checks alone.
+    pub(crate) unfit: Option<String>,
 }
 
 impl Dataset {
@@ -56,9 +58,33 @@ impl Dataset {
     /// The same for the checks, which count examples that cannot be used instead of stopping at the first.
     pub fn open_for_checks(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
         let loader = LoaderConfig { bad_examples: BadExamples::Skip, ..config.loader.clone() };
-        let mut dataset = Self::open(&DataConfig { loader, ..config.clone() }, root, task, seed)?;
-        dataset.config.loader = config.loader.clone();
-        Ok(dataset)
+        let lenient = DataConfig { loader, ..config.clone() };
+        let open = |config: &DataConfig| Self::open(config, root, task, seed);
+        let error = match open(&lenient) {
+            Err(error) if !matches!(error, Error::Setting { .. }) => error,
+            opened => return opened.map(|dataset| dataset.as_asked(config)),
+        };
+        // Where too little is left without the examples that cannot be used, the first of them says more.
+        if let Some(first) = open(config).err().filter(Error::is_bad_example) {
+            return Err(first);
+        }
+        // What a transform cannot be fitted on can be looked at without that transform.
+        let all = transforms_of(config, &Self::card_of(config, root)?);
+        let without = |place: usize| {
+            let mut fewer = all.clone();
+            fewer.0.remove(place);
+            open(&DataConfig { transforms: Some(fewer), ..lenient.clone() }).ok()
+        };
+        match (0..all.0.len()).find_map(without) {
+            Some(dataset) => Ok(Self { unfit: Some(error.to_string()), ..dataset.as_asked(config) }),
+            None => Err(error),
+        }
+    }
+
+    /// The same with the loader of the config, which a reader was kinder than.
+    fn as_asked(mut self, config: &DataConfig) -> Self {
+        self.config.loader = config.loader.clone();
+        self
     }
 
     /// Opens the card with a pipeline that was fitted before, as for resuming and evaluating: nothing is fitted again.
@@ -124,12 +150,7 @@ impl Dataset {
             limit::apply(&mut parts, limit, classes.as_ref(), seed)?;
         }
 
-        let transforms = config.transforms.clone().or_else(|| card.config.transforms.clone()).unwrap_or_else(|| {
-            match schema.windows {
-                Some(_) => series::default_transforms(schema),
-                None => Transforms::default_for(schema),
-            }
-        });
+        let transforms = transforms_of(config, &card);
         let pipeline = if let Some(fitted) = pipeline {
             same_columns(fitted, schema)?
         } else {
@@ -154,7 +175,8 @@ impl Dataset {
         let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
         let blocks = records.blocks();
-        Ok(Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed })
+        let unfit = None;
+        Ok(Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed, unfit })
     }
 
     /// The config with the split and the transforms that were chosen.
@@ -298,6 +320,16 @@ impl std::fmt::Debug for Dataset {
 const STREAM: u64 = 0x6578_616d_706c;
 /// Keeps the random streams of batches apart from all others.
 const MIX_STREAM: u64 = 0x6d69_7865_7321;
+
+/// The transforms of the config, else those of the card, else what follows from the schema.
+fn transforms_of(config: &DataConfig, card: &Card) -> Transforms {
+    let schema = card.schema();
+    let stated = config.transforms.clone().or_else(|| card.config.transforms.clone());
+    stated.unwrap_or_else(|| match schema.windows {
+        Some(_) => series::default_transforms(schema),
+        None => Transforms::default_for(schema),
+    })
+}
 
 /// The place of the class of every row among the labels. A class that training never saw is met here, before it costs an
 /// hour of training, unless bad examples are skipped.

@@ -188,7 +188,8 @@ fn content_hash<'a>(fields: impl Iterator<Item = &'a (String, Value)>) -> [u8; 1
             Value::Missing => hash.update([0]),
             Value::Number(number) => {
                 hash.update([1]);
-                hash.update(number.to_le_bytes());
+                // -0.0 is the same number as 0.0.
+                hash.update((number + 0.0).to_le_bytes());
             }
             Value::Text(text) => {
                 hash.update([2]);

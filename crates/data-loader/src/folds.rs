@@ -91,6 +91,7 @@ impl Dataset {
             pipeline,
             lineage,
             seed: self.seed,
+            unfit: self.unfit.clone(),
         })
     }
 

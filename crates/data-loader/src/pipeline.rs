@@ -91,7 +91,10 @@ impl Pipeline {
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
-        (schema.image, schema.images_of_any_size) = training.images()?;
+        let (size, made) = training.images()?;
+        schema.image = size;
+        schema.image_before = records.image_size().filter(|_| made);
+        schema.images_of_any_size = made && schema.image_before.is_none();
         let signature = Signature {
             task,
             inputs: inputs(&schema, &fitted)?,

@@ -132,11 +132,45 @@ fn images_of_any_size_are_taken_where_a_transform_makes_it() {
         let json = serde_json::to_string(&pipeline).unwrap();
         assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), pipeline);
     }
-    // Images that have one size already are windows of it in training, and new ones are brought to that size.
-    let memory = Memory::new(&schema, &[&[image(4, 5, 9)]]);
+    // That the first image has the size already says nothing of the others.
+    let memory = Memory::new(&schema, &[&[image(4, 5, 9)], &[image(8, 8, 9)]]);
     let list: Transforms = toml::from_str("[random_crop]\nsize = [4, 5]\npadding = 1").unwrap();
     let pipeline = Pipeline::fit(&schema, Task::Reconstruct, &list, &memory, &[0], false).unwrap();
-    assert!(!pipeline.schema().images_of_any_size);
+    assert!(pipeline.schema().images_of_any_size && pipeline.schema().size_to_read().is_none());
+    assert_eq!(pipeline.batch(memory.0.clone()).unwrap().inputs[0].array.shape, [2, 3, 4, 5]);
+    // Without such a transform all must have one size, to which new ones are brought.
+    let pipeline = Pipeline::fit(&schema, Task::Reconstruct, &Transforms::default(), &memory, &[0], false).unwrap();
+    assert_eq!(pipeline.schema().size_to_read(), Some([4, 5]));
+}
+
+#[test]
+fn new_images_come_before_transforms_as_those_of_training_did() {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, byte) in [("a", 10), ("b", 200)] {
+        std::fs::create_dir_all(folder.path().join("images").join(class)).unwrap();
+        let picture = image::RgbImage::from_fn(24, 24, |x, _| image::Rgb([byte, (x * 10) as u8, 0]));
+        picture.save(folder.path().join("images").join(class).join("0.png")).unwrap();
+    }
+    let head =
+        "name = \"t\"\ntitle = \"t\"\nsummary = \"t\"\nsource = \"here\"\nlicence = \"CC0-1.0\"\ncitation = \"none\"\n";
+    let format = "[format.image_folder]\nsize = [8, 8]\n[[files]]\npath = \"images\"\n";
+    let schema = "[schema]\ntarget = { name = \"y\", kind = \"class\" }\n[schema.features]\nimage = \"image\"\n";
+    std::fs::write(folder.path().join("card.toml"), format!("{head}{format}{schema}")).unwrap();
+    let card = crate::Card::open(folder.path()).unwrap();
+    let records = crate::formats::open(&card).unwrap();
+    for transforms in
+        ["[center_crop]\nsize = [4, 6]", "[random_crop]\nsize = [4, 6]", "[resize]\nsize = [4, 6]", "[normalize]"]
+    {
+        let list: Transforms = toml::from_str(transforms).unwrap();
+        let pipeline = Pipeline::fit(card.schema(), Task::Classify, &list, records.as_ref(), &[0, 1], false).unwrap();
+        assert_eq!(pipeline.schema().size_to_read(), Some([8, 8]), "{transforms}");
+        let new = crate::formats::open_for_prediction(&folder.path().join("images"), pipeline.schema()).unwrap();
+        for row in 0..2 {
+            let [known, unknown] =
+                [records.read(row), new.read(row)].map(|record| pipeline.prepare(record.unwrap()).unwrap());
+            assert_eq!(known.inputs, unknown.inputs, "{transforms}");
+        }
+    }
 }
 
 #[test]

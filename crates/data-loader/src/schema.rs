@@ -118,6 +118,10 @@ pub struct Schema {
     /// Whether transforms bring images of any size to `image`, so that they are read as they are; found by fitting, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub images_of_any_size: bool,
+    /// The `[height, width]` that images had before transforms brought them to `image`, where the format gave them one; found by
+    /// fitting, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_before: Option<[usize; 2]>,
 }
 
 /// What usually stands for a missing value. `NaN` is not among them: it is as often the trace of a division by zero.
@@ -150,9 +154,11 @@ impl Schema {
         }
     }
 
-    /// The `[height, width]` to which a model's new images are brought when they are read; none where its transforms do that.
+    /// The `[height, width]` to which a model's new images are brought when they are read, so that its transforms meet what they
+    /// met in training; none where they are read as they are.
     pub fn size_to_read(&self) -> Option<[usize; 2]> {
-        self.image.filter(|_| !self.images_of_any_size).map(|size| [size.height, size.width])
+        let made = self.image.filter(|_| !self.images_of_any_size).map(|size| [size.height, size.width]);
+        self.image_before.or(made)
     }
 
     /// The names of all columns that are a feature, the target, the key or ignored.

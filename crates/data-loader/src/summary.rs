@@ -103,8 +103,11 @@ impl Summary {
             self.values.reserve_exact(more);
             self.chances.reserve_exact(more);
         }
-        self.values.extend(other.values);
-        self.chances.extend(other.chances);
+        // A part that was begun before the last halving kept numbers that this one no longer keeps.
+        let kept = other.values.into_iter().zip(other.chances).filter(|(_, chance)| *chance <= self.most);
+        let (values, chances): (Vec<f64>, Vec<u32>) = kept.unzip();
+        self.values.extend(values);
+        self.chances.extend(chances);
     }
 
     /// Halves the sample until it has at most `cap` numbers. What is kept depends on the rows alone, and not on the order or
@@ -193,19 +196,32 @@ mod tests {
     use super::*;
     use crate::statistics::{mean_and_std, quantile};
 
-    /// The summary of a column whose value is missing in every row that `missing` names, read in parts of `part` rows.
-    fn summarized(rows: u32, part: u32, budget: usize, value: impl Fn(u32) -> Option<f64>) -> Summary {
+    /// The summary of a column, read in parts of `part` rows, as many of which are under way at once as there are `threads`.
+    fn summarized_by(
+        threads: usize,
+        rows: u32,
+        part: u32,
+        budget: usize,
+        value: impl Fn(u32) -> Option<f64>,
+    ) -> Summary {
         let mut all = Summaries::new(1, budget);
-        for start in (0..rows).step_by(part as usize) {
-            let mut one = all.part();
-            for row in start..rows.min(start + part) {
-                let value = value(row).map_or(Value::Missing, Value::Number);
-                one.add(row, &Record::new(String::new(), vec![("x".into(), value)], None), &["x"]);
+        let starts: Vec<u32> = (0..rows).step_by(part as usize).collect();
+        for starts in starts.chunks(threads) {
+            let mut parts: Vec<_> = starts.iter().map(|start| (*start, all.part())).collect();
+            for (start, one) in &mut parts {
+                for row in *start..rows.min(*start + part) {
+                    let value = value(row).map_or(Value::Missing, Value::Number);
+                    one.add(row, &Record::new(String::new(), vec![("x".into(), value)], None), &["x"]);
+                }
             }
-            all.append(one);
+            parts.into_iter().for_each(|(_, one)| all.append(one));
         }
         assert_eq!(all.rows, u64::from(rows));
         all.columns.remove(0)
+    }
+
+    fn summarized(rows: u32, part: u32, budget: usize, value: impl Fn(u32) -> Option<f64>) -> Summary {
+        summarized_by(1, rows, part, budget, value)
     }
 
     #[test]
@@ -244,6 +260,9 @@ mod tests {
         // Neither threads nor the size of parts change what is kept.
         assert_eq!(found.values, summarized(N, 1 << 16, 20_000, value).values);
         assert_eq!(found.values, summarized(N, N, 20_000, value).values);
+        for threads in [2, 3, 16] {
+            assert_eq!(found.values, summarized_by(threads, N, 1 << 12, 20_000, value).values, "{threads} threads");
+        }
     }
 
     #[test]

@@ -75,10 +75,8 @@ impl Training<'_> {
     pub fn images(&self) -> Result<(Option<ImageSize>, bool), Error> {
         let names = self.schema.names(FeatureKind::Image);
         let Some(name) = names.first() else { return Ok((self.schema.image, false)) };
-        let size = self.image_size(name)?;
-        let made = self.before.iter().any(FittedTransform::brings_to_size)
-            || Self { before: &[], ..*self }.image_size(name)? != size;
-        Ok((Some(size), made))
+        // What a transform does to one image says nothing of images of other sizes; each must know of itself.
+        Ok((Some(self.image_size(name)?), self.before.iter().any(FittedTransform::brings_to_size)))
     }
 
     /// The size of the first image that can be read, as the transforms before leave it.

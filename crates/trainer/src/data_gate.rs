@@ -30,10 +30,17 @@ pub fn examine(dataset: &Dataset, seed: u64) -> Result<Examined, Error> {
         return Ok(Examined { report: None, notices });
     };
     pass(&report)?;
+    let left = checks::left_to_data_check(&dataset.config().gates);
+    let mut notices = Vec::new();
+    if !left.is_empty() {
+        notices.push(format!(
+            "Not asked before a training, because it takes longer: {}. `firebox data check CONFIG` asks it, and ends with code 3 if a gate fails.",
+            left.iter().map(|gate| format!("`data.gates.{gate}`")).collect::<Vec<_>>().join(", ")
+        ));
+    }
     let warnings: Vec<&Finding> =
         report.findings.iter().filter(|finding| finding.severity == Severity::Warning).collect();
-    let mut notices: Vec<String> =
-        warnings.iter().take(TOLD).map(|finding| format!("The data: {}", finding.message)).collect();
+    notices.extend(warnings.iter().take(TOLD).map(|finding| format!("The data: {}", finding.message)));
     if warnings.len() > TOLD {
         let more = warnings.len() - TOLD;
         notices.push(format!("The data: {more} more warnings stand in data-report.json of the run."));

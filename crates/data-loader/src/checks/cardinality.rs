@@ -3,6 +3,7 @@
 use super::{Found, counted, grouped, percent};
 use crate::error::Error;
 use crate::registry::Entry;
+use crate::schema::FeatureKind;
 use crate::survey::report::{Finding, Severity};
 use crate::survey::{Gates, MISSING, Survey, Values};
 
@@ -32,6 +33,10 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
                 if present < FEWEST {
                     continue;
                 }
+                // A date may well be another one in every row.
+                if column.kind == FeatureKind::Date {
+                    continue;
+                }
                 let different = words.len() as f64 / present as f64;
                 if different >= NAMES {
                     let text = format!(
@@ -59,8 +64,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
             Values::Numbers(values) => {
                 if numbers_the_rows(values) {
                     let text = format!(
-                        "The column `{name}` numbers the rows: it is a whole number that rises by a fixed step from each example to \
-                         the next."
+                        "The column `{name}` numbers the rows: whole numbers without gaps, each of which stands once."
                     );
                     found.add(with(Finding::new(ENTRY.name, level, values.len(), text).gated("cardinality")));
                 }
@@ -70,13 +74,15 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     Ok(())
 }
 
-/// Whether the numbers are whole and rise by one step all through, but for a few gaps where rows were left out.
+/// Whether the numbers are whole and, once sorted, rise by one step all through, but for a few gaps where rows were left out.
 fn numbers_the_rows(values: &[f64]) -> bool {
     if values.len() < FEWEST || values.iter().any(|value| value.fract() != 0.0 || value.is_nan()) {
         return false;
     }
-    let steps = || values.windows(2).map(|pair| pair[1] - pair[0]);
-    let Some(step) = steps().find(|&step| step != 0.0) else { return false };
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let steps = || sorted.windows(2).map(|pair| pair[1] - pair[0]);
+    let Some(step) = steps().next().filter(|&step| step > 0.0) else { return false };
     let same = steps().filter(|&found| found == step).count();
-    same as f64 >= 0.95 * (values.len() - 1) as f64
+    steps().all(|step| step > 0.0) && same as f64 >= 0.95 * (values.len() - 1) as f64
 }

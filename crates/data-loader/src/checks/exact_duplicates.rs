@@ -22,13 +22,18 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     let groups = || order.chunk_by(|&a, &b| survey.contents[a as usize] == survey.contents[b as usize]);
     let repeated = || groups().filter(|group| group.len() > 1);
     let chance = repeated().next().and_then(|_| Coincidence::of(survey));
-    let by_chance = |place: u32| chance.as_ref().is_some_and(|chance| chance.explains(survey, place));
-    for group in repeated().filter(|group| !by_chance(group[0])) {
+    let by_chance =
+        |group: &[u32]| chance.as_ref().is_some_and(|chance| chance.explains(survey, group[0], group.len() - 1));
+    let (usual, wondrous): (Vec<&[u32]>, Vec<&[u32]>) = repeated().partition(|group| by_chance(group));
+    for group in &wondrous {
         found.report.duplicates.extend(survey.droppable(group)?);
     }
     // Each group begins with its first example of training, or of the earliest part that has one.
-    let twins = repeated().flat_map(|group| group[1..].iter().map(|&other| survey.twin(group[0], other, 1.0)));
-    let (usual, twins): (Vec<Twin>, Vec<Twin>) = twins.partition(|twin| by_chance(twin.first));
+    let twins = |groups: Vec<&[u32]>| -> Vec<Twin> {
+        let of = |group: &[u32]| group[1..].iter().map(|&other| survey.twin(group[0], other, 1.0)).collect::<Vec<_>>();
+        groups.into_iter().flat_map(of).collect()
+    };
+    let (usual, twins) = (twins(usual), twins(wondrous));
     let (across, within): (Vec<Twin>, Vec<Twin>) = twins.into_iter().partition(|twin| survey.is_across(twin));
     let level = (gates.exact_duplicates_across_splits.severity(), "exact_duplicates_across_splits");
     let what = [

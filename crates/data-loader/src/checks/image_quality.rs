@@ -55,7 +55,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
                 image.contrast,
                 if score.is_finite() { format!(", z = {score:.1}") } else { String::new() }
             );
-            survey.sample(survey.closely[at] as usize, why)
+            survey.sample(survey.closely[survey.pictured[at] as usize] as usize, why)
         });
         let finding = Finding::new(ENTRY.name, level, unusual.len(), text).gated("image_quality");
         found.add(Finding { examples: examples.collect(), ..finding });
@@ -66,7 +66,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     for ((name, words, of), least) in MEASURES.iter().zip(LEAST) {
         let values: Vec<f64> =
             survey.images.iter().map(|image| if blank(image) { f64::NAN } else { of(image) }).collect();
-        let scores = robust_scores(&values).unwrap_or_else(|| against_the_median(&values));
+        let scores = robust_scores(&values).unwrap_or_else(|| vec![0.0; values.len()]);
         let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let median = crate::statistics::quantile(&sorted, 0.5);
@@ -85,16 +85,4 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         }
     }
     Ok(())
-}
-
-/// Scores where more than half of all images are alike: infinite for those that are not.
-fn against_the_median(values: &[f64]) -> Vec<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
-    if sorted.len() < 20 {
-        return vec![f64::NAN; values.len()];
-    }
-    sorted.sort_unstable_by(f64::total_cmp);
-    let median = crate::statistics::quantile(&sorted, 0.5);
-    let score = |value: &f64| if *value == median { 0.0 } else { (value - median).signum() * f64::INFINITY };
-    values.iter().map(score).collect()
 }

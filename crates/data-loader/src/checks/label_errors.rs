@@ -27,6 +27,10 @@ use crate::survey::{Gates, Survey, Targets};
 pub const ENTRY: Entry =
     Entry { name: "label_errors", summary: "labels that are probably wrong, by models that never saw the example" };
 
+/// Models that are right about fewer than this share of what naming the largest class alone gets wrong know too little of the
+/// labels to doubt them.
+const SKILL: f64 = 0.2;
+
 /// Above a threshold by less than this is on it: the mean of equal numbers may come out a little above them.
 const ROUNDING: f64 = 1e-9;
 
@@ -94,8 +98,21 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         return Ok(());
     };
     let most = gates.label_errors;
-    let result = find(answers)?;
-    let failed = result.noise_rate > most;
+    let mut result = find(answers)?;
+    if skill(&result) < SKILL {
+        let text = format!(
+            "Labels could not be judged: models that never saw an example agree with {} of the labels, hardly more than the largest \
+             class alone would. Let them learn longer by `epochs` in [label_errors]{}.",
+            percent(result.agreement),
+            if most.is_some() { ", or leave the gate out" } else { "" }
+        );
+        let severity = if most.is_some() { Severity::Error } else { Severity::Warning };
+        found.add(Finding::new(ENTRY.name, severity, result.examples, text).gated("label_errors"));
+        result.suspects.clear();
+        found.report.label_errors = Some(result);
+        return Ok(());
+    }
+    let failed = most.is_some_and(|most| result.noise_rate > most);
     if failed || !result.suspects.is_empty() {
         let severity = if failed { Severity::Error } else { Severity::Warning };
         let count = result.suspects.len();
@@ -107,7 +124,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
             percent(result.agreement),
             percent(result.noise_rate),
         );
-        if failed {
+        if let Some(most) = most.filter(|_| failed) {
             text = format!("{text}, and the gate is {most}");
         }
         let mut finding = Finding::new(ENTRY.name, severity, count, format!("{text}.")).gated("label_errors");
@@ -124,6 +141,13 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     }
     found.report.label_errors = Some(result);
     Ok(())
+}
+
+/// Of what naming the largest class alone gets wrong, the share that the models get right.
+fn skill(result: &LabelErrors) -> f64 {
+    let sizes = result.calibrated_joint.iter().map(|row| row.iter().sum::<usize>());
+    let largest = sizes.max().unwrap_or(0) as f64 / result.examples as f64;
+    if largest < 1.0 { (result.agreement - largest) / (1.0 - largest) } else { 0.0 }
 }
 
 /// Finds the labels that are probably wrong.

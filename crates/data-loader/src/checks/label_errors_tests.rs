@@ -138,3 +138,24 @@ fn numbers_that_do_not_fit_are_sentences() {
         assert!(error.to_string().contains(word) && error.hint().is_some(), "{error}");
     }
 }
+
+#[test]
+fn models_that_know_nothing_accuse_nobody() {
+    let mut random = Random::derive(&[4]);
+    let given: Vec<usize> = (0..400).map(|_| random.below(2) as usize).collect();
+    let probabilities = (0..400)
+        .flat_map(|_| {
+            let p = random.unit() as f32;
+            [p, 1.0 - p]
+        })
+        .collect();
+    let found = find(&out_of_fold(2, given.clone(), probabilities)).unwrap();
+    assert!(skill(&found) < SKILL, "{}", skill(&found));
+    // Of one that is right about nine in ten it is 0.8.
+    let probabilities = given.iter().enumerate().flat_map(|(at, &label)| {
+        let right = if at % 10 == 0 { 0.2 } else { 0.9 };
+        if label == 0 { [right, 1.0 - right] } else { [1.0 - right, right] }
+    });
+    let found = find(&out_of_fold(2, given.clone(), probabilities.collect())).unwrap();
+    assert!((skill(&found) - 0.8).abs() < 0.05, "{}", skill(&found));
+}

@@ -31,7 +31,8 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         let uneven = uneven(survey, counts);
         let (uneven, severity) = match uneven {
             // The gap itself then tells the class, which may not be so in new data.
-            Some(text) => (text, severity.min(Severity::Warning)),
+            Some(text) if gates.missing.is_none() => (text, severity.min(Severity::Warning)),
+            Some(text) => (text, severity),
             None => (String::new(), severity),
         };
         let text =

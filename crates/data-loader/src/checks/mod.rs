@@ -25,7 +25,6 @@ pub mod wrong_extension;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::registry::Entry;
-use crate::schema::FeatureKind;
 use crate::split::Part;
 pub use crate::survey::report::{
     ClassCount, ColumnFacts, Finding, Pair, Remark, Report, SHOWN, Sample, Severity, Shown, VERSION,
@@ -56,25 +55,27 @@ struct Check {
     entry: Entry,
     /// Whether it runs before every training too.
     fast: bool,
+    /// Whether it says anything of the steps of a series, which are no examples.
+    series: bool,
     run: fn(&Survey<'_>, &Gates, &mut Found<'_>) -> Result<(), Error>,
 }
 
 /// The checks in the order of the list.
 const CHECKS: &[Check] = &[
-    Check { entry: cardinality::ENTRY, fast: true, run: cardinality::run },
-    Check { entry: class_balance::ENTRY, fast: true, run: class_balance::run },
-    Check { entry: constant::ENTRY, fast: true, run: constant::run },
-    Check { entry: duplicate_columns::ENTRY, fast: true, run: duplicate_columns::run },
-    Check { entry: exact_duplicates::ENTRY, fast: true, run: exact_duplicates::run },
-    Check { entry: image_quality::ENTRY, fast: false, run: image_quality::run },
-    Check { entry: isolation_forest::ENTRY, fast: false, run: isolation_forest::run },
-    Check { entry: label_errors::ENTRY, fast: false, run: label_errors::run },
-    Check { entry: leakage::ENTRY, fast: true, run: leakage::run },
-    Check { entry: missing::ENTRY, fast: true, run: missing::run },
-    Check { entry: near_duplicates::ENTRY, fast: false, run: near_duplicates::run },
-    Check { entry: outliers::ENTRY, fast: false, run: outliers::run },
-    Check { entry: unreadable::ENTRY, fast: true, run: unreadable::run },
-    Check { entry: wrong_extension::ENTRY, fast: false, run: wrong_extension::run },
+    Check { entry: cardinality::ENTRY, fast: true, series: false, run: cardinality::run },
+    Check { entry: class_balance::ENTRY, fast: true, series: false, run: class_balance::run },
+    Check { entry: constant::ENTRY, fast: true, series: true, run: constant::run },
+    Check { entry: duplicate_columns::ENTRY, fast: true, series: true, run: duplicate_columns::run },
+    Check { entry: exact_duplicates::ENTRY, fast: true, series: false, run: exact_duplicates::run },
+    Check { entry: image_quality::ENTRY, fast: false, series: false, run: image_quality::run },
+    Check { entry: isolation_forest::ENTRY, fast: false, series: true, run: isolation_forest::run },
+    Check { entry: label_errors::ENTRY, fast: false, series: false, run: label_errors::run },
+    Check { entry: leakage::ENTRY, fast: true, series: false, run: leakage::run },
+    Check { entry: missing::ENTRY, fast: true, series: true, run: missing::run },
+    Check { entry: near_duplicates::ENTRY, fast: false, series: false, run: near_duplicates::run },
+    Check { entry: outliers::ENTRY, fast: false, series: true, run: outliers::run },
+    Check { entry: unreadable::ENTRY, fast: true, series: true, run: unreadable::run },
+    Check { entry: wrong_extension::ENTRY, fast: false, series: true, run: wrong_extension::run },
 ];
 
 /// Where a check puts what it found.
@@ -84,6 +85,12 @@ struct Found<'r> {
     check: &'static str,
     /// What models said of examples that they never saw, where such models were trained.
     answers: Option<&'r label_errors::OutOfFold>,
+}
+
+/// The gates of the config that would end a training and belong to checks that do not run before it.
+pub fn left_to_data_check(gates: &Gates) -> Vec<&'static str> {
+    let slow = |name: &str| CHECKS.iter().any(|check| check.entry.name == name && !check.fast);
+    gates.strict().into_iter().filter(|gate| slow(gate.trim_end_matches("_across_splits"))).collect()
 }
 
 impl Found<'_> {
@@ -139,6 +146,10 @@ pub fn check_with(
     for check in CHECKS.iter().filter(|check| check.fast || depth == Depth::Thorough) {
         report.checks.push(check.entry.name.to_owned());
         let mut found = Found { report: &mut report, progress: &mut *progress, check: check.entry.name, answers };
+        if dataset.card().schema().windows.is_some() && !check.series {
+            found.remark("Examples are windows over a series, and this is not asked of its steps.".into());
+            continue;
+        }
         (check.run)(&survey, gates, &mut found)?;
     }
     // The order of equally bad findings is that of the checks.
@@ -186,9 +197,7 @@ fn columns(survey: &Survey<'_>) -> Vec<ColumnFacts> {
             range: None,
             most: None,
         };
-        if matches!(kind, FeatureKind::Number | FeatureKind::Category)
-            && let Some(column) = survey.columns.iter().find(|column| column.name == *name)
-        {
+        if let Some(column) = survey.columns.iter().find(|column| column.name == *name) {
             describe(column, &mut facts);
         }
         facts
@@ -256,3 +265,7 @@ mod tests;
 #[cfg(test)]
 #[path = "columns_tests.rs"]
 mod columns_tests;
+
+#[cfg(test)]
+#[path = "kinds_tests.rs"]
+mod kinds_tests;

@@ -1,8 +1,10 @@
 //! Which numbers lie far from all others of their column?
 //!
 //! The robust z-score of a number is its distance from the median in units of the median of all such distances, scaled so that
-//! for the normal distribution it is the usual z-score: 0.6745 (x - median) / MAD. Numbers beyond 3.5 are called outliers, after
-//! B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers" (1993).
+//! for the normal distribution it is the usual z-score: 0.6745 (x - median) / MAD. Where more than half of all numbers are equal
+//! the mean distance takes its place: (x - median) / (1.2533 mean distance). Numbers beyond 3.5 are called outliers, after
+//! B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers" (1993); in long columns the bound is that which of normal
+//! numbers as many rows pass with a probability of 5 %.
 
 use super::{Found, counted, percent};
 use crate::error::Error;
@@ -15,8 +17,10 @@ use crate::survey::{Gates, Survey, Values};
 pub const ENTRY: Entry =
     Entry { name: "outliers", summary: "numbers far from all others of their column, by a robust z-score" };
 
-/// The score beyond which a number is an outlier.
+/// The score beyond which a number is an outlier, at the least.
 const SCORE: f64 = 3.5;
+/// With what probability the bound is passed in a column of normal numbers.
+const BY_CHANCE: f64 = 0.05;
 /// Where more than this share lies so far out, the column is skewed, and none of them is strange.
 const SKEWED: f64 = 0.05;
 /// Of fewer rows nothing can be said.
@@ -27,9 +31,17 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
         let Values::Numbers(values) = &column.values else { continue };
         let Some(scores) = robust_scores(values) else { continue };
         let mut outliers: Vec<(usize, f64)> =
-            scores.iter().copied().enumerate().filter(|(_, score)| score.abs() > SCORE).collect();
+            scores.iter().copied().enumerate().filter(|(_, score)| score.abs() > bound(values.len())).collect();
         let share = outliers.len() as f64 / values.len() as f64;
-        if outliers.is_empty() || share > SKEWED {
+        if share > SKEWED {
+            found.remark(format!(
+                "`{}` has long tails: {} of its numbers lie far out, and none of them was called an outlier.",
+                column.name,
+                percent(share)
+            ));
+            continue;
+        }
+        if outliers.is_empty() {
             continue;
         }
         outliers.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
@@ -53,8 +65,14 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     Ok(())
 }
 
-/// The robust z-score of each number, NaN for a missing one; none where more than half of all numbers are equal, or there are
-/// few.
+/// The score that the largest of `count` normal numbers passes with the probability [`BY_CHANCE`], and at least [`SCORE`].
+///
+/// The tail of the normal distribution is at most `exp(-z * z / 2) / 2`, which is solved for the share of a single number.
+fn bound(count: usize) -> f64 {
+    (2.0 * (count as f64 / BY_CHANCE).ln()).sqrt().max(SCORE)
+}
+
+/// The robust z-score of each number, NaN for a missing one; none where all numbers are equal, or there are few.
 pub(super) fn robust_scores(values: &[f64]) -> Option<Vec<f64>> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     if sorted.len() < FEWEST {
@@ -65,8 +83,13 @@ pub(super) fn robust_scores(values: &[f64]) -> Option<Vec<f64>> {
     let mut distances: Vec<f64> = sorted.iter().map(|value| (value - median).abs()).collect();
     distances.sort_unstable_by(f64::total_cmp);
     let mad = quantile(&distances, 0.5);
-    // The third quartile of the standard normal distribution is 0.6745.
-    (mad > 0.0).then(|| values.iter().map(|value| 0.674_489_750_196_081_7 * (value - median) / mad).collect())
+    // The third quartile of the standard normal distribution is 0.6745, and its mean distance sqrt(2 / pi).
+    let scale = if mad > 0.0 {
+        mad / 0.674_489_750_196_081_7
+    } else {
+        distances.iter().sum::<f64>() / distances.len() as f64 * std::f64::consts::FRAC_PI_2.sqrt()
+    };
+    (scale > 0.0 && scale.is_finite()).then(|| values.iter().map(|value| (value - median) / scale).collect())
 }
 
 #[cfg(test)]
@@ -79,6 +102,10 @@ mod tests {
         let values: Vec<f64> = (0..=100).map(f64::from).chain([f64::NAN]).collect();
         let scores = robust_scores(&values).unwrap();
         assert!((scores[100] - 0.674_489_75 * 2.0).abs() < 1e-7 && scores[101].is_nan() && scores[50] == 0.0);
+        // Of 99 zeros and a thousand the mean distance is 10.
+        let scores = robust_scores(&[&[0.0; 99][..], &[1000.0]].concat()).unwrap();
+        assert!((scores[99] - 100.0 / 1.253_314_137).abs() < 1e-6 && scores[0] == 0.0, "{}", scores[99]);
+        assert!((bound(100_000) - 5.386).abs() < 1e-3 && bound(20) == SCORE);
         assert!(robust_scores(&[1.0; 100]).is_none() && robust_scores(&values[..10]).is_none());
     }
 }

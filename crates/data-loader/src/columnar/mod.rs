@@ -237,6 +237,10 @@ impl Records for Columnar {
         self.starts[self.files.len()]
     }
 
+    fn image_size(&self) -> Option<[usize; 2]> {
+        self.config.size
+    }
+
     fn read(&self, row: usize) -> Result<Record, Error> {
         let mut record = Record::new(String::new(), Vec::new(), None);
         self.fill(row, &mut record)?;

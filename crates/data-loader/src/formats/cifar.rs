@@ -141,6 +141,10 @@ impl Records for Cifar {
         self.starts[self.files.len()]
     }
 
+    fn image_size(&self) -> Option<[usize; 2]> {
+        Some([SIZE[1], SIZE[2]])
+    }
+
     fn read(&self, row: usize) -> Result<Record, Error> {
         let target = match &self.target {
             Some((name, kind)) => Some((name.clone(), self.label(row, name, *kind)?)),

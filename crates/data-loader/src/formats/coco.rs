@@ -198,6 +198,10 @@ impl Records for Coco {
         self.images.len()
     }
 
+    fn image_size(&self) -> Option<[usize; 2]> {
+        self.config.size
+    }
+
     fn read(&self, row: usize) -> Result<Record, Error> {
         let target = match &self.target {
             Some(name) => Some((name.clone(), self.class(row, name)?)),

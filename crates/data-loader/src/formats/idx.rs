@@ -172,8 +172,7 @@ impl Idx {
     pub fn open_for_prediction(file: &SourceFile, schema: &Schema) -> Result<Self, Error> {
         let pair = Pair::new(ByteArray::read(file)?, None)?;
         if let Some(image) = schema.image
-            && (pair.size[0] != image.channels
-                || !schema.images_of_any_size && pair.size[1..] != [image.height, image.width])
+            && (pair.size[0] != image.channels || schema.size_to_read().is_some_and(|size| pair.size[1..] != size))
         {
             return Err(Error::Malformed {
                 path: file.path.clone(),
@@ -228,6 +227,10 @@ impl Idx {
 impl Records for Idx {
     fn len(&self) -> usize {
         self.starts[self.pairs.len()]
+    }
+
+    fn image_size(&self) -> Option<[usize; 2]> {
+        self.pairs.first().map(|pair| [pair.size[1], pair.size[2]])
     }
 
     fn read(&self, row: usize) -> Result<Record, Error> {

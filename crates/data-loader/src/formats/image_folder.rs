@@ -171,6 +171,10 @@ impl Records for ImageFolder {
         self.images.len()
     }
 
+    fn image_size(&self) -> Option<[usize; 2]> {
+        self.size
+    }
+
     fn read(&self, row: usize) -> Result<Record, Error> {
         let entry = &self.images[row];
         let image = Value::Image(decode(&entry.path, self.channels, self.size)?);

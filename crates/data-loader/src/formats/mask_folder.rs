@@ -126,6 +126,10 @@ impl Records for MaskFolder {
         self.pairs.len()
     }
 
+    fn image_size(&self) -> Option<[usize; 2]> {
+        self.config.size
+    }
+
     fn read(&self, row: usize) -> Result<Record, Error> {
         let image = self.image(row)?;
         let target = match &self.target {

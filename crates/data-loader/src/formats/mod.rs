@@ -105,6 +105,11 @@ pub trait Records: Send + Sync {
         None
     }
 
+    /// The `[height, width]` that every image has when it is read, where that is so whatever the files hold.
+    fn image_size(&self) -> Option<[usize; 2]> {
+        None
+    }
+
     /// Where rows are windows over other rows: what those are read from, and those under `windows`, each once and ascending.
     fn steps(&self, _windows: &[u32]) -> Option<(&dyn Records, Vec<u32>)> {
         None

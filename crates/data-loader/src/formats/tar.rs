@@ -265,6 +265,10 @@ impl Records for Tar {
         self.starts[self.shards.len()]
     }
 
+    fn image_size(&self) -> Option<[usize; 2]> {
+        self.config.size
+    }
+
     fn read(&self, row: usize) -> Result<Record, Error> {
         let (shard, row) = self.locate(row);
         let mut object = Object::default();

@@ -1,17 +1,38 @@
 //! Is it a wonder that two rows of a table are equal? Where few columns with few values tell rows apart, it is none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{MISSING, Survey, Values};
 
-/// From so many rows on that would be expected to equal a row if columns had nothing to do with each other, an equal row is no
-/// wonder.
+/// From so many rows on, for each copy, that would be expected to equal a row if columns had nothing to do with each other, equal
+/// rows are no wonder.
 const EXPECTED: f64 = 0.05;
 
-/// How often each value of each column occurs.
+/// How often each value of each column occurs among rows that differ: a row that was copied does not make its values frequent.
 pub(crate) struct Coincidence {
-    counts: Vec<HashMap<u64, usize>>,
+    columns: Vec<Frequencies>,
+    /// How many rows there are in all.
     rows: usize,
+    /// How many of them differ.
+    different: usize,
+}
+
+/// How often the values of a column occur.
+struct Frequencies {
+    counts: HashMap<u64, usize>,
+    /// How often a value that was met once is to be expected to come again in as many rows: twice the number of values that were
+    /// met twice, over that of those that were met once (I. Good, "The Population Frequencies of Species", 1953).
+    once: f64,
+}
+
+impl Frequencies {
+    fn of(values: impl Iterator<Item = u64>) -> Self {
+        let mut counts = HashMap::new();
+        values.for_each(|value| *counts.entry(value).or_default() += 1);
+        let met = |times: usize| counts.values().filter(|&&count| count == times).count() as f64;
+        let once = (2.0 * met(2) / met(1).max(1.0)).min(0.5);
+        Self { counts, once }
+    }
 }
 
 impl Coincidence {
@@ -21,29 +42,25 @@ impl Coincidence {
         if survey.columns.len() != features || survey.closely.is_empty() {
             return None;
         }
-        let rows = survey.closely.len();
-        let count = |values: &Values| {
-            let mut counts = HashMap::new();
-            for value in (0..rows).filter_map(|at| value(values, at)) {
-                *counts.entry(value).or_default() += 1;
-            }
-            counts
-        };
-        Some(Self { counts: survey.columns.iter().map(|column| count(&column.values)).collect(), rows })
+        let mut met = HashSet::new();
+        let content = |at: usize| survey.contents[survey.closely[at] as usize];
+        let different: Vec<usize> = (0..survey.closely.len()).filter(|&at| met.insert(content(at))).collect();
+        let count = |values: &Values| Frequencies::of(different.iter().filter_map(|&at| value(values, at)));
+        let columns = survey.columns.iter().map(|column| count(&column.values)).collect();
+        Some(Self { columns, rows: survey.closely.len(), different: different.len() })
     }
 
-    /// Whether a row may well have an equal one by chance. A row that was not looked at closely is taken to have none.
-    pub(crate) fn explains(&self, survey: &Survey<'_>, place: u32) -> bool {
+    /// Whether a row may well have so many equal ones by chance. A row that was not looked at closely is taken to have none.
+    pub(crate) fn explains(&self, survey: &Survey<'_>, place: u32, copies: usize) -> bool {
         let Ok(at) = survey.closely.binary_search(&place) else { return false };
-        let rows = self.rows as f64;
-        let shares = survey.columns.iter().zip(&self.counts).map(|(column, counts)| {
+        let shares = survey.columns.iter().zip(&self.columns).map(|(column, frequencies)| {
             // A gap tells nothing: where one value is missing, others often are too.
             let Some(value) = value(&column.values, at) else { return 1.0 };
-            // Without the two rows themselves, which must not explain each other; of what then never occurs, half a row.
-            let others = counts.get(&value).map_or(0, |count| count.saturating_sub(2));
-            (others as f64).max(0.5) / rows
+            // The row itself must not explain its copies.
+            let others = frequencies.counts.get(&value).map_or(0, |count| count - 1);
+            (if others == 0 { frequencies.once } else { others as f64 }) / self.different as f64
         });
-        rows * shares.product::<f64>() >= EXPECTED
+        self.rows as f64 * shares.product::<f64>() >= EXPECTED * copies as f64
     }
 }
 
@@ -51,6 +68,6 @@ impl Coincidence {
 fn value(values: &Values, at: usize) -> Option<u64> {
     match values {
         Values::Words { codes, .. } => (codes[at] != MISSING).then(|| u64::from(codes[at])),
-        Values::Numbers(numbers) => (!numbers[at].is_nan()).then(|| numbers[at].to_bits()),
+        Values::Numbers(numbers) => (!numbers[at].is_nan()).then(|| (numbers[at] + 0.0).to_bits()),
     }
 }

@@ -41,7 +41,7 @@ pub struct Gates {
     pub cardinality: Level,
     /// Classes that training lacks, or has very few examples of beside the largest class.
     pub class_balance: Level,
-    /// Columns with one value.
+    /// Columns with one value. Of those with one value in nearly every row it is at most warned.
     pub constant: Level,
     /// Columns that say the same as another column.
     pub duplicate_columns: Level,
@@ -53,8 +53,10 @@ pub struct Gates {
     pub image_quality: Level,
     /// Rows that lie apart from all others.
     pub isolation_forest: Level,
-    /// The largest share of labels, from 0 to 1, that may be wrong by the estimate of a quick model.
-    pub label_errors: f64,
+    /// The largest share of labels, from 0 to 1, that may be wrong by the estimate of a quick model; without it labels that are
+    /// probably wrong are a warning. Classes that overlap look like wrong labels, so the share depends on the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_errors: Option<f64>,
     /// Columns that predict the target alone.
     pub leakage: Level,
     /// The largest share of missing values, from 0 to 1, that a column may have; without it more than a half is a warning.
@@ -88,7 +90,7 @@ impl Default for Gates {
             exact_duplicates_across_splits: Level::Error,
             image_quality: Level::Allow,
             isolation_forest: Level::Allow,
-            label_errors: 0.05,
+            label_errors: None,
             leakage: Level::Warn,
             missing: None,
             near_duplicates: Level::Allow,
@@ -104,7 +106,7 @@ impl Default for Gates {
 impl Gates {
     /// Checks that shares are shares.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let shares = [("label_errors", Some(self.label_errors)), ("missing", self.missing)];
+        let shares = [("label_errors", self.label_errors), ("missing", self.missing)];
         match shares.iter().find(|(_, limit)| limit.is_some_and(|limit| !(0.0..=1.0).contains(&limit))) {
             None => Ok(()),
             Some((key, limit)) => Err(Error::Setting {
@@ -113,6 +115,28 @@ impl Gates {
                 hint: "Use a share from 0 to 1.".into(),
             }),
         }
+    }
+
+    /// The gates that end a training when they fail.
+    pub(crate) fn strict(&self) -> Vec<&'static str> {
+        let levels = [
+            ("cardinality", self.cardinality),
+            ("class_balance", self.class_balance),
+            ("constant", self.constant),
+            ("duplicate_columns", self.duplicate_columns),
+            ("exact_duplicates", self.exact_duplicates),
+            ("exact_duplicates_across_splits", self.exact_duplicates_across_splits),
+            ("image_quality", self.image_quality),
+            ("isolation_forest", self.isolation_forest),
+            ("leakage", self.leakage),
+            ("near_duplicates", self.near_duplicates),
+            ("near_duplicates_across_splits", self.near_duplicates_across_splits),
+            ("outliers", self.outliers),
+            ("wrong_extension", self.wrong_extension),
+        ];
+        let strict = levels.into_iter().filter(|(_, level)| *level == Level::Error).map(|(name, _)| name);
+        let shares = [("label_errors", self.label_errors.is_some()), ("missing", self.missing.is_some())];
+        strict.chain(shares.into_iter().filter(|(_, set)| *set).map(|(name, _)| name)).collect()
     }
 
     /// What examples that cannot be read lead to.

@@ -11,6 +11,12 @@ use crate::example::Image;
 pub(crate) const SIDE: usize = 32;
 /// The side of the coarse picture that finds candidates.
 const COARSE: usize = 8;
+/// The side of the picture of colours.
+const TINTS: usize = 4;
+/// Below this mean distance from grey an image has no colour to be compared.
+const COLOURLESS: f32 = 3.0;
+/// The cosine of their colours from which on two images have the same.
+const SAME_COLOURS: f32 = 0.7;
 /// Larger images are reduced to this side before they are looked at, each pixel the mean of what it covers.
 const REDUCED: usize = 96;
 /// The length of the coarse picture as a vector, in units of its whole numbers.
@@ -45,6 +51,8 @@ pub(crate) struct ImageFacts {
     pub(crate) is_drawing: bool,
     /// The coarse picture without its mean, with the length [`UNIT`]; nothing but zeros where there is nothing to compare.
     pub(crate) coarse: [i16; COARSE * COARSE],
+    /// How blue and how red each of 4 x 4 parts of the frame is, from -127 to 127.
+    pub(crate) tints: [i8; TINTS * TINTS * 2],
 }
 
 /// A grey picture.
@@ -88,7 +96,18 @@ impl ImageFacts {
             half,
             is_drawing: half != 0.5,
             coarse: coarse.map(|value| value.round() as i16),
+            tints: tints(image),
         }
+    }
+
+    /// Whether both are of the same colours. A grey copy may be one of anything.
+    pub(crate) fn colours_agree(&self, other: &Self) -> bool {
+        let product = |a: &Self, b: &Self| -> f32 {
+            a.tints.iter().zip(&b.tints).map(|(&a, &b)| f32::from(a) * f32::from(b)).sum()
+        };
+        let (own, others) = (product(self, self).sqrt(), product(other, other).sqrt());
+        let least = COLOURLESS * TINTS as f32;
+        own < least || others < least || product(self, other) >= SAME_COLOURS * own * others
     }
 
     /// How alike the coarse pictures are: their correlation, to within 0.01.
@@ -106,6 +125,26 @@ impl ImageFacts {
         let covariance = dot as f32 / (SIDE * SIDE) as f32 - self.small_mean * other.small_mean;
         covariance / (self.small_std * other.small_std)
     }
+}
+
+/// The mean blue and red difference of each part of the frame, by the weights of ITU-R BT.601.
+fn tints(image: &Image) -> [i8; TINTS * TINTS * 2] {
+    let mut sums = [[0.0_f32; 3]; TINTS * TINTS];
+    if image.channels == 3 && image.width > 0 {
+        for (at, &[r, g, b]) in image.pixels.as_chunks::<3>().0.iter().enumerate() {
+            let (y, x) = (at / image.width, at % image.width);
+            let part = (y * TINTS / image.height).min(TINTS - 1) * TINTS + x * TINTS / image.width;
+            let [r, g, b] = [r, g, b].map(f32::from);
+            let sum = &mut sums[part];
+            sum[0] += -0.169 * r - 0.331 * g + 0.5 * b;
+            sum[1] += 0.5 * r - 0.419 * g - 0.081 * b;
+            sum[2] += 1.0;
+        }
+    }
+    std::array::from_fn(|at| {
+        let sum = sums[at / 2];
+        (sum[at % 2] / sum[2].max(1.0)).round() as i8
+    })
 }
 
 impl Grey {

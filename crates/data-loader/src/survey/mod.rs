@@ -25,6 +25,7 @@ pub(crate) use text_facts::{SLOTS, TextFacts, shingles};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::example::Value;
+use crate::formats::Records;
 use crate::random::Random;
 use crate::schema::{FeatureKind, TargetKind};
 use crate::split::Part;
@@ -61,9 +62,10 @@ pub(crate) enum Values {
 /// The code of a missing category.
 pub(crate) const MISSING: u32 = u32::MAX;
 
-/// A feature that is a number or a category.
+/// A feature that is a number, a category or a date.
 pub(crate) struct Column {
     pub(crate) name: String,
+    pub(crate) kind: FeatureKind,
     pub(crate) values: Values,
 }
 
@@ -87,6 +89,8 @@ pub(crate) struct Bad {
 /// What is known of a data set. Places count the rows that could be read, in their order.
 pub(crate) struct Survey<'a> {
     pub(crate) dataset: &'a Dataset,
+    /// What is surveyed: the examples, or of a series the steps of which they are made.
+    pub(crate) records: &'a dyn Records,
     pub(crate) seed: u64,
     /// The row at each place.
     pub(crate) rows: Vec<u32>,
@@ -103,7 +107,9 @@ pub(crate) struct Survey<'a> {
     pub(crate) closely: Vec<u32>,
     /// Their numbers and categories.
     pub(crate) columns: Vec<Column>,
-    /// Their images.
+    /// Those of them whose image is there, by their place among them.
+    pub(crate) pictured: Vec<u32>,
+    /// The images of those.
     pub(crate) images: Vec<ImageFacts>,
     /// Their texts.
     pub(crate) texts: Vec<TextFacts>,
@@ -119,10 +125,14 @@ struct Seen {
     target: Value,
     /// Which features are missing.
     missing: Vec<bool>,
-    /// The values of the columns; empty for a row that is not looked at closely.
+    /// Whether the row is looked at closely; of all others only what stands above is known.
+    closely: bool,
+    /// The values of the columns.
     cells: Vec<Value>,
     image: Option<ImageFacts>,
     text: Option<TextFacts>,
+    /// Why it cannot be prepared for a network, if it cannot.
+    unprepared: Option<String>,
 }
 
 /// A chunk of rows as a thread hands it over: its number, and what was found out about each row or is wrong with it.
@@ -131,6 +141,7 @@ type Chunk = (usize, Vec<Result<Seen, Bad>>);
 /// The plan of a survey, which all threads follow.
 struct Plan<'a> {
     dataset: &'a Dataset,
+    records: &'a dyn Records,
     depth: Depth,
     /// Every row with its part; none for a row that the data set left out.
     rows: Vec<(u32, Option<Part>)>,
@@ -193,14 +204,14 @@ impl<'a> Survey<'a> {
         let column = |(name, kind): &(String, FeatureKind)| {
             let values = match kind {
                 FeatureKind::Number => Values::Numbers(Vec::new()),
-                FeatureKind::Category | FeatureKind::Date => Values::Words { codes: Vec::new(), words: Vec::new() },
-                FeatureKind::Image | FeatureKind::Text => return None,
+                _ if is_column(*kind) => Values::Words { codes: Vec::new(), words: Vec::new() },
+                _ => return None,
             };
-            Some(Column { name: name.clone(), values })
+            Some(Column { name: name.clone(), kind: *kind, values })
         };
         Self {
             dataset: plan.dataset,
-
+            records: plan.records,
             seed: plan.seed,
             rows: Vec::new(),
             parts: Vec::new(),
@@ -214,6 +225,7 @@ impl<'a> Survey<'a> {
             bad_count: 0,
             closely: Vec::new(),
             columns: schema.features.0.iter().filter_map(column).collect(),
+            pictured: Vec::new(),
             images: Vec::new(),
             texts: Vec::new(),
             missing: vec![Vec::new(); schema.features.0.len()],
@@ -226,14 +238,15 @@ impl<'a> Survey<'a> {
             let seen = match seen {
                 Ok(seen) => seen,
                 Err(bad) => {
-                    self.bad_count += 1;
-                    if self.bad.len() < BAD_KEPT {
-                        self.bad.push(bad);
-                    }
+                    self.add_bad(bad);
                     continue;
                 }
             };
             let place = self.rows.len() as u32;
+            if let Some(message) = seen.unprepared {
+                let id = self.records.key(seen.row as usize).unwrap_or_else(|_| format!("row {}", seen.row));
+                self.add_bad(Bad { id, part: Some(seen.part), message });
+            }
             self.rows.push(seen.row);
             self.parts.push(seen.part);
             self.contents.push(seen.content);
@@ -245,11 +258,14 @@ impl<'a> Survey<'a> {
                 }
                 counts[class] += usize::from(missing);
             }
-            if seen.cells.is_empty() && seen.image.is_none() && seen.text.is_none() {
+            if !seen.closely {
                 continue;
             }
+            if let Some(image) = seen.image {
+                self.pictured.push(self.closely.len() as u32);
+                self.images.push(image);
+            }
             self.closely.push(place);
-            self.images.extend(seen.image);
             self.texts.extend(seen.text);
             for (at, (column, cell)) in self.columns.iter_mut().zip(seen.cells).enumerate() {
                 match (&mut column.values, cell) {
@@ -261,6 +277,13 @@ impl<'a> Survey<'a> {
                     (Values::Words { codes, .. }, _) => codes.push(MISSING),
                 }
             }
+        }
+    }
+
+    fn add_bad(&mut self, bad: Bad) {
+        self.bad_count += 1;
+        if self.bad.len() < BAD_KEPT {
+            self.bad.push(bad);
         }
     }
 
@@ -311,15 +334,19 @@ impl Dictionary {
 impl<'a> Plan<'a> {
     fn new(dataset: &'a Dataset, depth: Depth, seed: u64) -> Self {
         let schema = dataset.card().schema();
-        let mut parts = vec![None; dataset.records().len()];
+        // Windows overlap, so that of a series the steps are looked at, each once.
+        let beneath = |part: Part| dataset.records().steps(dataset.part(part));
+        let records = beneath(Part::Train).map_or(dataset.records(), |(records, _)| records);
+        let mut parts = vec![None; records.len()];
         for part in Part::ALL {
-            dataset.part(part).iter().for_each(|&row| parts[row as usize] = Some(part));
+            let rows = beneath(part).map_or_else(|| dataset.part(part).to_vec(), |(_, rows)| rows);
+            rows.into_iter().for_each(|row| parts[row as usize] = Some(part));
         }
         // Under a limit a row without a part was left out on purpose; otherwise something is wrong with it.
         let limited = dataset.config().limit.is_some();
         let rows: Vec<_> = (0..).zip(parts).filter(|(_, part)| part.is_some() || !limited).collect();
         let kinds = |kind| schema.names(kind).len();
-        let bytes = 8 * (kinds(FeatureKind::Number) + kinds(FeatureKind::Category))
+        let bytes = 8 * (kinds(FeatureKind::Number) + kinds(FeatureKind::Category) + kinds(FeatureKind::Date))
             + size_of::<ImageFacts>() * kinds(FeatureKind::Image)
             + size_of::<TextFacts>() * kinds(FeatureKind::Text);
         let room = CLOSE_BYTES / (bytes + 4);
@@ -327,24 +354,24 @@ impl<'a> Plan<'a> {
             true => (room as f64 / rows.len() as f64 * u64::MAX as f64) as u64,
             false => u64::MAX,
         };
-        Self { dataset, depth, rows, chance, seed, has_image: kinds(FeatureKind::Image) > 0 }
+        Self { dataset, records, depth, rows, chance, seed, has_image: kinds(FeatureKind::Image) > 0 }
     }
 
     /// Looks at one row; none if there is nothing to say of it.
     fn look(&self, row: u32, part: Option<Part>) -> Option<Result<Seen, Bad>> {
         let bad = |message: String| {
-            let id = self.dataset.records().key(row as usize).unwrap_or_else(|_| format!("row {row}"));
+            let id = self.records.key(row as usize).unwrap_or_else(|_| format!("row {row}"));
             Some(Err(Bad { id, part, message }))
         };
         let target = self.dataset.card().schema().target.as_ref();
         let seen = match (part, target) {
             (Some(part), _) => self.see(row, part),
-            (None, Some(target)) => match self.dataset.record(row) {
+            (None, Some(target)) => match self.records.read(row as usize) {
                 Ok(record) if !matches!(record.field(&target.name), None | Some(Value::Missing)) => return None,
                 Ok(record) => Err(Error::TargetMissing { id: record.id.key, column: target.name.clone() }),
                 Err(error) => Err(error),
             },
-            (None, None) => match self.dataset.record(row) {
+            (None, None) => match self.records.read(row as usize) {
                 Ok(_) => return None,
                 Err(error) => Err(error),
             },
@@ -356,40 +383,71 @@ impl<'a> Plan<'a> {
     }
 
     fn see(&self, row: u32, part: Part) -> Result<Seen, Error> {
-        let (schema, records) = (self.dataset.card().schema(), self.dataset.records());
+        let (schema, records) = (self.dataset.card().schema(), self.records);
         let target = schema.target.as_ref().map(|target| target.name.as_str());
+        let closely =
+            self.chance == u64::MAX || Random::derive(&[STREAM, self.seed, u64::from(row)]).next_u64() < self.chance;
         if self.has_image && self.depth == Depth::Fast {
             let content = records.content(row as usize, target)?;
             let target = target.map_or(Ok(Value::Missing), |target| records.field(row as usize, target))?;
-            let missing = vec![false; schema.features.0.len()];
-            return Ok(Seen { row, part, content, target, missing, cells: Vec::new(), image: None, text: None });
+            let (mut missing, mut cells) = (Vec::new(), Vec::new());
+            for (name, kind) in &schema.features.0 {
+                // To know whether there is an image it would have to be decoded.
+                let value = match kind {
+                    FeatureKind::Image => None,
+                    _ => Some(records.field(row as usize, name)?),
+                };
+                missing.push(value == Some(Value::Missing));
+                cells.extend(value.filter(|_| closely && is_column(*kind)));
+            }
+            return Ok(Seen {
+                row,
+                part,
+                content,
+                target,
+                missing,
+                closely,
+                cells,
+                image: None,
+                text: None,
+                unprepared: None,
+            });
         }
-        let record = records.read(row as usize)?;
+        let mut record = records.read(row as usize)?;
         let content = record.content(target);
-        let closely =
-            self.chance == u64::MAX || Random::derive(&[STREAM, self.seed, u64::from(row)]).next_u64() < self.chance;
         let (mut missing, mut cells, mut image, mut text) = (Vec::new(), Vec::new(), None, None);
         let mut answer = Value::Missing;
-        for (name, value) in record.fields {
+        for (name, value) in &record.fields {
             if Some(name.as_str()) == target {
-                answer = value;
+                answer = value.clone();
                 continue;
             }
-            missing.push(value == Value::Missing);
-            match (schema.features.get(&name), value) {
+            missing.push(*value == Value::Missing);
+            match (schema.features.get(name), value) {
                 _ if !closely => {}
-                (Some(FeatureKind::Image), Value::Image(pixels)) if self.depth == Depth::Thorough => {
-                    image = Some(ImageFacts::of(&pixels));
-                }
-                (Some(FeatureKind::Text), Value::Text(words)) if self.depth == Depth::Thorough => {
-                    text = Some(TextFacts::of(&words));
-                }
-                (Some(FeatureKind::Text), _) if self.depth == Depth::Thorough => text = Some(TextFacts::of("")),
-                (Some(FeatureKind::Number | FeatureKind::Category), value) => cells.push(value),
+                (Some(kind), value) if is_column(*kind) => cells.push(value.clone()),
+                _ if self.depth == Depth::Fast => {}
+                (Some(FeatureKind::Image), Value::Image(pixels)) => image = Some(ImageFacts::of(pixels)),
+                (Some(FeatureKind::Text), Value::Text(words)) => text = Some(TextFacts::of(words)),
+                (Some(FeatureKind::Text), _) => text = Some(TextFacts::of("")),
                 _ => {}
             }
         }
-        Ok(Seen { row, part, content, target: answer, missing, cells, image, text })
+        // A training would meet with its first epoch what transforms cannot take.
+        let prepared = self.depth == Depth::Thorough && schema.windows.is_none() && self.dataset.unfit.is_none();
+        let unprepared = prepared
+            .then(|| self.dataset.pipeline().prepare_from(&mut record, None).err())
+            .flatten()
+            .map(|e| e.to_string());
+        Ok(Seen { row, part, content, target: answer, missing, closely, cells, image, text, unprepared })
+    }
+}
+
+/// Whether a feature is a column of a table.
+fn is_column(kind: FeatureKind) -> bool {
+    match kind {
+        FeatureKind::Number | FeatureKind::Category | FeatureKind::Date => true,
+        FeatureKind::Image | FeatureKind::Text => false,
     }
 }
 

@@ -118,6 +118,10 @@ impl Finding {
             Some(key @ ("label_errors" | "missing" | "smallest_class")) => {
                 format!("Mend the data, or change `data.gates.{key}`.")
             }
+            Some("unreadable") => {
+                "Mend the data, or set `data.loader.bad_examples = \"skip\"` to go on without these examples."
+                    .to_owned()
+            }
             Some(key) => format!("Mend the data, or set `data.gates.{key} = \"warn\"` to go on all the same."),
         }
     }

@@ -23,8 +23,8 @@ impl Survey<'_> {
         let (row, part) = (self.rows[place], Some(self.parts[place]));
         let target = self.dataset.card().schema().target.as_ref().map(|target| target.name.as_str());
         // It was read before; should the disk have failed since, the report says less and is still true.
-        let Ok(mut record) = self.dataset.record(row) else {
-            let id = self.dataset.records().key(row as usize).unwrap_or_else(|_| format!("row {row}"));
+        let Ok(mut record) = self.records.read(row as usize) else {
+            let id = self.records.key(row as usize).unwrap_or_else(|_| format!("row {row}"));
             return Sample { id, part, target: None, why, shown: Shown::Nothing };
         };
         let place = target.and_then(|target| record.place(target, 0));

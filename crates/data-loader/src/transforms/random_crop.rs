@@ -59,4 +59,8 @@ impl Transform for RandomCrop {
             vec![Movement::Window { top, left, height, width, fill: self.fill }]
         })
     }
+
+    fn brings_to_size(&self) -> bool {
+        true
+    }
 }

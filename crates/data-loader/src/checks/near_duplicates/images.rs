@@ -39,7 +39,7 @@ pub(super) fn compare(
             return None;
         }
         let likeness = likeness(first, second, CORRELATION)?;
-        Some((a, b, likeness))
+        first.colours_agree(second).then_some((a, b, likeness))
     };
     let found = if images.len() <= EACH_WITH_EACH {
         each_with_each(images.len(), &alike, progress)

@@ -26,7 +26,13 @@ pub(super) fn compare(
     let columns: Vec<(&Column, f64)> = survey.columns.iter().map(|column| (column, tolerance(column))).collect();
     let spread = columns.iter().filter(|(_, tolerance)| *tolerance > 0.0).count();
     let rows = survey.closely.len();
-    if spread < FEWEST || rows < 2 {
+    if rows < 2 {
+        return;
+    }
+    if spread < FEWEST {
+        remarks.push(format!(
+            "Rows were not compared but for exact duplicates: fewer than {FEWEST} columns of numbers tell them apart."
+        ));
         return;
     }
     progress("comparing rows", 0, 1);

@@ -49,7 +49,7 @@ pub(super) fn compare(
     let name = survey.dataset.card().schema().names(FeatureKind::Text).first().map_or("", |name| *name).to_owned();
     let read = |at: u32| {
         let row = survey.rows[survey.closely[at as usize] as usize];
-        match survey.dataset.records().field(row as usize, &name) {
+        match survey.records.field(row as usize, &name) {
             Ok(Value::Text(text)) => shingles(&text),
             _ => Vec::new(),
         }
