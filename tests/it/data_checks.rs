@@ -63,6 +63,34 @@ fn a_gate_that_warns_lets_training_go_on_and_tells_it() {
 }
 
 #[test]
+fn a_gate_that_was_not_asked_is_named() {
+    let sandbox = sandbox(&[]);
+    let asked = "--set data.gates.near_duplicates_across_splits=error --set data.gates.label_errors=0.5";
+    let ended = sandbox.run(&format!("train config.toml --run r {asked}")).succeeded();
+    for word in
+        ["Not asked before a training", "`data.gates.near_duplicates_across_splits`", "`data.gates.label_errors`"]
+    {
+        assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
+    }
+    let usual = sandbox.run("train config.toml --run s --set data.gates.leakage=error").succeeded();
+    assert!(!usual.stderr.contains("Not asked"), "{}", usual.stderr);
+    // What is wrong with the config of a check must not switch its gate off.
+    sandbox.run("data check config.toml --set label_errors.folds=1").refused(2, &["label_errors.folds"]);
+}
+
+#[test]
+fn the_way_out_of_a_gate_leads_out() {
+    let mut rows = tiny_rows();
+    rows[3] = "x,1,red,x".into();
+    let sandbox = Sandbox::with(CARD, &rows, CONFIG);
+    let ended = sandbox.run("data check config.toml").expect(3);
+    assert!(ended.stdout.contains("data.loader.bad_examples = \"skip\""), "{}", ended.stdout);
+    // As the card names it, wherever that lies.
+    assert!(!ended.stdout.contains(sandbox.path("tiny").to_str().unwrap()), "{}", ended.stdout);
+    sandbox.run("train config.toml --set data.loader.bad_examples=skip").succeeded();
+}
+
+#[test]
 fn large_data_are_not_checked_and_it_is_said() {
     let sandbox = sandbox(&tiny_rows()[40..41]);
     // Nothing is checked at 0, which is the user's wish and needs no notice.

@@ -73,9 +73,10 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     for (files, what) in [(read, ""), (over, " by its bytes, and its ending lets it be passed over")] {
         let Some(first) = files.first() else { continue };
         let verb = if files.len() == 1 { "is not what its name says" } else { "are not what their names say" };
-        let text = format!("{} {verb}: {} is {}{what}.", counted(files.len(), "file"), first.path.display(), first.is);
+        let name = |path: &Path| survey.within(&path.display().to_string());
+        let text = format!("{} {verb}: {} is {}{what}.", counted(files.len(), "file"), name(&first.path), first.is);
         let examples = files.iter().take(SHOWN).map(|file| Sample {
-            id: file.path.display().to_string(),
+            id: name(&file.path),
             part: None,
             target: None,
             why: format!("`.{}`, and {}", file.ending, file.is),

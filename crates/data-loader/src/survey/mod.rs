@@ -283,7 +283,17 @@ impl<'a> Survey<'a> {
     fn add_bad(&mut self, bad: Bad) {
         self.bad_count += 1;
         if self.bad.len() < BAD_KEPT {
-            self.bad.push(bad);
+            self.bad.push(Bad { message: self.within(&bad.message), ..bad });
+        }
+    }
+
+    /// A text with the paths of files as the card names them, so that a report does not depend on where the data lie.
+    pub(crate) fn within(&self, text: &str) -> String {
+        let folder = self.dataset.card().folder.display().to_string();
+        if folder.is_empty() {
+            text.to_owned()
+        } else {
+            text.replace(&format!("{}/", folder.trim_end_matches('/')), "")
         }
     }
 

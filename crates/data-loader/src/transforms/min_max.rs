@@ -49,11 +49,12 @@ impl Transform for MinMax {
     /// Finds the least and the greatest value of each column.
     fn fit(config: &Config, training: &Training<'_>) -> Result<Self, Error> {
         let [low, high] = config.range;
-        if !(low.is_finite() && high.is_finite() && low < high) {
+        let is_bound = |bound: f64| bound.abs() <= f64::from(f32::MAX);
+        if !(is_bound(low) && is_bound(high) && low < high) {
             return Err(Error::Setting {
                 key: "data.transforms.min_max.range".into(),
                 message: format!("is [{low}, {high}]"),
-                hint: "Give two finite numbers, the smaller one first: `range = [0.0, 1.0]`.".into(),
+                hint: "Give two numbers that 32 bits can hold, the smaller one first: `range = [0.0, 1.0]`.".into(),
             });
         }
         let scale = |column: Summary| Scale::min_max(&column, low, high);

@@ -224,8 +224,8 @@ fn check(config: &Config) -> Result<(), Error> {
         return wrong("folds", format!("is {}", config.folds), "Use from 2 to 1000; 5 are usual.");
     }
     match config.smoothing {
-        Smoothing::M(m) if !(m.is_finite() && m >= 0.0) => {
-            wrong("smoothing", format!("has m = {m}"), "Use \"auto\", or m from 0 on.")
+        Smoothing::M(m) if !(0.0..=1e12).contains(&m) => {
+            wrong("smoothing", format!("has m = {m}"), "Use \"auto\", or m from 0 to 1e12, counted in examples.")
         }
         _ => Ok(()),
     }
