@@ -134,6 +134,16 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
+
+    /// Refuses a body that was packed on the way, which nobody asked for.
+    pub(crate) fn refuse_packed(&self) -> Result<(), Trouble> {
+        let packing = self.header("content-encoding").unwrap_or("identity").trim();
+        if packing.is_empty() || packing.eq_ignore_ascii_case("identity") {
+            return Ok(());
+        }
+        let message = format!("the server packs what it sends by `{packing}`, although it was asked not to");
+        Err(refused(&self.address, message, "State the SHA-256 of the file as it is sent, if that is what is wanted."))
+    }
 }
 
 impl Web {
@@ -157,6 +167,20 @@ impl Web {
 
     /// Asks for `address`. An answer has one of the statuses 200, 206 and 416; every other is trouble.
     pub(crate) fn get(&self, address: &Uri, headers: &[(&str, String)]) -> Result<Answer, Trouble> {
+        self.ask(address, headers).and_then(|(answer, with_token)| judge(answer, with_token))
+    }
+
+    /// Asks for `address`, where it may be that there is nothing.
+    pub(crate) fn get_if_there(&self, address: &Uri, headers: &[(&str, String)]) -> Result<Option<Answer>, Trouble> {
+        let (answer, with_token) = self.ask(address, headers)?;
+        if [404, 410].contains(&answer.response.status().as_u16()) {
+            return Ok(None);
+        }
+        judge(answer, with_token).map(Some)
+    }
+
+    /// The last answer behind all redirects, and whether it got the token.
+    fn ask(&self, address: &Uri, headers: &[(&str, String)]) -> Result<(Answer, bool), Trouble> {
         let first = address.clone();
         let mut address = first.clone();
         let mut token = self.token.as_ref();
@@ -172,7 +196,7 @@ impl Web {
             let status = response.status();
             let answer = Answer { response, address };
             if ![301, 302, 303, 307, 308].contains(&status.as_u16()) {
-                return judge(answer, token.is_some());
+                return Ok((answer, token.is_some()));
             }
             address = redirected(&answer)?;
             // Once it has left the host, a request stays without the token: what sends it back may not be the host's wish.
@@ -254,7 +278,9 @@ fn judge(answer: Answer, with_token: bool) -> Result<Answer, Trouble> {
             Err(Trouble::Passing { reason: said, pause: answer.header("retry-after").and_then(pause), over: false })
         }
         401 | 403 if with_token => lasting("The token is not accepted; it may have expired, or lack the right."),
-        401 | 403 => lasting("If this data needs a token, name its environment variable with `token_env`."),
+        401 | 403 => lasting(
+            "If this data needs a token, write `token = true` beside the address; the error says then where to put it.",
+        ),
         404 | 410 => lasting("Compare the address in the card with the data's home page; the file may have moved."),
         _ if status.is_success() => lasting("An answer with a file in it has the status 200."),
         _ => lasting("Compare the address in the card with the data's home page."),
@@ -318,7 +344,7 @@ pub(crate) fn address(key: &str, text: &str) -> Result<Uri, Error> {
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return wrong(
             "holds a name or password before the @",
-            "A card is read by others: put the secret in an environment variable and name that with `token_env`.",
+            "A card is read by others: write `token = true` beside the address; the error says then where to put the secret.",
         );
     }
     Ok(uri)
