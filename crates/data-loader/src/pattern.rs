@@ -98,13 +98,11 @@ pub(crate) fn files(root: &Path, text: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// The entries of a folder, sorted, each with its name and whether it is a link; none if it is no folder, or was read for this
-/// part of the pattern before.
-fn folder(
-    place: &Path,
-    step: usize,
-    read: &mut HashSet<(usize, PathBuf)>,
-) -> Result<Option<Vec<(PathBuf, String, bool)>>, Error> {
+/// An entry of a folder: where it lies, its name, and whether it is a link.
+type Named = (PathBuf, String, bool);
+
+/// The entries of a folder, sorted; none if it is no folder, or was read for this part of the pattern before.
+fn folder(place: &Path, step: usize, read: &mut HashSet<(usize, PathBuf)>) -> Result<Option<Vec<Named>>, Error> {
     let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
     if !place.is_dir() {
         return Ok(None);

@@ -90,6 +90,9 @@ pub(crate) fn download(
     Ok(whole)
 }
 
+/// So many new bytes are progress. A line that brings a few a connection would go on for days.
+const PROGRESS: u64 = 16 << 10;
+
 /// Reads until the part is the whole, however often the line breaks; gives its checksum.
 fn complete(
     remote: &mut dyn Remote,
@@ -100,9 +103,7 @@ fn complete(
 ) -> Result<String, Error> {
     let address = remote.shown();
     let mut patience = Patience::new(&address);
-    // Progress is what was never there before: a line that breaks at the same byte each time makes none. Nor does one that
-    // brings a few bytes a connection: it would go on for days.
-    const PROGRESS: u64 = 16 << 10;
+    // Progress is what was never there before: a line that breaks at the same byte each time makes none.
     let mut best = part.bytes;
     let mut pieced = part.bytes > 0;
     loop {
