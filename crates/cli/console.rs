@@ -163,6 +163,10 @@ impl Transfer {
             fetch::Event::Rows { file, rows } => {
                 self.now_and_then(|| format!("{file}: {} rows", report::count(*rows)));
             }
+            fetch::Event::Notice { file, text } => {
+                let about = if file.is_empty() { String::new() } else { format!("{file}: ") };
+                self.bar.suspend(|| report::note(format!("{about}{text}")));
+            }
             fetch::Event::Waiting { file, reason, pause } => {
                 let text = format!("{file}: {reason}; another attempt in {:.1} s", pause.as_secs_f64());
                 self.bar.suspend(|| report::note(text));

@@ -49,6 +49,7 @@ fn checked(file: &Fetched) -> &'static str {
     match file.checked {
         Checked::Stated => "as stated",
         Checked::ByArchive => "of its archive as stated",
+        Checked::Recorded => "as fetched",
         Checked::Unstated => "not stated",
     }
 }
@@ -58,8 +59,10 @@ fn as_json(file: &Fetched) -> serde_json::Value {
         "path": file.name,
         "bytes": file.bytes,
         "sha256": file.sha256,
-        "verified": file.checked != Checked::Unstated,
+        "verified": matches!(file.checked, Checked::Stated | Checked::ByArchive),
         "fetched": file.state == State::Fetched,
+        "rows": file.rows,
+        "pages": file.pages,
     })
 }
 
@@ -71,7 +74,10 @@ fn show(files: &[Fetched]) {
                 State::Present => "was there",
                 State::Fetched => "fetched",
             };
-            vec![file.name.clone(), report::count(file.bytes), checked(file).to_owned(), state.to_owned()]
+            let rows = file.rows.map_or(String::new(), |rows| format!(", rows: {}", report::count(rows)));
+            let pages = file.pages.map_or(String::new(), |pages| format!(", pages: {}", report::count(pages)));
+            let state = format!("{state}{rows}{pages}");
+            vec![file.name.clone(), report::count(file.bytes), checked(file).to_owned(), state]
         })
         .collect();
     report::table(&["file", "bytes", "checksum", ""], &rows);

@@ -90,6 +90,8 @@ pub struct NewFolder {
     place: PathBuf,
     temporary: PathBuf,
     committed: bool,
+    /// Held as long as somebody writes there, where folders can be locked.
+    _lock: Option<File>,
 }
 
 impl NewFolder {
@@ -99,11 +101,13 @@ impl NewFolder {
     /// [`Failed`].
     pub fn begin(place: &Path) -> Result<Self, Failed> {
         let temporary = temporary(place);
+        sweep(place);
         if temporary.exists() {
             fs::remove_dir_all(&temporary).map_err(failed("remove", &temporary))?;
         }
         fs::create_dir_all(&temporary).map_err(failed("create", &temporary))?;
-        Ok(Self { place: place.to_owned(), temporary, committed: false })
+        let lock = lock(&temporary);
+        Ok(Self { place: place.to_owned(), temporary, committed: false, _lock: lock })
     }
 
     /// Where it lies for the time being.
@@ -176,6 +180,32 @@ impl NewFolder {
     }
 }
 
+/// The lock of a folder, if nobody else has it and folders can be locked here.
+fn lock(folder: &Path) -> Option<File> {
+    let file = if cfg!(unix) { File::open(folder).ok() } else { None };
+    file.filter(|file| file.try_lock().is_ok())
+}
+
+/// Removes what processes that are gone left of a folder that was to lie at `place`: what nobody has locked.
+fn sweep(place: &Path) {
+    let Some(name) = place.file_name().map(|name| name.to_string_lossy().into_owned()) else { return };
+    let beside = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in fs::read_dir(beside).into_iter().flatten().flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let process = found.strip_prefix(&*name).and_then(|rest| rest.strip_prefix('.'));
+        let process = process.and_then(|rest| rest.strip_suffix(".tmp")).unwrap_or_default();
+        let is_ours = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
+        // A link is no folder here, and stays.
+        if is_ours
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && let Some(_lock) = lock(&entry.path())
+        {
+            // What stays takes room and does no harm.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 impl Drop for NewFolder {
     fn drop(&mut self) {
         if !self.committed {
@@ -187,6 +217,32 @@ impl Drop for NewFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn what_a_process_that_is_gone_left_is_swept() {
+        let root = tempfile::tempdir().unwrap();
+        for left in ["data.4711.tmp", "data.tmp", "data.x.tmp", "other.4711.tmp", "data.12.tmp"] {
+            fs::create_dir_all(root.path().join(left).join("sub")).unwrap();
+        }
+        // Another process is at work there.
+        let other = lock(&root.path().join("data.12.tmp")).unwrap();
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let folder = NewFolder::begin(&root.path().join("data")).unwrap();
+        folder.write("x", b"1").unwrap();
+        // A second one, as another process begins it, leaves the first alone.
+        sweep(&root.path().join("data"));
+        folder.commit().unwrap();
+        assert_eq!(names(), ["data", "data.12.tmp", "data.tmp", "data.x.tmp", "other.4711.tmp"]);
+        drop(other);
+        NewFolder::begin(&root.path().join("data")).unwrap();
+        assert_eq!(names(), ["data", "data.tmp", "data.x.tmp", "other.4711.tmp"]);
+    }
 
     #[test]
     fn a_new_folder_is_there_in_whole_or_not_at_all() {

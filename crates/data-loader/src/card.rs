@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 use crate::clean::Derived;
 use crate::config::read_toml;
 use crate::error::Error;
+use crate::fetch::Ledger;
 use crate::formats::FormatConfig;
+use crate::pattern;
 use crate::schema::Schema;
 use crate::sources::{SourceConfig, local};
 use crate::split::{Part, SplitConfig};
@@ -56,7 +58,7 @@ pub struct CardFile {
 impl CardFile {
     /// Whether the path stands for several files.
     pub(crate) fn is_pattern(&self) -> bool {
-        local::is_pattern(&self.path.to_string_lossy())
+        pattern::is_pattern(&self.path.to_string_lossy())
     }
 
     /// The checksums that the file may have: its own, and that of the source where the source gives it packed in another way.
@@ -144,8 +146,9 @@ impl Card {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let (config, folder) = Self::read(path)?;
         let mut files = Vec::with_capacity(config.files.len());
+        let ledger = Ledger::read(path)?;
         for entry in &config.files {
-            open_files(&folder, path, entry, &mut files)?;
+            open_files(&folder, path, &ledger, entry, &mut files)?;
         }
         each_once(&files)?;
         Ok(Self { config, folder, files })
@@ -224,19 +227,30 @@ fn each_once(files: &[SourceFile]) -> Result<(), Error> {
 }
 
 /// Opens the files that an entry of the card at `card` names.
-fn open_files(folder: &Path, card: &Path, entry: &CardFile, files: &mut Vec<SourceFile>) -> Result<(), Error> {
+fn open_files(
+    folder: &Path,
+    card: &Path,
+    ledger: &Ledger,
+    entry: &CardFile,
+    files: &mut Vec<SourceFile>,
+) -> Result<(), Error> {
     let not_fetched = |path: PathBuf| Error::NotFetched { path, card: card.to_path_buf() };
     let matches = match local::matches(folder, &entry.path) {
         // Of a pattern with a source nothing may be there yet.
         Err(Error::NoMatch { .. }) if entry.from.is_some() => return Err(not_fetched(folder.join(&entry.path))),
         matches => matches?,
     };
+    if entry.is_pattern() {
+        let names: Vec<String> = matches.iter().map(|(name, _)| name.clone()).collect();
+        ledger.check_all(entry, &names, folder)?;
+    }
     for (name, path) in matches {
         if entry.from.is_some() && !path.exists() {
             return Err(not_fetched(path));
         }
         let (sha256, bytes) = digest_path(folder, &path)?;
         entry.verify(&path, &sha256)?;
+        ledger.check(entry, &name, &path, &sha256)?;
         files.push(SourceFile { name, path, sha256, bytes, role: entry.role, part: entry.part });
     }
     Ok(())

@@ -53,6 +53,7 @@ mod number;
 mod number_plan;
 mod output;
 mod parquet_pages;
+mod pattern;
 pub mod pipeline;
 pub mod random;
 mod raster;

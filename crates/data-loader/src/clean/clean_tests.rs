@@ -34,7 +34,7 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     /// A card with files, in the folder `data`.
-    fn new(card: &str, files: &[(&str, &[u8])]) -> Self {
+    pub(super) fn new(card: &str, files: &[(&str, &[u8])]) -> Self {
         let root = tempfile::tempdir().unwrap();
         let head = "name = \"data\"\ntitle = \"Data\"\nsummary = \"rows\"\nsource = \"here\"\nlicence = \"CC0\"\ncitation = \"none\"\n";
         for (name, bytes) in files.iter().copied().chain([("card.toml", format!("{head}{card}").as_bytes())]) {
@@ -80,9 +80,9 @@ impl Sandbox {
     }
 }
 
-const TABLE: &str =
+pub(super) const TABLE: &str =
     "\u{feff}id,x,word,y\r\n\"1\",1.50,\"red\",a\r\n\r\n2,,blue,b\r\n3,7,\"a, \"\"b\"\"\",a\n4,,NA,b\n5,9,red,a";
-const CARD: &str = "[format.csv]\n[[files]]\npath = \"t.csv\"\n[schema]\nkey = \"id\"\ntarget = { name = \"y\", kind = \"class\" }\n\
+pub(super) const CARD: &str = "[format.csv]\n[[files]]\npath = \"t.csv\"\n[schema]\nkey = \"id\"\ntarget = { name = \"y\", kind = \"class\" }\n\
                     [schema.features]\nx = \"number\"\nword = \"category\"\n[split.random]\ntest = 0.2\n";
 
 pub(super) fn table() -> Sandbox {

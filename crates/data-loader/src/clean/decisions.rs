@@ -118,7 +118,13 @@ impl Decisions {
 
     /// The error for what is wrong with the decision on `line`.
     pub(super) fn wrong(&self, line: usize, message: String, closest: Option<String>) -> Error {
-        Error::Config { path: self.path.clone(), place: format!(", line {line}"), message, closest }
+        if closest.is_some() {
+            return Error::Config { path: self.path.clone(), place: format!(", line {line}"), message, closest };
+        }
+        Error::Mismatch {
+            message: format!("{}, line {line}: {message}", self.path.display()),
+            hint: "Mend this decision or take it out; nothing was written.".into(),
+        }
     }
 
     /// Whether a decision says what its action needs, and nothing else.

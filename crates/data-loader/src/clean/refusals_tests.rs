@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::tests::{everything, table};
+use super::tests::{CARD, Sandbox, TABLE, everything, table};
 use super::{Request, clean};
 
 #[test]
@@ -36,6 +36,7 @@ fn what_cannot_be_meant_names_its_line() {
             "# one\n[[decisions]]\nexample = \"5\"\naction = \"drop\"\n\n[[decisions]]\n{decision}\n"
         ));
         assert!(refusal.contains(words), "{decision}: {refusal}");
+        assert!(!refusal.contains("must be TOML"), "it is: {refusal}");
         assert!(["line 6", "line 7", "line 8", "line 9"].iter().any(|line| refusal.contains(line)), "{refusal}");
     }
     for (decisions, words) in [
@@ -49,6 +50,30 @@ fn what_cannot_be_meant_names_its_line() {
     }
     let all = [1, 2, 3, 4, 5].map(|id| format!("[[decisions]]\nexample = \"{id}\"\naction = \"drop\"\n"));
     assert!(sandbox.refusal(&all.concat()).contains("every one is dropped"));
+}
+
+/// As a number it would be written, and as no value it would be read.
+#[test]
+fn a_number_that_stands_for_a_missing_value_is_refused() {
+    let sandbox = Sandbox::new(
+        &CARD.replace("[schema]\n", "[schema]\nmissing = [\"\", \"-9\", \"NA\"]\n"),
+        &[("t.csv", TABLE.as_bytes())],
+    );
+    let fix =
+        |value: &str| format!("[[decisions]]\nexample = \"1\"\naction = \"fix\"\ncolumn = \"x\"\nvalue = {value}\n");
+    let refusal = sandbox.refusal(&fix("-9"));
+    assert!(refusal.contains("line 1: `x` takes no number that stands for a missing value"), "{refusal}");
+    let filled = sandbox.refusal("[[decisions]]\naction = \"impute\"\ncolumn = \"x\"\nvalue = -9\n");
+    assert!(filled.contains("stands for a missing value"), "{filled}");
+    assert_eq!(sandbox.clean(&fix("-9.5")).unwrap().counts.fixed, 1);
+}
+
+#[test]
+fn an_id_that_several_examples_have_is_no_mistake_of_the_file() {
+    let sandbox = Sandbox::new(CARD, &[("t.csv", TABLE.replace("\n5,", "\n4,").as_bytes())]);
+    let refusal = sandbox.refusal("[[decisions]]\nexample = \"4\"\naction = \"drop\"\n");
+    assert!(refusal.contains("2 examples have the id `4`") && refusal.contains("Mend this decision"), "{refusal}");
+    assert!(!refusal.contains("TOML"), "{refusal}");
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) fn extract(
         Error::Malformed { path: path.to_path_buf(), message: format!("its archive breaks ({error})") }
     };
     let mut archive = tar::Archive::new(Limited { reader: open(path)?, left: limit });
-    let mut met = Vec::new();
+    let (mut met, mut found) = (Vec::new(), false);
     for entry in archive.entries().map_err(broken)? {
         context.go_on()?;
         let mut entry = entry.map_err(broken)?;
@@ -81,6 +81,13 @@ pub(crate) fn extract(
                 met.push(name.display().to_string());
             }
             continue;
+        }
+        // One reader takes the first of two, and another the last.
+        if found {
+            return Err(Error::Malformed {
+                path: path.to_path_buf(),
+                message: format!("its member {member} stands in it twice"),
+            });
         }
         if !entry.header().entry_type().is_file() {
             return Err(Error::Malformed {
@@ -104,6 +111,9 @@ pub(crate) fn extract(
                 message: format!("its member {member} ends after {} of {} bytes", target.bytes(), entry.size()),
             });
         }
+        found = true;
+    }
+    if found {
         return Ok(());
     }
     let hint = "Write it as `tar --list` prints it.".to_owned();

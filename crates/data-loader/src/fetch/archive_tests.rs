@@ -33,10 +33,10 @@ fn taken(bytes: &[u8], member: &str, limit: u64) -> Result<Vec<u8>, Error> {
     let (stop, mut progress) = (AtomicBool::new(false), |_: &Event| {});
     let mut options = Options::new(&stop, &mut progress).unwrap();
     options.cache = folder.path().join("cache");
-    let mut context = Context { options, file: String::new(), unstated: std::collections::BTreeSet::new() };
+    let mut context = Context::new(options);
     let mut target = Target::create(&place).unwrap();
     extract(&archive, member, limit, &mut target, &mut context)?;
-    target.finish(&[]).unwrap();
+    target.finish(&[], |_| Ok(())).unwrap();
     Ok(std::fs::read(&place).unwrap())
 }
 
@@ -50,6 +50,16 @@ fn a_member_is_taken_out_of_any_packing() {
         assert_eq!(taken(&archive, "./c", 1 << 30).unwrap(), b"");
         let error = taken(&archive, "b.bin", 1 << 30).unwrap_err();
         assert!(error.to_string().contains("`d/a.bin`, `d/b.bin`") && error.is_usage(), "{error}");
+    }
+}
+
+#[test]
+fn a_member_that_stands_twice_is_refused() {
+    let archive = tar_of(&[("a", b"old"), ("b", b"1"), ("./a", b"new")]);
+    for bytes in [archive.clone(), gzip(&archive)] {
+        let error = taken(&bytes, "a", 1 << 30).unwrap_err();
+        assert!(error.to_string().contains("its member a stands in it twice") && error.is_usage(), "{error}");
+        assert_eq!(taken(&bytes, "b", 1 << 30).unwrap(), b"1");
     }
 }
 

@@ -41,22 +41,47 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Waits for the turn to work on what is called `name`.
-    pub(super) fn take(cache: &Path, name: &str, context: &Context) -> Result<Self, Error> {
-        let folder = cache.join("turns");
+    /// Waits for the turn to fetch into `folder`, whatever cache another process has.
+    pub(super) fn in_folder(folder: &Path, context: &mut Context) -> Result<Self, Error> {
+        let whole = folder.canonicalize().map_err(|source| Error::io("folder", folder, source))?;
+        let busy = format!("another process fetches into {}, and is waited for", folder.display());
+        // The folder itself is locked, so that nothing more lies in it. Where that cannot be done, those with one cache take
+        // turns at least; what they write they write under names of their own.
+        if cfg!(unix)
+            && let Ok(lock) = File::open(&whole)
+            && wait_for(&lock, &busy, context)?.is_ok()
+        {
+            return Ok(Self { _lock: lock });
+        }
+        Self::in_cache(&format!("card {}", whole.display()), &busy, context)
+    }
+
+    /// Waits for the turn to work on what is called `name` in the cache; `busy` says what is waited for.
+    pub(super) fn in_cache(name: &str, busy: &str, context: &mut Context) -> Result<Self, Error> {
+        let folder = context.options.cache.join("turns");
         std::fs::create_dir_all(&folder).map_err(|source| no_cache(&folder, source))?;
         let path = folder.join(key(name));
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|source| no_cache(&path, source))?;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(Self { _lock: lock }),
-                Err(TryLockError::WouldBlock) => context.wait(Duration::from_millis(100))?,
-                // Some network file systems know no locks; there, taking turns is left to the user.
-                Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
-                    return Ok(Self { _lock: lock });
-                }
-                Err(TryLockError::Error(source)) => return Err(no_cache(&path, source)),
+        match wait_for(&lock, busy, context)? {
+            // Some network file systems know no locks; there, taking turns is left to the user.
+            Err(error) if error.kind() != std::io::ErrorKind::Unsupported => Err(no_cache(&path, error)),
+            _ => Ok(Self { _lock: lock }),
+        }
+    }
+}
+
+/// Waits until nobody else has the lock, and says so once; gives what the system says where it cannot be locked.
+fn wait_for(lock: &File, busy: &str, context: &mut Context) -> Result<std::io::Result<()>, Error> {
+    let mut said = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Ok(())),
+            Err(TryLockError::Error(error)) => return Ok(Err(error)),
+            Err(TryLockError::WouldBlock) if said => context.wait(Duration::from_millis(100))?,
+            Err(TryLockError::WouldBlock) => {
+                said = true;
+                context.notice(busy);
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::cache::{key, no_cache};
+use super::cache::{Turn, key, no_cache};
 use super::{Context, Event, Patience, Trouble};
 use crate::atomic::sync_parent;
 use crate::card::{digest_file, hex};
@@ -22,8 +22,10 @@ pub(crate) struct Opened {
     pub(crate) from: u64,
     /// How many bytes the whole file has, where that is known.
     pub(crate) total: Option<u64>,
-    /// Names this version of the file, so that later the rest of the same version can be asked for.
+    /// Names the version of which bytes come, as this answer says, so that later the rest of the same one can be asked for.
     pub(crate) version: Option<String>,
+    /// Whether an end that comes too early is found out.
+    pub(crate) ends: bool,
     /// The bytes.
     pub(crate) body: Box<dyn Read>,
 }
@@ -58,7 +60,8 @@ pub(crate) fn download(
     std::fs::create_dir_all(&folder).map_err(|source| no_cache(&folder, source))?;
     let key = key(&format!("{identity}\n{}", expected.unwrap_or_default().to_ascii_lowercase()));
     let whole = folder.join(&key);
-    let _turn = context.turn(&format!("download {key}"))?;
+    let busy = format!("another process downloads {}, and is waited for", remote.shown());
+    let _turn = Turn::in_cache(&format!("download {key}"), &busy, context)?;
     if whole.exists() {
         let trusted = match expected {
             Some(expected) => digest_file(&whole)?.0.eq_ignore_ascii_case(expected),
@@ -87,6 +90,9 @@ pub(crate) fn download(
     Ok(whole)
 }
 
+/// So many new bytes are progress. A line that brings a few a connection would go on for days.
+const PROGRESS: u64 = 16 << 10;
+
 /// Reads until the part is the whole, however often the line breaks; gives its checksum.
 fn complete(
     remote: &mut dyn Remote,
@@ -101,7 +107,7 @@ fn complete(
     let mut best = part.bytes;
     let mut pieced = part.bytes > 0;
     loop {
-        let trouble = match attempt(remote, part, limit, context) {
+        let trouble = match attempt(remote, part, expected.is_some(), limit, context) {
             Ok(()) => {
                 let found = hex(&part.hash.clone().finalize());
                 match expected {
@@ -127,7 +133,7 @@ fn complete(
             Trouble::Lasting(error) => return Err(error),
             Trouble::Passing { reason, pause, over } => (reason, pause, over),
         };
-        if part.bytes > best {
+        if part.bytes >= best + PROGRESS {
             best = part.bytes;
             patience.restore();
         }
@@ -139,11 +145,19 @@ fn complete(
     }
 }
 
-/// One connection: asks for the rest and writes what comes.
-fn attempt(remote: &mut dyn Remote, part: &mut Part, limit: u64, context: &mut Context) -> Result<(), Trouble> {
+/// One connection: asks for the rest and writes what comes. `vouched` is whether a checksum will tell what came.
+fn attempt(
+    remote: &mut dyn Remote,
+    part: &mut Part,
+    vouched: bool,
+    limit: u64,
+    context: &mut Context,
+) -> Result<(), Trouble> {
     let mut opened = remote.open(part.bytes, part.state.version.as_deref(), context)?;
     if opened.from != part.bytes {
         part.clear()?;
+    } else if part.bytes > 0 && opened.version.is_none() && !vouched {
+        return Err(Trouble::over("the server does not say of which version it sends the rest"));
     } else if part.bytes > 0 && part.state.total.is_some() && opened.total != part.state.total {
         return Err(Trouble::over("the file has another size than before"));
     }
@@ -158,7 +172,8 @@ fn attempt(remote: &mut dyn Remote, part: &mut Part, limit: u64, context: &mut C
     if let Some(total) = opened.total.filter(|&total| total > limit) {
         return Err(too_large(total));
     }
-    part.describe(State { version: opened.version.take(), total: opened.total })?;
+    let kept = part.state.version.clone().filter(|_| part.bytes > 0);
+    part.describe(State { version: opened.version.take().or(kept), total: opened.total })?;
     let mut buffer = vec![0; 1 << 17];
     loop {
         context.go_on()?;
@@ -183,6 +198,13 @@ fn attempt(remote: &mut dyn Remote, part: &mut Part, limit: u64, context: &mut C
     match opened.total {
         Some(total) if part.bytes < total => {
             Err(Trouble::passing(format!("the connection ended after {} of {total} bytes", part.bytes)))
+        }
+        _ if !opened.ends && !vouched => {
+            context.notice(&format!(
+                "{} bytes came, and whether that is all is not known: the server does not say how many there are",
+                part.bytes
+            ));
+            Ok(())
         }
         _ => Ok(()),
     }

@@ -1,32 +1,101 @@
 //! Where in a JSON text do the items of a list stand? They are passed on as they are written, since reading and writing them
 //! again would cost digits.
 
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
-/// The value at a path such as `data.items`; the whole for an empty path.
-pub(crate) fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    keys(path).try_fold(value, |value, key| value.get(key))
+use crate::error::listed;
+
+/// Whether a text is JSON. Nothing of it is built: its values may take fifty times the room of their text.
+pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
+    serde_json::from_str::<IgnoredAny>(text).map(drop)
 }
 
-fn keys(path: &str) -> impl Iterator<Item = &str> {
-    path.split('.').filter(|key| !key.is_empty())
-}
-
-/// The texts of the objects in the list at `path`; `value` is what `text` says.
-pub(crate) fn items<'t>(text: &'t str, value: &Value, path: &str) -> Result<Vec<&'t str>, String> {
-    let shown = if path.is_empty() { "the answer".to_owned() } else { format!("`{path}`") };
-    let Some(found) = at(value, path) else { return Err(format!("there is no {shown} in the answer")) };
-    let Some(list) = found.as_array() else { return Err(format!("{shown} is no list")) };
-    if let Some(place) = list.iter().position(|item| !item.is_object()) {
-        return Err(format!("item {place} of {shown} is no object with names and values"));
+/// The text of the value at a path such as `data.items`, and the whole for an empty path. Where `null` stands on the way, it is
+/// the value. `text` is known to be JSON.
+pub(crate) fn at<'t>(text: &'t str, path: &str) -> Result<Option<&'t str>, String> {
+    let mut value = text.trim();
+    for key in path.split('.').filter(|key| !key.is_empty()) {
+        if value == "null" {
+            return Ok(Some(value));
+        }
+        let mut found = None;
+        for (name, inner) in members(value) {
+            // Of a name that stands twice in an object, one reader takes the first and another the last.
+            if name == key && found.replace(inner).is_some() {
+                return Err(format!("`{key}` of `{path}` stands twice in the answer"));
+            }
+        }
+        let Some(found) = found else { return Ok(None) };
+        value = found;
     }
+    Ok(Some(value))
+}
+
+/// The names in an object and the texts of their values; of another value there are none.
+pub(crate) fn members(text: &str) -> impl Iterator<Item = (String, &str)> {
     let mut rest = Scanner { text, place: 0 };
-    for key in keys(path) {
-        rest.enter(key).ok_or_else(|| format!("{shown} stands twice in the answer"))?;
+    let mut open = rest.peek() == Some(b'{');
+    std::iter::from_fn(move || {
+        // The opening brace, or the comma behind a value.
+        rest.place += usize::from(open);
+        rest.skip_spaces();
+        open &= rest.peek() != Some(b'}');
+        if !open {
+            return None;
+        }
+        let name = serde_json::from_str(rest.value()).ok()?;
+        rest.skip_spaces();
+        rest.place += 1;
+        let value = rest.value();
+        rest.skip_spaces();
+        open = rest.peek() == Some(b',');
+        Some((name, value))
+    })
+}
+
+/// The names in an answer, and those in the objects directly in it as `data.items`; some hundreds at most.
+pub(crate) fn names(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, value) in members(text.trim()) {
+        names.push(name.clone());
+        names.extend(members(value).map(|(inner, _)| format!("{name}.{inner}")).take(100));
+        if names.len() >= 200 {
+            break;
+        }
     }
-    let found = rest.items();
-    // Of a name that stands twice in an object, one reader takes the first and another the last.
-    if found.len() == list.len() { Ok(found) } else { Err(format!("{shown} stands twice in the answer")) }
+    names
+}
+
+/// The texts of the objects in the list at `path`, one after the other; what is none is an error in its place.
+pub(crate) fn items<'t>(text: &'t str, path: &str) -> Result<impl Iterator<Item = Result<&'t str, String>>, String> {
+    let shown = if path.is_empty() { "the answer".to_owned() } else { format!("`{path}`") };
+    let Some(found) = at(text, path)? else {
+        return Err(format!("there is no {shown} in the answer, in which there is {}", listed(&names(text))));
+    };
+    if !found.starts_with('[') {
+        return Err(format!("{shown} is no list"));
+    }
+    let mut rest = Scanner { text: found, place: 0 };
+    let mut number = 0_u64;
+    Ok(std::iter::from_fn(move || {
+        // The opening bracket, or the comma behind an item.
+        let more = matches!(rest.peek(), Some(b'[' | b','));
+        rest.place += 1;
+        rest.skip_spaces();
+        if !more || rest.peek() == Some(b']') {
+            rest.place = found.len();
+            return None;
+        }
+        let item = rest.value();
+        rest.skip_spaces();
+        number += 1;
+        let is_object = item.starts_with('{');
+        Some(if is_object {
+            Ok(item)
+        } else {
+            Err(format!("item {} of {shown} is no object with names and values", number - 1))
+        })
+    }))
 }
 
 /// The text without spaces and line ends between its words.
@@ -95,50 +164,6 @@ impl<'t> Scanner<'t> {
         }
         self.text[start..self.place].trim_end()
     }
-
-    /// Steps to the value of `key` in the object at hand.
-    fn enter(&mut self, key: &str) -> Option<()> {
-        self.skip_spaces();
-        if self.peek()? != b'{' {
-            return None;
-        }
-        loop {
-            // The opening brace, or the comma behind a value.
-            self.place += 1;
-            let name: String = serde_json::from_str(self.value()).ok()?;
-            self.skip_spaces();
-            self.place += 1;
-            if name == key {
-                return Some(());
-            }
-            self.value();
-            self.skip_spaces();
-            if self.peek()? != b',' {
-                return None;
-            }
-        }
-    }
-
-    /// The texts of the items of the list at hand.
-    fn items(&mut self) -> Vec<&'t str> {
-        self.skip_spaces();
-        let mut found = Vec::new();
-        if self.peek() != Some(b'[') {
-            return found;
-        }
-        loop {
-            self.place += 1;
-            self.skip_spaces();
-            if matches!(self.peek(), None | Some(b']')) {
-                return found;
-            }
-            found.push(self.value());
-            self.skip_spaces();
-            if self.peek() != Some(b',') {
-                return found;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -148,7 +173,8 @@ mod tests {
     use super::*;
 
     fn found<'t>(text: &'t str, path: &str) -> Result<Vec<&'t str>, String> {
-        items(text, &serde_json::from_str(text).unwrap(), path)
+        check(text).unwrap();
+        items(text, path)?.collect()
     }
 
     #[test]
@@ -168,9 +194,33 @@ mod tests {
             ("{\"data\":{}}", "data", "no list"),
             ("[1]", "", "item 0 of the answer is no object"),
             ("{\"a\":[{}],\"a\":[{},{}]}", "a", "twice"),
+            ("{\"a\":[{}],\"\\u0061\":[{}]}", "a", "twice"),
+            ("{\"a\":{\"b\":1,\"c\":{}},\"d\":[]}", "a.d", "`a`, `a.b`, `a.c`, `d`"),
+            ("{\"a\":null}", "a.b", "no list"),
         ] {
             assert!(found(text, path).unwrap_err().contains(words), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_at_a_path_is_found() {
+        let text = r#" {"a" : {}, "b": {"c" : "x, }" , "d":null}, "e": [ {"c": 1} ]} "#;
+        check(text).unwrap();
+        for (path, value) in [
+            ("a", Some("{}")),
+            ("b.c", Some("\"x, }\"")),
+            ("b.d", Some("null")),
+            ("b.d.e.f", Some("null")),
+            ("b.e", None),
+            ("a.c", None),
+            ("e.c", None),
+            ("f", None),
+            ("", Some(text.trim())),
+        ] {
+            assert_eq!(at(text, path).unwrap(), value, "{path}");
+        }
+        assert!(check("[{}").is_err() && check("[] x").is_err() && check("").is_err());
+        assert_eq!((members("[1]").count(), members("{}").count(), members("{ }").count()), (0, 0, 0));
     }
 
     proptest! {
@@ -181,7 +231,7 @@ mod tests {
         ) {
             let value = serde_json::json!({ "z]}": ["[{\"", { "data": 1 }], "data": { "items": records } });
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
-            let items = items(&text, &value, "data.items").unwrap();
+            let items = found(&text, "data.items").unwrap();
             prop_assert_eq!(items.len(), records.len());
             for (item, record) in items.iter().zip(&records) {
                 let line = on_one_line(item);

@@ -1,7 +1,7 @@
 //! How do the files of a card come to this machine? Each is asked of its source once, verified, and put where the card says.
 //!
 //! ```text
-//! card ──> source ──> cache (downloads only: .part, then whole) ──> .NAME.part beside the data ──> NAME
+//! card ──> source ──> cache (downloads only: .part, then whole) ──> .NAME.PID-N.part beside the data ──> NAME
 //! ```
 //!
 //! A file that is there is never replaced. Whatever moment the machine stops at, the next call goes on from what has come.
@@ -10,26 +10,28 @@ mod archive;
 mod cache;
 mod download;
 pub(crate) mod json_text;
+mod ledger;
 mod rows;
 mod target;
+mod token;
 mod web;
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::card::{Card, CardConfig, CardFile, digest_path};
 use crate::error::Error;
-use crate::sources::{self, Wanted, local};
+use crate::sources::{self, SourceConfig, Wanted, local};
 
 pub(crate) use archive::{check_member, extract};
 pub use cache::folder as cache_folder;
 pub(crate) use download::{Opened, Remote, download};
+pub(crate) use ledger::Ledger;
 pub(crate) use rows::{Cell, RowWriter};
-pub(crate) use target::Target;
+pub(crate) use target::{Target, copy};
+pub(crate) use token::token;
 pub(crate) use web::{Answer, Patience, Secret, Trouble, Web, address, join, origin, shown};
 
 /// What happens while files are fetched.
@@ -67,6 +69,13 @@ pub enum Event<'a> {
         reason: &'a str,
         /// How long is waited before the next attempt.
         pause: Duration,
+    },
+    /// Something that the user should know, and that is no error.
+    Notice {
+        /// The file; empty where it concerns all of them.
+        file: &'a str,
+        /// What there is to know, as a phrase.
+        text: &'a str,
     },
 }
 
@@ -116,6 +125,8 @@ pub enum Checked {
     Stated,
     /// It was taken out of an archive that has the checksum that its card states.
     ByArchive,
+    /// It has the checksum that it had when it was fetched, of which nobody states that it was the right one.
+    Recorded,
     /// Nobody: its card states no checksum.
     Unstated,
 }
@@ -135,88 +146,117 @@ pub struct Fetched {
     pub of_pattern: bool,
     /// How it came to be there.
     pub state: State,
+    /// How many rows or records were fetched, where the source gives such.
+    pub rows: Option<u64>,
+    /// From how many pages of a web API they came.
+    pub pages: Option<u64>,
 }
 
 /// Fetches what is not there of the files of the card at `path`, which is a `card.toml` or the folder around it, and verifies
 /// all of them.
 pub fn fetch(path: &Path, options: Options) -> Result<Vec<Fetched>, Error> {
     let (config, folder) = Card::read(path)?;
-    let mut context = Context { options, file: String::new(), unstated: BTreeSet::new() };
+    let mut context = Context::new(options);
     // Two calls for one card take turns: the second finds everything there.
-    let name = folder.canonicalize().map_err(|source| Error::io("folder", &folder, source))?;
-    let _turn = context.turn(&format!("card {}", name.display()))?;
-    let mut done = Vec::new();
+    let _turn = cache::Turn::in_folder(&folder, &mut context)?;
+    let mut set = Set { ledger: Ledger::read(path)?, folder, card: &config, done: Vec::new() };
     for entry in &config.files {
-        if let Err(error) = fetch_entry(&folder, &config, entry, &mut context, &mut done) {
+        if let Err(error) = set.fetch(entry, &mut context) {
             context.sweep();
             return Err(error);
         }
     }
     context.sweep();
-    Ok(done)
+    Ok(set.done)
 }
 
-fn fetch_entry(
-    folder: &Path,
-    card: &CardConfig,
-    entry: &CardFile,
-    context: &mut Context,
-    done: &mut Vec<Fetched>,
-) -> Result<(), Error> {
-    let Some(source) = &entry.from else {
-        for (name, path) in local::matches(folder, &entry.path)? {
-            done.push(present(folder, entry, name, &path)?);
+/// The files of a card while they are fetched.
+struct Set<'a> {
+    folder: PathBuf,
+    card: &'a CardConfig,
+    ledger: Ledger,
+    done: Vec<Fetched>,
+}
+
+impl Set<'_> {
+    /// Fetches what is not there of the files of one entry.
+    fn fetch(&mut self, entry: &CardFile, context: &mut Context) -> Result<(), Error> {
+        let Some(source) = &entry.from else {
+            for (name, path) in local::matches(&self.folder, &entry.path)? {
+                self.present(entry, name, &path)?;
+            }
+            return Ok(());
+        };
+        source.check()?;
+        let wanted = sources::wanted(&self.folder, entry, source, context)?;
+        let name = |path: &Path| path.to_string_lossy().replace('\\', "/");
+        if entry.is_pattern() {
+            let names: Vec<String> = wanted.iter().map(|(path, _)| name(path)).collect();
+            let there = match local::matches(&self.folder, &entry.path) {
+                Err(Error::NoMatch { .. }) => Vec::new(),
+                there => there?.into_iter().map(|(name, _)| name).collect(),
+            };
+            self.ledger.check_mixture(entry, source, &there, &names, &self.folder)?;
+            // Before the first file is there: half of them would look like all of them.
+            self.ledger.note_pattern(entry, source, names)?;
         }
-        return Ok(());
-    };
-    source.check()?;
-    for (wanted, one) in sources::wanted(folder, entry, source, context)? {
-        let path = local::target(folder, &wanted)?;
-        let name = wanted.to_string_lossy().replace('\\', "/");
-        if path.exists() {
-            done.push(present(folder, entry, name, &path)?);
-            continue;
+        for (wanted, one) in wanted {
+            let path = local::target(&self.folder, &wanted)?;
+            let name = name(&wanted);
+            if path.exists() {
+                self.present(entry, name, &path)?;
+                continue;
+            }
+            self.bring(entry, source, &one, (name, path), context)?;
         }
-        context.file.clone_from(&name);
+        Ok(())
+    }
+
+    /// Fetches one file, which `one` gives; `source` is what stands in the card.
+    fn bring(
+        &mut self,
+        entry: &CardFile,
+        source: &SourceConfig,
+        one: &SourceConfig,
+        (name, path): (String, PathBuf),
+        context: &mut Context,
+    ) -> Result<(), Error> {
+        context.begin(&name);
         let from = one.shown();
         context.tell(|file| Event::Begun { file, from: &from });
+        context.sweep_beside(&path);
         let mut target = Target::create(&path)?;
-        one.fetch(&Wanted { folder, card, entry }, &mut target, context)?;
-        let (sha256, bytes) = target.finish(&entry.checksums())?;
-        let checked =
-            if entry.checksums().is_empty() && one.is_verified() { Checked::ByArchive } else { checked(entry) };
-        done.push(Fetched { name, bytes, sha256, checked, of_pattern: entry.is_pattern(), state: State::Fetched });
+        one.fetch(&Wanted { folder: &self.folder, card: self.card, entry }, &mut target, context)?;
+        let stated = entry.checksums();
+        let by_archive = stated.is_empty() && one.is_verified();
+        let ledger = &mut self.ledger;
+        let (sha256, bytes) = target.finish(&stated, |sha256| {
+            if stated.is_empty() { ledger.note_file(&name, source, sha256, by_archive) } else { Ok(()) }
+        })?;
+        let checked = match by_archive {
+            true => Checked::ByArchive,
+            false if stated.is_empty() => Checked::Unstated,
+            false => Checked::Stated,
+        };
+        let (rows, pages) = (context.rows, context.pages);
+        let of_pattern = entry.is_pattern();
+        self.done.push(Fetched { name, bytes, sha256, checked, of_pattern, state: State::Fetched, rows, pages });
+        Ok(())
     }
-    Ok(())
-}
 
-/// Who vouches for a file that passed the checks of its entry.
-fn checked(entry: &CardFile) -> Checked {
-    if entry.checksums().is_empty() { Checked::Unstated } else { Checked::Stated }
-}
-
-/// A file that was there before.
-fn present(folder: &Path, entry: &CardFile, name: String, path: &Path) -> Result<Fetched, Error> {
-    let (sha256, bytes) = digest_path(folder, path)?;
-    entry.verify(path, &sha256)?;
-    Ok(Fetched { name, bytes, sha256, checked: checked(entry), of_pattern: entry.is_pattern(), state: State::Present })
-}
-
-/// Copies the file at `path` to `target`.
-pub(crate) fn copy(path: &Path, target: &mut Target, context: &mut Context) -> Result<(), Error> {
-    let failed = |source| Error::io("data file", path, source);
-    let mut file = File::open(path).map_err(failed)?;
-    let total = file.metadata().ok().map(|about| about.len());
-    let mut buffer = vec![0; 1 << 17];
-    loop {
-        context.go_on()?;
-        let read = file.read(&mut buffer).map_err(failed)?;
-        if read == 0 {
-            return Ok(());
-        }
-        target.write_all(&buffer[..read]).map_err(|source| target.failed(source))?;
-        let have = target.bytes();
-        context.tell(|file| Event::Bytes { file, have, total });
+    /// A file that was there before.
+    fn present(&mut self, entry: &CardFile, name: String, path: &Path) -> Result<(), Error> {
+        let (sha256, bytes) = digest_path(&self.folder, path)?;
+        entry.verify(path, &sha256)?;
+        let checked = match self.ledger.check(entry, &name, path, &sha256)? {
+            _ if !entry.checksums().is_empty() => Checked::Stated,
+            Some(record) if record.by_archive => Checked::ByArchive,
+            Some(_) => Checked::Recorded,
+            None => Checked::Unstated,
+        };
+        let (of_pattern, state) = (entry.is_pattern(), State::Present);
+        self.done.push(Fetched { name, bytes, sha256, checked, of_pattern, state, rows: None, pages: None });
+        Ok(())
     }
 }
 
@@ -227,9 +267,41 @@ pub(crate) struct Context<'a> {
     file: String,
     /// Downloads whose checksum nobody stated: they are trusted as long as this call lasts, and removed after it.
     unstated: BTreeSet<PathBuf>,
+    /// Folders in which nothing is left of processes that are gone.
+    swept: BTreeSet<PathBuf>,
+    /// How many rows of the file at hand were written, and from how many pages.
+    rows: Option<u64>,
+    pages: Option<u64>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    fn new(options: Options<'a>) -> Self {
+        let (unstated, swept) = (BTreeSet::new(), BTreeSet::new());
+        Self { options, file: String::new(), unstated, swept, rows: None, pages: None }
+    }
+
+    /// Begins with a file, which the card calls `name`.
+    fn begin(&mut self, name: &str) {
+        name.clone_into(&mut self.file);
+        (self.rows, self.pages) = (None, None);
+    }
+
+    /// Says how many rows were written, and from how many pages.
+    pub(crate) fn count(&mut self, rows: u64, pages: Option<u64>) {
+        (self.rows, self.pages) = (Some(rows), pages);
+        self.tell(|file| Event::Rows { file, rows });
+    }
+
+    /// Tells what the user should know.
+    pub(crate) fn notice(&mut self, text: &str) {
+        self.tell(|file| Event::Notice { file, text });
+    }
+
+    /// What ends the work when it is set.
+    pub(crate) fn stop(&self) -> &'a AtomicBool {
+        self.options.stop
+    }
+
     /// Tells what happens to the file at hand.
     pub(crate) fn tell<'e>(&'e mut self, event: impl FnOnce(&'e str) -> Event<'e>) {
         (self.options.progress)(&event(&self.file));
@@ -254,23 +326,9 @@ impl Context<'_> {
         }
     }
 
-    /// The secret in the environment variable `name`; without a name there is none.
-    pub(crate) fn secret(&self, key: &str, name: Option<&str>) -> Result<Option<Secret>, Error> {
-        let Some(name) = name else { return Ok(None) };
-        match (self.options.variable)(name) {
-            Some(value) if !value.trim().is_empty() => Ok(Some(Secret::new(value.trim()))),
-            _ => Err(Error::Setting {
-                key: key.to_owned(),
-                message: format!("names the environment variable {name}, which is not set"),
-                hint: format!("Set it to the token, as in `{name}=... firebox data fetch CARD`."),
-            }),
-        }
-    }
-
-    /// The value of an environment variable.
-    #[cfg(any(feature = "cloud", feature = "postgres"))]
+    /// The value of an environment variable, without blanks around it.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        (self.options.variable)(name).filter(|value| !value.is_empty())
+        (self.options.variable)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
     /// How long a connection may be silent.
@@ -279,9 +337,12 @@ impl Context<'_> {
         self.options.silence
     }
 
-    /// A place in the cache that only this process uses until the result is dropped.
-    fn turn(&self, name: &str) -> Result<cache::Turn, Error> {
-        cache::Turn::take(&self.options.cache, name, self)
+    /// Removes what processes that are gone left beside the file that is to lie at `path`.
+    fn sweep_beside(&mut self, path: &Path) {
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        if self.swept.insert(folder.clone()) {
+            target::sweep(&folder);
+        }
     }
 
     /// Removes the downloads that nothing vouches for once this call is over.

@@ -152,7 +152,21 @@ impl<'a> RowWriter<'a> {
         };
         // Columns that are not read can hold anything.
         let read = used != Use::Other || self.schema.key.as_deref() == Some(name);
-        if read && matches!(value_of(text, name, used, self.schema, &String::new), Ok(Value::Missing)) {
+        if !read {
+            return Ok(());
+        }
+        let value = value_of(text, name, used, self.schema, &String::new);
+        if let Ok(Value::Text(found)) = &value
+            && found != text
+        {
+            return wrong(
+                format!("the text {}, which the card would read as {}", quoted(text), quoted(found)),
+                format!(
+                    "Blanks around a text are not read: write `TRIM({name}) AS {name}` in the query if they mean nothing, or make {name} a `text` in [schema.features] of the card."
+                ),
+            );
+        }
+        if matches!(value, Ok(Value::Missing)) {
             let other = if csv && text.is_empty() { " (an empty text, and not NULL)" } else { "" };
             return wrong(
                 format!("the text {}{other}, which the card would read as a missing value", quoted(text)),
@@ -171,7 +185,7 @@ impl<'a> RowWriter<'a> {
             Layout::Csv(mut writer) => writer.flush().map_err(|error| failed(&file, error))?,
             Layout::Jsonl(mut writer) => writer.flush().map_err(|error| failed(&file, error))?,
         }
-        context.tell(|file| Event::Rows { file, rows });
+        context.count(rows, None);
         Ok(rows)
     }
 }

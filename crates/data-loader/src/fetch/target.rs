@@ -1,11 +1,12 @@
 //! How does a file come to its place in whole or not at all?
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::{Context, Event};
 use crate::atomic::sync_parent;
 use crate::card::hex;
 use crate::error::Error;
@@ -22,19 +23,27 @@ pub(crate) struct Target {
     finished: bool,
 }
 
+/// What the names of files that are being written end in, behind the process and a number.
+const ENDING: &str = ".part";
+
 impl Target {
-    /// Begins the file that is to lie at `path`. What an earlier call left half written is overwritten.
+    /// Begins the file that is to lie at `path`, under a name that no other process writes to.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let folder = path.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let part = folder.join(format!(".{name}.part"));
-        // A link under this name would lead the bytes elsewhere.
-        if part.symlink_metadata().is_ok() {
-            std::fs::remove_file(&part).map_err(|source| Error::write(&part, source))?;
+        for number in 0_u64.. {
+            let part = folder.join(format!(".{name}.{}-{number}{ENDING}", std::process::id()));
+            // Only a name that is free is taken: a link there would lead the bytes elsewhere.
+            let file = match File::create_new(&part) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                file => file.map_err(|source| Error::write(&part, source))?,
+            };
+            // Who finds it unlocked may remove it. Where files cannot be locked nobody does.
+            let _ = file.try_lock();
+            return Ok(Self { path: path.to_path_buf(), part, file, hash: Sha256::new(), bytes: 0, finished: false });
         }
-        let file = File::create_new(&part).map_err(|source| Error::write(&part, source))?;
-        Ok(Self { path: path.to_path_buf(), part, file, hash: Sha256::new(), bytes: 0, finished: false })
+        Err(Error::write(path, std::io::Error::from(std::io::ErrorKind::AlreadyExists)))
     }
 
     /// How many bytes were written.
@@ -48,12 +57,18 @@ impl Target {
     }
 
     /// Puts the file in its place if its checksum is one of `accepted`, of which there may be none; gives checksum and size.
-    pub(crate) fn finish(mut self, accepted: &[&str]) -> Result<(String, u64), Error> {
+    /// `record` is told the checksum just before.
+    pub(crate) fn finish(
+        mut self,
+        accepted: &[&str],
+        record: impl FnOnce(&str) -> Result<(), Error>,
+    ) -> Result<(String, u64), Error> {
         let found = hex(&std::mem::take(&mut self.hash).finalize());
         if !accepted.is_empty() && !accepted.iter().any(|sum| sum.eq_ignore_ascii_case(&found)) {
             return Err(Error::Checksum { path: self.path.clone(), expected: accepted.join(" or "), found });
         }
         self.file.sync_all().map_err(|source| Error::write(&self.part, source))?;
+        record(&found)?;
         std::fs::rename(&self.part, &self.path).map_err(|source| Error::write(&self.path, source))?;
         self.finished = true;
         // Where folders cannot be flushed the system does it in time.
@@ -83,44 +98,63 @@ impl Drop for Target {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The published SHA-256 of the text `abc`.
-    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-
-    #[test]
-    fn a_file_takes_its_place_in_whole_or_not_at_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sub/a.csv");
-        let write = || {
-            let mut target = Target::create(&path).unwrap();
-            target.write_all(b"abc").unwrap();
-            assert!(!path.exists() && target.bytes() == 3);
-            target
-        };
-        let names = || std::fs::read_dir(folder.path().join("sub")).unwrap().count();
-        drop(write());
-        let error = write().finish(&["00"]).unwrap_err();
-        assert!(matches!(error, Error::Checksum { found, .. } if found == ABC));
-        assert_eq!(names(), 0, "nothing half written stays");
-        // What a killed process left is no hindrance.
-        std::fs::write(folder.path().join("sub/.a.csv.part"), "xxxxxxxx").unwrap();
-        assert_eq!(write().finish(&["00", &ABC.to_uppercase()]).unwrap(), (ABC.to_owned(), 3));
-        assert_eq!((std::fs::read(&path).unwrap(), names()), (b"abc".to_vec(), 1));
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn a_link_in_the_way_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let precious = folder.path().join("precious");
-        std::fs::write(&precious, "kept").unwrap();
-        std::os::unix::fs::symlink(&precious, folder.path().join(".a.csv.part")).unwrap();
-        let mut target = Target::create(&folder.path().join("a.csv")).unwrap();
-        target.write_all(b"abc").unwrap();
-        target.finish(&[]).unwrap();
-        assert_eq!(std::fs::read(&precious).unwrap(), b"kept");
+/// Removes what is left in a folder of processes that are gone: what nobody has locked.
+pub(super) fn sweep(folder: &Path) {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && is_part(&name) && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // One that stays takes room and does no harm.
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
+
+/// Whether a name is one that [`Target::create`] gives, such as `.a.csv.4711-0.part`.
+fn is_part(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let middle = name.strip_prefix('.').and_then(|name| name.strip_suffix(ENDING));
+    let process = middle.and_then(|middle| middle.rsplit_once('.')).filter(|(name, _)| !name.is_empty());
+    process.and_then(|(_, process)| process.split_once('-')).is_some_and(|(id, count)| number(id) && number(count))
+}
+
+/// Copies the regular file at `path`, which may have `limit` bytes, to `target`.
+pub(crate) fn copy(path: &Path, limit: u64, target: &mut Target, context: &mut Context) -> Result<(), Error> {
+    let failed = |source| Error::io("data file", path, source);
+    let wrong = |message: String| Err(Error::Malformed { path: path.to_path_buf(), message });
+    // A device never ends, and to open a pipe may take for ever.
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() {
+        let kind = if about.is_dir() { "a folder" } else { "a device or a pipe" };
+        return wrong(format!("it is {kind}, and a source gives files"));
+    }
+    let size = about.len();
+    if size > limit {
+        return Err(Error::TooLarge { path: path.to_path_buf(), what: "its size in bytes", size, limit });
+    }
+    let mut file = File::open(path).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        context.go_on()?;
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        target.write_all(&buffer[..read]).map_err(|source| target.failed(source))?;
+        let have = target.bytes();
+        // What the system makes up while it is read has no size; who we are and which secrets we have is among it.
+        if have > size {
+            return wrong(format!("it has more than the {size} bytes that the system says it has"));
+        }
+        context.tell(|file| Event::Bytes { file, have, total: Some(size) });
+    }
+    if target.bytes() < size {
+        return wrong(format!("it ended after {} of {size} bytes; it may be written just now", target.bytes()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

@@ -134,6 +134,16 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
+
+    /// Refuses a body that was packed on the way, which nobody asked for.
+    pub(crate) fn refuse_packed(&self) -> Result<(), Trouble> {
+        let packing = self.header("content-encoding").unwrap_or("identity").trim();
+        if packing.is_empty() || packing.eq_ignore_ascii_case("identity") {
+            return Ok(());
+        }
+        let message = format!("the server packs what it sends by `{packing}`, although it was asked not to");
+        Err(refused(&self.address, message, "State the SHA-256 of the file as it is sent, if that is what is wanted."))
+    }
 }
 
 impl Web {
@@ -157,6 +167,20 @@ impl Web {
 
     /// Asks for `address`. An answer has one of the statuses 200, 206 and 416; every other is trouble.
     pub(crate) fn get(&self, address: &Uri, headers: &[(&str, String)]) -> Result<Answer, Trouble> {
+        self.ask(address, headers).and_then(|(answer, with_token)| judge(answer, with_token))
+    }
+
+    /// Asks for `address`, where it may be that there is nothing.
+    pub(crate) fn get_if_there(&self, address: &Uri, headers: &[(&str, String)]) -> Result<Option<Answer>, Trouble> {
+        let (answer, with_token) = self.ask(address, headers)?;
+        if [404, 410].contains(&answer.response.status().as_u16()) {
+            return Ok(None);
+        }
+        judge(answer, with_token).map(Some)
+    }
+
+    /// The last answer behind all redirects, and whether it got the token.
+    fn ask(&self, address: &Uri, headers: &[(&str, String)]) -> Result<(Answer, bool), Trouble> {
         let first = address.clone();
         let mut address = first.clone();
         let mut token = self.token.as_ref();
@@ -172,7 +196,7 @@ impl Web {
             let status = response.status();
             let answer = Answer { response, address };
             if ![301, 302, 303, 307, 308].contains(&status.as_u16()) {
-                return judge(answer, token.is_some());
+                return Ok((answer, token.is_some()));
             }
             address = redirected(&answer)?;
             // Once it has left the host, a request stays without the token: what sends it back may not be the host's wish.
@@ -254,7 +278,9 @@ fn judge(answer: Answer, with_token: bool) -> Result<Answer, Trouble> {
             Err(Trouble::Passing { reason: said, pause: answer.header("retry-after").and_then(pause), over: false })
         }
         401 | 403 if with_token => lasting("The token is not accepted; it may have expired, or lack the right."),
-        401 | 403 => lasting("If this data needs a token, name its environment variable with `token_env`."),
+        401 | 403 => lasting(
+            "If this data needs a token, write `token = true` beside the address; the error says then where to put it.",
+        ),
         404 | 410 => lasting("Compare the address in the card with the data's home page; the file may have moved."),
         _ if status.is_success() => lasting("An answer with a file in it has the status 200."),
         _ => lasting("Compare the address in the card with the data's home page."),
@@ -318,68 +344,12 @@ pub(crate) fn address(key: &str, text: &str) -> Result<Uri, Error> {
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return wrong(
             "holds a name or password before the @",
-            "A card is read by others: put the secret in an environment variable and name that with `token_env`.",
+            "A card is read by others: write `token = true` beside the address; the error says then where to put the secret.",
         );
     }
     Ok(uri)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_are_read_as_browsers_read_them() {
-        let here: Uri = "https://a.org:8/x/y?z=1".parse().unwrap();
-        for (there, whole) in [
-            ("http://b.org/c", "http://b.org/c"),
-            ("//b.org/c", "https://b.org/c"),
-            ("/c?d=e:f#g", "https://a.org:8/c?d=e:f"),
-            ("c/d", "https://a.org:8/x/c/d"),
-            ("?q=1", "https://a.org:8/x/y?q=1"),
-            ("file:///etc/passwd", "file:///etc/passwd"),
-        ] {
-            assert_eq!(join(&here, there), whole);
-        }
-    }
-
-    #[test]
-    fn a_redirect_never_leaves_https_for_less() {
-        let sent = |from: &str, to: &str| {
-            let response = Response::builder().header("location", to).body(Body::builder().data("")).unwrap();
-            redirected(&Answer { response, address: from.parse().unwrap() })
-        };
-        assert_eq!(sent("http://a.org/x", "https://b.org/y").unwrap(), "https://b.org/y");
-        for (from, to) in [
-            ("https://a.org/x", "http://a.org/x"),
-            ("http://a.org/x", "file:///etc/passwd"),
-            ("https://a.org/x", "ftp://a.org/x"),
-            ("https://a.org/x", "data:text/csv,1"),
-            ("https://a.org/x", "http://"),
-            ("https://a.org/x", "//"),
-        ] {
-            let error = sent(from, to).unwrap_err();
-            assert!(matches!(error, Trouble::Lasting(Error::Fetch { usage: true, .. })), "{from} {to}: {error:?}");
-        }
-    }
-
-    #[test]
-    fn what_may_be_secret_is_not_shown() {
-        let address: Uri = "https://me:pass@a.org/x?signature=abc".parse().unwrap();
-        assert_eq!(shown(&address), "https://a.org/x?...");
-        assert_eq!(format!("{:?}", Secret::new("abc")), "Secret");
-        let error = super::address("url", "https://me:pass@a.org/x").unwrap_err();
-        assert!(!error.to_string().contains("pass@") && error.is_usage(), "{error}");
-        for wrong in ["", "a b", "file:///etc/passwd", "ftp://a.org/x", "/x", "http://", "a.org"] {
-            assert!(super::address("url", wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_server_may_ask_for_patience_in_seconds_or_by_date() {
-        assert_eq!(pause("7"), Some(Duration::from_secs(7)));
-        assert_eq!(pause("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert!(pause("Tue, 31 Dec 2199 23:59:59 GMT").unwrap() > LONGEST_ASKED);
-        assert_eq!(pause("soon"), None);
-    }
-}
+#[path = "web_tests.rs"]
+mod tests;

@@ -35,9 +35,11 @@ pub struct Config {
     /// The path of the file in the tar archive at the address; without it, what lies there is the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    /// The environment variable with the token that the server asks for, which is sent as `Authorization: Bearer`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_env: Option<String>,
+    /// Whether the server asks for a token, which is sent as `Authorization: Bearer`. It stands in the environment, under a
+    /// name that follows from the host: `FIREBOX_TOKEN_API_EXAMPLE_COM` for api.example.com, with `__` for a hyphen and the
+    /// number of an unusual port at the end. So a card can ask for no secret but that of the host it names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub token: bool,
     /// Of how many bytes a download, and what is unpacked from it, may be.
     #[serde(default = "max_bytes")]
     pub max_bytes: u64,
@@ -62,16 +64,17 @@ impl Config {
     }
 
     pub(super) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
-        let token = context.secret("files.from.http.token_env", self.token_env.as_deref())?;
-        let mut file = RemoteFile { address: self.address()?, web: Web::new(token, context) };
+        let address = self.address()?;
+        let token = fetch::token("files.from.http.token", self.token, &address, context)?;
         let expected = match self.member {
             Some(_) => self.sha256.as_deref(),
             None => self.sha256.as_deref().or(wanted.entry.sha256.as_deref()),
         };
+        let mut file = RemoteFile { address, web: Web::new(token, context), vouched: expected.is_some() };
         let whole = fetch::download(&mut file, &self.url, expected, self.max_bytes, context)?;
         match &self.member {
             Some(member) => fetch::extract(&whole, member, self.max_bytes, target, context),
-            None => fetch::copy(&whole, target, context),
+            None => fetch::copy(&whole, self.max_bytes, target, context),
         }
     }
 }
@@ -80,6 +83,8 @@ impl Config {
 struct RemoteFile {
     address: Uri,
     web: Web,
+    /// Whether a checksum will tell what came.
+    vouched: bool,
 }
 
 /// How a version is written down: a strong entity tag, or the time of the last change.
@@ -109,14 +114,21 @@ impl Remote for RemoteFile {
             }
         }
         let answer = self.web.get(&self.address, &headers)?;
+        if !self.vouched {
+            answer.refuse_packed()?;
+        }
         let version = version(&answer);
+        let in_chunks =
+            answer.header("transfer-encoding").is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"));
         let range_text = answer.header("content-range").map(str::to_owned);
         let length = answer.response.body().content_length();
+        let ends = length.is_some() || in_chunks;
         match answer.response.status().as_u16() {
             200 => Ok(Opened {
                 from: 0,
                 total: length,
                 version,
+                ends,
                 body: Box::new(answer.response.into_body().into_reader()),
             }),
             206 if from > 0 => {
@@ -134,18 +146,15 @@ impl Remote for RemoteFile {
                 {
                     return Err(Trouble::over(format!("the server sends {length} of {total} bytes from {from} on")));
                 }
-                let version = version.or_else(|| known.map(str::to_owned));
+                let ends = ends || total.is_some();
                 let body = Box::new(answer.response.into_body().into_reader());
-                Ok(Opened { from, total, version, body })
+                Ok(Opened { from, total, version, ends, body })
             }
             206 => Err(Trouble::over("the server sends a range that nobody asked for")),
             // Behind the end: of a part that is the whole, nothing is missing.
-            _ if from > 0 && range_text.as_deref() == Some(&format!("bytes */{from}")) => Ok(Opened {
-                from,
-                total: Some(from),
-                version: known.map(str::to_owned),
-                body: Box::new(std::io::empty()),
-            }),
+            _ if from > 0 && range_text.as_deref() == Some(&format!("bytes */{from}")) => {
+                Ok(Opened { from, total: Some(from), version, ends: true, body: Box::new(std::io::empty()) })
+            }
             _ => Err(Trouble::over("the server has fewer bytes than have come already")),
         }
     }

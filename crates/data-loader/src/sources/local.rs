@@ -5,20 +5,16 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use glob::{MatchOptions, Pattern};
 use serde::{Deserialize, Serialize};
 
 use super::{SourceConfig, Wanted};
 use crate::error::Error;
 use crate::fetch::{self, Context, Target};
+use crate::pattern::{self, is_pattern};
 use crate::registry::Entry;
 
 /// The entry of the list.
 pub const ENTRY: Entry = Entry { name: "local", summary: "a file, or a pattern of files, elsewhere on this machine" };
-
-/// How patterns are read: `*` stays within a folder, and passes over hidden files.
-pub(crate) const MATCHING: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// `[files.from.local]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +22,13 @@ pub(crate) const MATCHING: MatchOptions =
 pub struct Config {
     /// The file to be copied, or a pattern such as `/data/parts/*.csv`; relative to the card's folder unless absolute.
     pub path: PathBuf,
+    /// Of how many bytes a file may be.
+    #[serde(default = "max_bytes")]
+    pub max_bytes: u64,
+}
+
+fn max_bytes() -> u64 {
+    64 << 30
 }
 
 impl Config {
@@ -37,17 +40,12 @@ impl Config {
                 hint: "Name the file to be copied.".into(),
             });
         }
-        pattern(&self.path.to_string_lossy()).map(drop)
+        pattern::pattern(&self.path.to_string_lossy()).map(drop)
     }
 
     /// The files that match the pattern, each with its name.
     pub(super) fn expand(&self, folder: &Path) -> Result<Vec<(String, SourceConfig)>, Error> {
-        let whole = if self.path.is_absolute() {
-            self.path.to_string_lossy().into_owned()
-        } else {
-            format!("{}/{}", Pattern::escape(&folder.to_string_lossy()), self.path.display())
-        };
-        let found = glob(&whole)?;
+        let found = pattern::files(folder, &self.path)?;
         if found.is_empty() {
             return Err(Error::NoMatch { pattern: self.path.clone(), place: folder.to_path_buf() });
         }
@@ -55,53 +53,15 @@ impl Config {
         // Relative to the folder of the card they would be looked for twice below it.
         let absolute =
             |path: PathBuf| std::path::absolute(&path).map_err(|source| Error::io("data file", &path, source));
-        found.into_iter().map(|path| Ok((name(&path), SourceConfig::Local(Self { path: absolute(path)? })))).collect()
+        found
+            .into_iter()
+            .map(|path| Ok((name(&path), SourceConfig::Local(Self { path: absolute(path)?, ..*self }))))
+            .collect()
     }
 
     pub(super) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
-        let path = wanted.folder.join(&self.path);
-        if path.is_dir() {
-            return Err(Error::Malformed { path, message: "it is a folder, and a source gives files".into() });
-        }
-        fetch::copy(&path, target, context)
+        fetch::copy(&wanted.folder.join(&self.path), self.max_bytes, target, context)
     }
-}
-
-/// Whether a path stands for several files.
-pub(crate) fn is_pattern(path: &str) -> bool {
-    path.contains(['*', '?', '['])
-}
-
-/// The pattern, if it is one that can be read.
-pub(crate) fn pattern(text: &str) -> Result<Pattern, Error> {
-    Pattern::new(text).map_err(|error| Error::Setting {
-        key: "files.path".into(),
-        message: format!("is {text}, which is no pattern: {} at character {}", error.msg, error.pos + 1),
-        hint: "`*` stands for any letters of a name, `?` for one, `[abc]` for one of these, and `**` for any folders."
-            .into(),
-    })
-}
-
-/// What matches `whole`, sorted.
-fn glob(whole: &str) -> Result<Vec<PathBuf>, Error> {
-    pattern(whole)?;
-    // The pattern was read before.
-    let paths = glob::glob_with(whole, MATCHING).map_err(|error| Error::Setting {
-        key: "files.path".into(),
-        message: format!("is no pattern: {error}"),
-        hint: "Write it as in `parts/*.csv`.".into(),
-    })?;
-    let mut found = Vec::new();
-    for path in paths {
-        let path = path.map_err(|error| {
-            Error::io("folder", error.path(), std::io::Error::new(error.error().kind(), error.to_string()))
-        })?;
-        if !path.is_dir() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// The files in `folder` that `path` names, each with its name relative to the folder: one, which need not be there, or those
@@ -117,7 +77,7 @@ pub(crate) fn matches(folder: &Path, path: &Path) -> Result<Vec<(String, PathBuf
         return Ok(vec![(name(path), whole)]);
     }
     let mut found = Vec::new();
-    for whole in glob(&format!("{}/{text}", Pattern::escape(&folder.to_string_lossy())))? {
+    for whole in pattern::files(folder, path)? {
         stays(folder, &whole)?;
         found.push((name(whole.strip_prefix(folder).unwrap_or(&whole)), whole));
     }
@@ -131,6 +91,13 @@ pub(crate) fn matches(folder: &Path, path: &Path) -> Result<Vec<(String, PathBuf
 /// Where a file that is fetched will lie.
 pub(crate) fn target(folder: &Path, path: &Path) -> Result<PathBuf, Error> {
     inside(path)?;
+    let hidden = |part: &Component| matches!(part, Component::Normal(name) if name.to_string_lossy().starts_with('.'));
+    if path.components().any(|part| hidden(&part)) {
+        return Err(refused(format!(
+            "is {}, which is refused because it is hidden, and programs such as git run what lies in such files",
+            path.display()
+        )));
+    }
     let whole = folder.join(path);
     // Of what is not there yet, the folders above it must not lead out.
     let there = whole.ancestors().find(|place| place.symlink_metadata().is_ok()).unwrap_or(folder);

@@ -70,6 +70,10 @@ fn a_symbolic_link_may_not_lead_out() {
     assert_eq!(names(&card, "good.csv"), ["good.csv"]);
     assert_eq!(names(&card, "dangling.csv"), ["dangling.csv"]);
     assert!(target(&card, Path::new("new/sub/c.csv")).is_ok());
+    for hidden in [".git/hooks/pre-commit", "sub/.x.csv", ".card.fetched.jsonl"] {
+        let error = target(&card, Path::new(hidden)).unwrap_err();
+        assert!(error.to_string().contains("hidden") && error.is_usage(), "{error}");
+    }
     // The folder of the card may itself be reached by a link.
     symlink(&card, folder.path().join("also")).unwrap();
     assert_eq!(names(&folder.path().join("also"), "good.csv"), ["good.csv"]);

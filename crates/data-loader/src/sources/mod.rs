@@ -9,13 +9,16 @@ pub mod postgres;
 pub mod rest;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::card::{CardConfig, CardFile};
+use crate::card::{CardConfig, CardFile, hex};
 use crate::error::Error;
 use crate::fetch::{Context, Target, json_text};
+use crate::pattern::{MATCHING, is_pattern, pattern};
 use crate::registry::Entry;
 
 /// Every source, alphabetically.
@@ -59,6 +62,21 @@ impl SourceConfig {
             Self::Http(config) if config.member.is_none() => config.sha256.as_deref(),
             _ => None,
         }
+    }
+
+    /// A digest of the settings from which it follows what the source gives.
+    pub(crate) fn settings(&self) -> String {
+        // Who may read it and how much it may be say nothing of it.
+        const OTHERS: [&str; 5] = ["anonymous", "max_bytes", "max_pages", "region", "token"];
+        let settings = serde_json::to_value(self).unwrap_or_default();
+        let settings = settings.get(self.name()).and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+        // In an order that no library chooses.
+        let kept: BTreeMap<&String, String> = settings
+            .iter()
+            .filter(|(key, _)| !OTHERS.contains(&key.as_str()))
+            .map(|(key, value)| (key, value.to_string()))
+            .collect();
+        hex(&Sha256::digest(format!("{} {kept:?}", self.name())))
     }
 
     /// Whether what the source gives was compared with a checksum on the way, whatever becomes of it.
@@ -159,7 +177,7 @@ pub(crate) fn wanted(
     context: &Context,
 ) -> Result<Vec<(PathBuf, SourceConfig)>, Error> {
     let text = entry.path.to_string_lossy();
-    if !local::is_pattern(&text) {
+    if !is_pattern(&text) {
         return Ok(vec![(entry.path.clone(), source.clone())]);
     }
     let inside = entry.path.parent().unwrap_or(Path::new(""));
@@ -168,14 +186,14 @@ pub(crate) fn wanted(
             "As in `path = \"parts/*.csv\"`: the files keep their names and lie in the folder before the pattern.";
         Err(Error::Setting { key: "files.path".into(), message, hint: hint.into() })
     };
-    if local::is_pattern(&inside.to_string_lossy()) {
+    if is_pattern(&inside.to_string_lossy()) {
         return wrong(format!("is {text}, and where a source is given only the name of the file may be a pattern"));
     }
-    let pattern = local::pattern(&text)?;
+    let pattern = pattern(&text)?;
     let mut found = Vec::new();
     for (name, one) in source.expand(folder, context)? {
         let path = inside.join(&name);
-        if !pattern.matches_path_with(&path, local::MATCHING) {
+        if !pattern.matches_path_with(&path, MATCHING) {
             return wrong(format!("is {text}, and the source has the file {name}, which does not match it"));
         }
         found.push((path, one));

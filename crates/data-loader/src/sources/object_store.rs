@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::SourceConfig;
 use crate::error::Error;
 use crate::fetch::{Context, Target};
+use crate::pattern;
 use crate::registry::Entry;
 use crate::sources::Wanted;
 
@@ -67,11 +68,11 @@ impl Config {
     /// The files that match the pattern in the last part of the address.
     pub(super) fn expand(&self, context: &Context) -> Result<Vec<(String, SourceConfig)>, Error> {
         let address = self.address()?;
-        let (folder, pattern) = address.path.rsplit_once('/').unwrap_or(("", address.path));
-        let pattern = super::local::pattern(pattern)?;
+        let (folder, name) = address.path.rsplit_once('/').unwrap_or(("", address.path));
+        let pattern = pattern::pattern(name)?;
         let found: Vec<String> = cloud::names(self, folder, context)?
             .into_iter()
-            .filter(|name| pattern.matches_with(name, super::local::MATCHING))
+            .filter(|name| pattern.matches_with(name, pattern::MATCHING))
             .collect();
         if found.is_empty() {
             return Err(Error::NoMatch {
@@ -286,7 +287,7 @@ mod cloud {
         let mut file = RemoteFile { path: Path::from(config.address()?.path), store: Store::open(config, context)? };
         let expected = if wanted.entry.is_pattern() { None } else { wanted.entry.sha256.as_deref() };
         let whole = fetch::download(&mut file, &config.url, expected, config.max_bytes, context)?;
-        fetch::copy(&whole, target, context)
+        fetch::copy(&whole, config.max_bytes, target, context)
     }
 
     struct RemoteFile {
@@ -318,7 +319,7 @@ mod cloud {
                 size: about.size,
                 piece: Cursor::new(Vec::new()),
             };
-            Ok(Opened { from, total: Some(about.size), version: about.e_tag, body: Box::new(body) })
+            Ok(Opened { from, total: Some(about.size), version: about.e_tag, ends: true, body: Box::new(body) })
         }
     }
 

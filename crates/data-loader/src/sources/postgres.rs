@@ -1,6 +1,7 @@
 //! The rows of a query to a `PostgreSQL` database, which is asked within a transaction that can only read.
 //!
-//! Needs the cargo feature `postgres`. The address of the database, with user and password, stands in an environment variable.
+//! Needs the cargo feature `postgres`. The address of the database, with user and password, stands in an environment variable
+//! that is made for such: a card names no other, and the address names the only server that gets the password.
 //! Connections are not encrypted: reach a database elsewhere through a tunnel.
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ pub const ENTRY: Entry =
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The environment variable with the address of the database, such as `postgres://user:password@localhost/name`.
+    /// The environment variable with the address of the database, such as `postgres://user:password@localhost/name`:
+    /// `DATABASE_URL`, or a name that begins with `DATABASE_URL_`.
     #[serde(default = "url_env")]
     pub url_env: String,
     /// One SELECT. Without an ORDER BY the rows may come in another order the next time.
@@ -31,11 +33,38 @@ fn url_env() -> String {
 
 impl Config {
     pub(super) fn check(&self) -> Result<(), Error> {
+        if self.url_env != url_env() && !self.url_env.starts_with("DATABASE_URL_") {
+            return Err(Error::Setting {
+                key: "files.from.postgres.url_env".into(),
+                message: format!("is {}, and a card may name no variable but those for databases", self.url_env),
+                hint: "Leave it out and set DATABASE_URL, or write a name that begins with DATABASE_URL_.".into(),
+            });
+        }
         super::check_query("files.from.postgres.query", &self.query)
     }
 
     pub(super) fn fetch(&self, wanted: &Wanted, target: &mut Target, context: &mut Context) -> Result<(), Error> {
         server::fetch(self, wanted, target, context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_names_no_variable_but_those_for_databases() {
+        for (name, good) in [
+            ("DATABASE_URL", true),
+            ("DATABASE_URL_LAB", true),
+            ("AWS_SECRET_ACCESS_KEY", false),
+            ("MY_DATABASE_URL", false),
+            ("DATABASE_URLS", false),
+            ("", false),
+        ] {
+            let outcome = Config { url_env: name.into(), query: "SELECT 1".into() }.check();
+            assert_eq!(outcome.is_ok(), good, "{name}");
+        }
     }
 }
 
@@ -76,11 +105,14 @@ mod server {
         context: &mut Context,
     ) -> Result<(), Error> {
         let key = "files.from.postgres.url_env";
-        let address = context.secret(key, Some(&config.url_env))?;
-        let Some(address) = address.and_then(|address| address.reveal().parse::<Address>().ok()) else {
+        let Some(address) = context.variable(&config.url_env).and_then(|address| address.parse::<Address>().ok())
+        else {
             return Err(Error::Setting {
                 key: key.into(),
-                message: format!("names the variable {}, which holds no address of a database", config.url_env),
+                message: format!(
+                    "names the variable {}, which is not set or holds no address of a database",
+                    config.url_env
+                ),
                 hint: "Write it as in postgres://user:password@localhost/name.".into(),
             });
         };

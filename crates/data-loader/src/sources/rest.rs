@@ -6,11 +6,10 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use ureq::http::Uri;
 
-use crate::error::Error;
-use crate::fetch::{self, Answer, Context, Event, Patience, Target, Trouble, Web};
+use crate::error::{Error, listed};
+use crate::fetch::{self, Answer, Context, Patience, Target, Trouble, Web};
 use crate::registry::Entry;
 use crate::sources::json_text;
 
@@ -27,18 +26,19 @@ pub struct Config {
     #[serde(default)]
     pub records: String,
     /// Where the address of the next page is in an answer, such as `links.next`. Without this, `cursor` and `page`, the
-    /// header `Link` is followed, if there is one.
+    /// header `Link` is followed, if there is one. The last page may leave it out or have null there; the first may not leave it
+    /// out, since that is what a path with a slip in it looks like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// The next page is asked for with a text from the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
-    /// Pages are asked for by number, until one is empty.
+    /// Pages are asked for by number, until one is empty or not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Page>,
-    /// The environment variable with the token that the server asks for, which is sent as `Authorization: Bearer`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_env: Option<String>,
+    /// Whether the server asks for a token, as in `[files.from.http]`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub token: bool,
     /// How many pages there may be. More are an error, so that nothing is left out in silence.
     #[serde(default = "max_pages")]
     pub max_pages: u64,
@@ -51,7 +51,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// Where the text is in an answer, such as `meta.next`; the last page has none, or null.
+    /// Where the text is in an answer, such as `meta.next`; the last page has none, or null. As with `next`, the first page must
+    /// have it.
     pub at: String,
     /// The name under which it is sent, behind the `?`.
     pub parameter: String,
@@ -80,8 +81,10 @@ fn max_bytes() -> u64 {
     16 << 30
 }
 
-/// One answer is held in memory, and may have so many bytes: 256 MiB.
+/// The text of one answer is held in memory, and may have so many bytes: 256 MiB.
 const MAX_PAGE: u64 = 256 << 20;
+/// So many bytes are written at once.
+const AT_ONCE: usize = 1 << 17;
 
 impl Config {
     pub(super) fn check(&self) -> Result<(), Error> {
@@ -106,9 +109,9 @@ impl Config {
     }
 
     pub(super) fn fetch(&self, target: &mut Target, context: &mut Context) -> Result<(), Error> {
-        let token = context.secret("files.from.rest.token_env", self.token_env.as_deref())?;
-        let web = Web::new(token, context);
         let first = self.address()?;
+        let token = fetch::token("files.from.rest.token", self.token, &first, context)?;
+        let web = Web::new(token, context);
         let mut address = match &self.page {
             Some(page) => with_parameter(&first, &page.parameter, &page.first.to_string())?,
             None => first.clone(),
@@ -124,20 +127,37 @@ impl Config {
             if !seen.insert(address.clone()) {
                 return Err(broken(&address, "the pages lead in a circle".into()));
             }
-            let (text, link) = page_at(&web, &address, self.max_bytes - bytes, context)?;
+            // Behind the last of the pages that have numbers there may be nothing.
+            let may_end = self.page.is_some() && number > 0;
+            let Some((text, link)) = page_at(&web, &address, self.max_bytes - bytes, may_end, context)? else {
+                context.count(rows, Some(number));
+                return Ok(());
+            };
             bytes += text.len() as u64;
-            let answer: Value = serde_json::from_str(&text)
+            let wrong = |message: String| broken(&address, format!("page {}: {message}", number + 1));
+            json_text::check(&text)
                 .map_err(|error| broken(&address, format!("page {} is no JSON ({error})", number + 1)))?;
-            let records = json_text::items(&text, &answer, &self.records)
-                .map_err(|message| broken(&address, format!("page {}: {message}", number + 1)))?;
-            for record in &records {
-                let line = json_text::on_one_line(record) + "\n";
-                target.write_all(line.as_bytes()).map_err(|source| target.failed(source))?;
+            let before = rows;
+            let mut lines = String::new();
+            for record in json_text::items(&text, &self.records).map_err(wrong)? {
+                lines += &json_text::on_one_line(record.map_err(wrong)?);
+                lines.push('\n');
+                rows += 1;
+                if lines.len() >= AT_ONCE {
+                    target.write_all(lines.as_bytes()).map_err(|source| target.failed(source))?;
+                    lines.clear();
+                }
             }
-            rows += records.len() as u64;
-            context.tell(|file| Event::Rows { file, rows });
-            match self.after(&first, &address, &answer, link.as_deref(), number, records.is_empty())? {
+            target.write_all(lines.as_bytes()).map_err(|source| target.failed(source))?;
+            context.count(rows, Some(number + 1));
+            match self.after(&first, &address, &text, link.as_deref(), number, rows == before)? {
                 Some(next) => address = next,
+                None if number == 0 && self.next.is_none() && self.cursor.is_none() && self.page.is_none() => {
+                    if let Some(name) = leads_on(&text) {
+                        context.notice(&format!("the answer has `{name}`, and the card says nothing of pages: there may be more than this one. If so, set `next`, `cursor` or `page` in [files.from.rest]"));
+                    }
+                    return Ok(());
+                }
                 None => return Ok(()),
             }
         }
@@ -149,16 +169,24 @@ impl Config {
         &self,
         first: &Uri,
         address: &Uri,
-        answer: &Value,
+        answer: &str,
         link: Option<&str>,
         number: u64,
         empty: bool,
     ) -> Result<Option<Uri>, Error> {
-        let text = |path: &str| match json_text::at(answer, path) {
-            None | Some(Value::Null | Value::Bool(false)) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        let wrong = |message: String| broken(address, format!("page {}: {message}", number + 1));
+        let text = |path: &str| match json_text::at(answer, path).map_err(wrong)? {
+            None if number == 0 => {
+                let names = listed(&json_text::names(answer));
+                Err(wrong(format!(
+                    "there is no `{path}`, which leads to the next page, in the answer, in which there is {names}"
+                )))
+            }
+            None | Some("null" | "false" | "\"\"") => Ok(None),
+            Some(text) if text.starts_with('"') => {
+                serde_json::from_str(text).map(Some).map_err(|error| wrong(error.to_string()))
+            }
+            Some(number) if number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => Ok(Some(number.to_owned())),
             Some(_) => Err(broken(address, format!("`{path}` in page {} is neither a text nor a number", number + 1))),
         };
         if let Some(page) = &self.page {
@@ -190,14 +218,35 @@ impl Config {
     }
 }
 
-/// The text of one page, however often the line breaks, and its header `Link`.
-fn page_at(web: &Web, address: &Uri, left: u64, context: &mut Context) -> Result<(String, Option<String>), Error> {
+/// A name in an answer that seems to lead to further pages.
+fn leads_on(answer: &str) -> Option<String> {
+    const WORDS: [&str; 5] = ["next", "has_more", "hasmore", "cursor", "continuation"];
+    let empty = ["null", "false", "\"\"", "0", "[]", "{}"];
+    let names = json_text::names(answer);
+    names.into_iter().find(|name| {
+        let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
+        let says = matches!(json_text::at(answer, name), Ok(Some(value)) if !empty.contains(&value));
+        says && WORDS.iter().any(|word| last.contains(word))
+    })
+}
+
+/// The text of a page and its header `Link`.
+type PageText = (String, Option<String>);
+
+/// One page, however often the line breaks; none if nothing is there, where it `may_end`.
+fn page_at(
+    web: &Web,
+    address: &Uri,
+    left: u64,
+    may_end: bool,
+    context: &mut Context,
+) -> Result<Option<PageText>, Error> {
     let mut patience = Patience::new(&fetch::shown(address));
     loop {
         context.go_on()?;
         let headers = [("accept", "application/json".to_owned())];
-        let got = web.get(address, &headers).and_then(|answer| read(answer, address, left));
-        match got {
+        let got = if may_end { web.get_if_there(address, &headers) } else { web.get(address, &headers).map(Some) };
+        match got.and_then(|answer| answer.map(|answer| read(answer, address, left)).transpose()) {
             Ok(page) => return Ok(page),
             Err(Trouble::Lasting(error)) => return Err(error),
             Err(Trouble::Passing { reason, pause, .. }) => patience.wait(&reason, pause, context)?,
@@ -205,11 +254,12 @@ fn page_at(web: &Web, address: &Uri, left: u64, context: &mut Context) -> Result
     }
 }
 
-fn read(answer: Answer, address: &Uri, left: u64) -> Result<(String, Option<String>), Trouble> {
+fn read(answer: Answer, address: &Uri, left: u64) -> Result<PageText, Trouble> {
     let link = answer.header("link").map(str::to_owned);
     if answer.response.status().as_u16() != 200 {
         return Err(broken(address, format!("the server answers {}", answer.response.status())).into());
     }
+    answer.refuse_packed()?;
     let limit = left.min(MAX_PAGE);
     let mut bytes = Vec::new();
     let read = answer.response.into_body().into_reader().take(limit + 1).read_to_end(&mut bytes);

@@ -1,9 +1,12 @@
 //! The rows of a query to a `SQLite` database. The database is opened to be read only; its engine is built in.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -34,7 +37,11 @@ impl Config {
         if !path.is_file() {
             return Err(Error::NotFound { what: "database", path });
         }
+        let stop = context.stop();
         let failed = |error: rusqlite::Error| {
+            if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) && stop.load(Ordering::Relaxed) {
+                return Error::Interrupted;
+            }
             Error::Fetch {
             address: path.display().to_string(),
             message: said(&error),
@@ -44,6 +51,23 @@ impl Config {
         };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        let handle = database.get_interrupt_handle();
+        std::thread::scope(|scope| {
+            // The watcher ends when the work drops its end, however that comes about.
+            let (_working, end) = channel();
+            scope.spawn(move || interrupt_when(stop, &handle, &end));
+            self.read(&database, &failed, wanted, target, context)
+        })
+    }
+
+    fn read(
+        &self,
+        database: &Connection,
+        failed: &dyn Fn(rusqlite::Error) -> Error,
+        wanted: &Wanted,
+        target: &mut Target,
+        context: &mut Context,
+    ) -> Result<(), Error> {
         let mut query = database.prepare(&self.query).map_err(failed)?;
         if query.column_count() == 0 || !query.readonly() {
             return Err(super::no_select("files.from.sqlite.query"));
@@ -78,6 +102,15 @@ impl Config {
             number += 1;
         }
         writer.end(context).map(drop)
+    }
+}
+
+/// Ends a query of any length once the work is told to stop, until it is done.
+fn interrupt_when(stop: &AtomicBool, handle: &InterruptHandle, end: &Receiver<()>) {
+    while end.recv_timeout(Duration::from_millis(50)) == Err(RecvTimeoutError::Timeout) {
+        if stop.load(Ordering::Relaxed) {
+            handle.interrupt();
+        }
     }
 }
 

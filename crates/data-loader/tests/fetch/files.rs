@@ -105,8 +105,9 @@ fn files_come_from_elsewhere_on_this_machine() {
     assert_eq!(place.read("one.csv"), b"x,y\n1,b\n");
 
     for pattern in ["../raw/*.csv".to_owned(), format!("{}/*.csv", outside.display())] {
+        let _ = std::fs::remove_dir_all(place.path("parts"));
         place.write(&from("parts/*.csv", &pattern));
-        assert!(pattern.starts_with('/') || matches!(Card::open(&place.card()), Err(Error::NotFetched { .. })));
+        assert!(matches!(Card::open(&place.card()), Err(Error::NotFetched { .. })));
         let names: Vec<String> = place.fetch().unwrap().into_iter().map(|file| file.name).collect();
         assert_eq!(names, ["parts/a.csv", "parts/b.csv", "parts/c.csv"]);
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod files;
+mod kept;
 #[cfg(feature = "cloud")]
 mod object_store;
 #[cfg(feature = "postgres")]
@@ -10,6 +11,7 @@ mod postgres;
 mod rest;
 mod server;
 mod sqlite;
+mod trust;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -130,6 +132,11 @@ fn a_card_whose_file_is_absent_says_how_to_fetch_it() {
     let fetched = place.fetch().unwrap();
     assert_eq!((fetched[0].name.as_str(), fetched[0].bytes, fetched[0].checked), ("sub/a.csv", 12, Checked::Stated));
     assert_eq!(Card::open(&place.card()).unwrap().files[0].sha256, sum(bytes));
+}
+
+/// The variable with the token of a server on this machine.
+fn token_variable(server: &server::Server) -> String {
+    format!("FIREBOX_TOKEN_127_0_0_1_{}", server.url("").rsplit(':').next().unwrap())
 }
 
 /// Ends the work when `bytes` have come.

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
+use data_loader::fetch::Event;
 use data_loader::{Card, DataConfig, Dataset, Error};
 
 use crate::server::{Reply, Request, Server};
-use crate::{Place, is_written_below};
+use crate::{Place, is_written_below, token_variable};
 
 /// A card in JSONL with one source.
 fn place(url: &str, settings: &str) -> Place {
@@ -152,6 +153,14 @@ fn what_is_no_page_is_an_error_and_nothing_is_kept() {
         ("/circle", "records = \"data\"\nnext = \"next\"\n", "circle"),
         ("/stranger", "records = \"data\"\nnext = \"next\"\n", "another server"),
         ("/odd", "records = \"data\"\nnext = \"next\"\n", "neither a text nor a number"),
+        ("/circle", "records = \"data\"\nnext = \"links.next\"\n", "no `links.next`"),
+        ("/circle", "records = \"data\"\nnext = \"nxet\"\n", "there is `data`, `next`"),
+        (
+            "/circle",
+            "records = \"data\"\ncursor = { at = \"meta.next\", parameter = \"c\" }\n",
+            "page 1: there is no `meta.next`",
+        ),
+        ("/object", "records = \"data.rows\"\n", "in which there is `data`"),
         ("/endless", "page = { parameter = \"p\" }\nmax_pages = 3\n", "more than 3 pages"),
         ("/endless", "page = { parameter = \"p\" }\nmax_bytes = 200\n", "larger than"),
         ("/endless", "page = { parameter = \"p\" }\nnext = \"n\"\n", "more than one of"),
@@ -173,13 +182,112 @@ fn the_token_is_sent_and_seen_nowhere() {
             _ => Reply::new(200, records(0, 5).as_bytes()),
         }
     });
-    let settings = "token_env = \"API_TOKEN\"\npage = { parameter = \"page\" }\n";
+    let settings = "token = true\npage = { parameter = \"page\" }\n";
+    let named = token_variable(&server);
     let place = place(&server.url("/"), settings);
-    let variable = |name: &str| (name == "API_TOKEN").then(|| TOKEN.to_owned());
+    let variable = |name: &str| (name == named).then(|| TOKEN.to_owned());
     let error = place.fetch_with(&AtomicBool::new(false), &variable, &mut |_| {}).unwrap_err();
     assert!(matches!(&error, Error::Fetch { message, .. } if message.contains("403")), "{error}");
     assert!(!format!("{error} {error:?} {:?}", error.hint()).contains(TOKEN));
     assert!(!is_written_below(place.folder.path(), TOKEN));
     let error = place.refused();
-    assert!(error.to_string().contains("API_TOKEN"), "{error}");
+    assert!(error.to_string().contains(&named), "{error}");
+}
+
+/// The path to the next page may be missing on the last page, or be null anywhere on the way to it.
+#[test]
+fn the_last_page_may_say_so_or_say_nothing() {
+    for last in
+        ["", ", \"links\": null", ", \"links\": {\"next\": null}", ", \"links\": {}", ", \"links\": {\"next\": false}"]
+    {
+        let server = Server::new(move |_, request| {
+            let page: usize = parameter(request, "page").map_or(1, |page| page.parse().unwrap());
+            let links = match page {
+                3 => last.to_owned(),
+                page => format!(", \"links\": {{\"next\": \"?page={}\"}}", page + 1),
+            };
+            Reply::new(200, format!("{{\"data\": {}{links}}}", records((page - 1) * 5, 5)).as_bytes())
+        });
+        let place = place(&server.url("/"), "records = \"data\"\nnext = \"links.next\"\n");
+        let fetched = place.fetch().unwrap();
+        assert_eq!((fetched[0].rows, fetched[0].pages), (Some(15), Some(3)), "{last}");
+    }
+}
+
+#[test]
+fn one_page_that_seems_to_be_the_first_is_told_of() {
+    let server = Server::new(|_, request| {
+        let more = match request.path.as_str() {
+            "/next" => ", \"paging\": {\"next\": \"/next?page=2\"}",
+            "/more" => ", \"has_more\": true",
+            "/token" => ", \"nextPageToken\": \"abc\"",
+            "/last" => ", \"next\": null, \"has_more\": false, \"cursor\": \"\"",
+            _ => ", \"count\": 5",
+        };
+        Reply::new(200, format!("{{\"data\": {}{more}}}", records(0, 5)).as_bytes())
+    });
+    for (path, named) in [
+        ("/next", Some("`paging.next`")),
+        ("/more", Some("`has_more`")),
+        ("/token", Some("`nextPageToken`")),
+        ("/last", None),
+        ("/plain", None),
+    ] {
+        let place = place(&server.url(path), "records = \"data\"\n");
+        let mut notices = Vec::new();
+        let mut progress = |event: &Event| {
+            if let Event::Notice { file, text } = event {
+                notices.push(format!("{file}: {text}"));
+            }
+        };
+        let fetched = place.fetch_with(&AtomicBool::new(false), &|_| None, &mut progress).unwrap();
+        assert_eq!((fetched[0].rows, fetched[0].pages), (Some(5), Some(1)));
+        match named {
+            Some(named) => assert!(notices.len() == 1 && notices[0].contains(named), "{path}: {notices:?}"),
+            None => assert!(notices.is_empty(), "{path}: {notices:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_behind_the_last_numbered_page_ends_them() {
+    for status in [404, 410] {
+        let server = Server::new(move |_, request| match parameter(request, "page").unwrap().parse().unwrap() {
+            page @ 1..=3_usize => Reply::new(200, records((page - 1) * 5, 5).as_bytes()),
+            _ => Reply::new(status, b"<html>"),
+        });
+        check(&place(&server.url("/"), "page = { parameter = \"page\" }\n"), 15);
+        // Where the first page is not there, the address is wrong.
+        let error = place(&server.url("/"), "page = { parameter = \"page\", first = 4 }\n").refused();
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn what_is_packed_on_the_way_is_no_page() {
+    let server = Server::new(|_, _| Reply::new(200, &[0x1f, 0x8b, 8, 0]).with("content-encoding", "gzip"));
+    let error = place(&server.url("/"), "").refused();
+    assert!(error.to_string().contains("packs what it sends by `gzip`"), "{error}");
+}
+
+/// A page is held as its text, and its records are not built.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_page_of_many_records_takes_little_more_than_its_text() {
+    let most = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+    };
+    let count = 2_500_000;
+    let page = format!("[{{}}{}]", ",{}".repeat(count - 1));
+    let (size, served) = (page.len(), page.into_bytes());
+    let server = Server::new(move |_, _| Reply::new(200, &served));
+    let place = place(&server.url("/"), "");
+    let before = most();
+    let fetched = place.fetch().unwrap();
+    let grown = most() - before;
+    assert_eq!(fetched[0].rows, Some(count as u64));
+    // The server holds two copies, and a buffer that grows is twice its contents.
+    assert!(grown < 12 * size, "{grown} bytes more for a page of {size}");
 }

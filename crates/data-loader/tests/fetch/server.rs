@@ -33,6 +33,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// The length that is claimed; without it the true one.
     pub claimed: Option<usize>,
+    /// No length is claimed at all; the body ends with the connection.
+    pub unsaid: bool,
     /// The connection breaks after so many bytes of the body.
     pub cut: Option<usize>,
     /// So many bytes at a time, with a pause after each.
@@ -144,7 +146,8 @@ fn read(stream: &TcpStream) -> Option<Request> {
 
 fn write(mut stream: TcpStream, request: &Request, reply: &Reply) -> std::io::Result<()> {
     let length = reply.claimed.unwrap_or(reply.body.len());
-    let mut head = format!("HTTP/1.1 {} X\r\ncontent-length: {length}\r\nconnection: close\r\n", reply.status);
+    let length = if reply.unsaid { String::new() } else { format!("content-length: {length}\r\n") };
+    let mut head = format!("HTTP/1.1 {} X\r\n{length}connection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head = head + name + ": " + value + "\r\n";
     }

@@ -1,5 +1,8 @@
 //! Do the rows of a database become a file that is read as they were?
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use data_loader::{DataConfig, Dataset, Error, Value};
 use rusqlite::Connection;
 
@@ -78,6 +81,14 @@ fn what_would_be_read_otherwise_is_an_error() {
         ),
         ("", "SELECT '' AS x", "features = { x = \"text\" }", "an empty text, and not NULL"),
         ("", "SELECT ' null ' AS x", "features = { x = \"category\" }", "\" null \""),
+        ("", "SELECT ' red' AS x", "features = { x = \"category\" }", "\" red\", which the card would read as \"red\""),
+        (
+            "",
+            "SELECT 1 AS x, 'b\n' AS y",
+            "features = { x = \"number\" }\ntarget = { name = \"y\", kind = \"class\" }",
+            "the value `y` is the text \"b\\n\"",
+        ),
+        ("", "SELECT 1 AS x, ' 7' AS id", "key = \"id\"\nfeatures = { x = \"number\" }", "would read as \"7\""),
         (
             "",
             "SELECT NULL AS x",
@@ -95,13 +106,14 @@ fn what_would_be_read_otherwise_is_an_error() {
         let place = place(sql, query, "csv", schema);
         let error = place.fetch().unwrap_err();
         assert!(error.to_string().contains(words) && error.is_usage() && error.hint().is_some(), "{query}: {error}");
-        assert!(!place.path("a.csv").exists() && !place.path(".a.csv.part").exists(), "{query}");
+        assert!(std::fs::read_dir(place.card()).unwrap().count() == 2, "{query}: the card and the database");
     }
     // A text that is no missing value in its column may be any.
     for (query, schema) in [
         ("SELECT 'NA' AS x", "features = { x = \"text\" }"),
         ("SELECT 1 AS x, 'NA' AS z", "ignore = [\"z\"]\nfeatures = { x = \"number\" }"),
         ("SELECT 'NA' AS x", "missing = [\"\"]\nfeatures = { x = \"category\" }"),
+        ("SELECT ' red' AS x, ' 1 ' AS n", "features = { x = \"text\", n = \"number\" }"),
     ] {
         place("", query, "csv", schema).fetch().unwrap();
     }
@@ -117,4 +129,29 @@ fn a_database_that_is_none_is_an_error() {
     assert!(error.to_string().contains("data.db could not be fetched") && error.is_usage(), "{error}");
     let other = place("", "SELECT 1 AS x", "image_folder", "features = { x = \"image\" }");
     assert!(other.fetch().unwrap_err().to_string().contains("another format"));
+}
+
+#[test]
+fn a_query_of_any_length_can_be_interrupted() {
+    let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n";
+    let place = place("", endless, "csv", "features = { x = \"number\" }");
+    let (stop, begun) = (AtomicBool::new(false), Instant::now());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            stop.store(true, Ordering::SeqCst);
+        });
+        let error = place.fetch_with(&stop, &|_| None, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, Error::Interrupted), "{error}");
+    });
+    assert!((Duration::from_millis(300)..Duration::from_secs(20)).contains(&begun.elapsed()));
+    assert!(!place.path("a.csv").exists());
+}
+
+#[test]
+fn rows_are_counted() {
+    let place = place(SQL, QUERY, "csv", SCHEMA);
+    let fetched = place.fetch().unwrap();
+    assert_eq!((fetched[0].rows, fetched[0].pages), (Some(4), None));
+    assert_eq!(place.fetch().unwrap()[0].rows, None, "of what was there nobody has counted them");
 }

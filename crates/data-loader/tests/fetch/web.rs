@@ -7,7 +7,7 @@ use data_loader::Error;
 use data_loader::fetch::{Checked, Event, State};
 
 use crate::server::{Reply, Request, Server};
-use crate::{Place, fresh, is_written_below, stopping, sum, table};
+use crate::{Place, fresh, is_written_below, stopping, sum, table, token_variable};
 
 const LONG: usize = 700_000;
 
@@ -329,9 +329,10 @@ fn a_token_goes_to_its_host_alone_and_is_seen_nowhere() {
         "/denied" => Reply::new(403, b""),
         _ => Reply::of(request, b"c", "\"1\""),
     });
-    let variable = |name: &str| (name == "MY_TOKEN").then(|| TOKEN.to_owned());
+    let named = token_variable(&server);
+    let variable = |name: &str| (name == named).then(|| TOKEN.to_owned());
     let fetch = |path: &str, variable: &dyn Fn(&str) -> Option<String>| {
-        let place = Place::new(&(table("a.bin", None, &server.url(path)) + "token_env = \"MY_TOKEN\"\n"));
+        let place = Place::new(&(table("a.bin", None, &server.url(path)) + "token = true\n"));
         let outcome = place.fetch_with(&AtomicBool::new(false), variable, &mut |event| {
             assert!(!format!("{event:?}").contains(TOKEN));
         });
@@ -352,7 +353,7 @@ fn a_token_goes_to_its_host_alone_and_is_seen_nowhere() {
     assert!(asked(&stranger).iter().all(|(_, shown)| !shown) && stranger.requests().len() == 2);
     // A token that is not there is met before anything is asked.
     let error = fetch("/a", &|_| None).unwrap_err();
-    assert!(error.to_string().contains("MY_TOKEN") && error.is_usage(), "{error}");
+    assert!(error.to_string().contains(&named) && error.is_usage(), "{error}");
     assert_eq!(server.requests().len(), 5);
 }
 
@@ -376,7 +377,7 @@ fn what_has_come_stays_when_the_work_is_stopped() {
         let stop = AtomicBool::new(false);
         let error = place.fetch_with(&stop, &|_| None, &mut stopping(200_000, &stop)).unwrap_err();
         assert!(matches!(error, Error::Interrupted) && !error.is_usage());
-        assert!(!place.path("a.bin").exists() && !place.path(".a.bin.part").exists());
+        assert_eq!(std::fs::read_dir(place.card()).unwrap().count(), 1, "nothing lies beside the card");
         let part = place.cached().into_iter().find(|path| path.extension().is_some_and(|e| e == "part")).unwrap();
         let have = std::fs::metadata(&part).unwrap().len() as usize;
         assert!((200_000..LONG).contains(&have));
