@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::card::Card;
-use crate::data_config::{BadExamples, DataConfig, LoaderConfig};
+use crate::data_config::{BadExamples, DataConfig};
 use crate::error::{Error, listed};
 use crate::example::{Example, Record, TargetValue};
 use crate::formats::{self, Records};
@@ -55,38 +55,6 @@ impl Dataset {
         Self::from_records(&config, card, records, task, None, seed)
     }
 
-    /// The same for the checks, which count examples that cannot be used instead of stopping at the first.
-    pub fn open_for_checks(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
-        let loader = LoaderConfig { bad_examples: BadExamples::Skip, ..config.loader.clone() };
-        let lenient = DataConfig { loader, ..config.clone() };
-        let open = |config: &DataConfig| Self::open(config, root, task, seed);
-        let error = match open(&lenient) {
-            Err(error) if !matches!(error, Error::Setting { .. }) => error,
-            opened => return opened.map(|dataset| dataset.as_asked(config)),
-        };
-        // Where too little is left without the examples that cannot be used, the first of them says more.
-        if let Some(first) = open(config).err().filter(Error::is_bad_example) {
-            return Err(first);
-        }
-        // What a transform cannot be fitted on can be looked at without that transform.
-        let all = transforms_of(config, &Self::card_of(config, root)?);
-        let without = |place: usize| {
-            let mut fewer = all.clone();
-            fewer.0.remove(place);
-            open(&DataConfig { transforms: Some(fewer), ..lenient.clone() }).ok()
-        };
-        match (0..all.0.len()).find_map(without) {
-            Some(dataset) => Ok(Self { unfit: Some(error.to_string()), ..dataset.as_asked(config) }),
-            None => Err(error),
-        }
-    }
-
-    /// The same with the loader of the config, which a reader was kinder than.
-    fn as_asked(mut self, config: &DataConfig) -> Self {
-        self.config.loader = config.loader.clone();
-        self
-    }
-
     /// Opens the card with a pipeline that was fitted before, as for resuming and evaluating: nothing is fitted again.
     pub fn open_with(config: &DataConfig, root: &Path, pipeline: Pipeline, seed: u64) -> Result<Self, Error> {
         let card = Self::card_of(config, root)?;
@@ -95,7 +63,7 @@ impl Dataset {
     }
 
     /// The card that `config` names, with the windows that it states.
-    fn card_of(config: &DataConfig, root: &Path) -> Result<Card, Error> {
+    pub(crate) fn card_of(config: &DataConfig, root: &Path) -> Result<Card, Error> {
         let mut card = Card::open(&root.join(&config.card))?;
         if let Some(windows) = &config.windows {
             card.config.schema.windows = Some(windows.clone());
@@ -322,7 +290,7 @@ const STREAM: u64 = 0x6578_616d_706c;
 const MIX_STREAM: u64 = 0x6d69_7865_7321;
 
 /// The transforms of the config, else those of the card, else what follows from the schema.
-fn transforms_of(config: &DataConfig, card: &Card) -> Transforms {
+pub(crate) fn transforms_of(config: &DataConfig, card: &Card) -> Transforms {
     let schema = card.schema();
     let stated = config.transforms.clone().or_else(|| card.config.transforms.clone());
     stated.unwrap_or_else(|| match schema.windows {

@@ -9,6 +9,8 @@ pub(crate) mod banding;
 pub(crate) mod coincidence;
 pub mod gates;
 mod image_facts;
+mod opening;
+mod plan;
 pub mod report;
 mod show;
 mod text_facts;
@@ -22,11 +24,12 @@ pub use gates::{Gates, Level};
 pub(crate) use image_facts::{FLAT, ImageFacts, SIDE};
 pub(crate) use text_facts::{SLOTS, TextFacts, shingles};
 
+use plan::{Plan, Seen};
+
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::example::Value;
 use crate::formats::Records;
-use crate::random::Random;
 use crate::schema::{FeatureKind, TargetKind};
 use crate::split::Part;
 
@@ -117,39 +120,8 @@ pub(crate) struct Survey<'a> {
     pub(crate) missing: Vec<Vec<usize>>,
 }
 
-/// What a thread found out about a row.
-struct Seen {
-    row: u32,
-    part: Part,
-    content: [u8; 16],
-    target: Value,
-    /// Which features are missing.
-    missing: Vec<bool>,
-    /// Whether the row is looked at closely; of all others only what stands above is known.
-    closely: bool,
-    /// The values of the columns.
-    cells: Vec<Value>,
-    image: Option<ImageFacts>,
-    text: Option<TextFacts>,
-    /// Why it cannot be prepared for a network, if it cannot.
-    unprepared: Option<String>,
-}
-
 /// A chunk of rows as a thread hands it over: its number, and what was found out about each row or is wrong with it.
 type Chunk = (usize, Vec<Result<Seen, Bad>>);
-
-/// The plan of a survey, which all threads follow.
-struct Plan<'a> {
-    dataset: &'a Dataset,
-    records: &'a dyn Records,
-    depth: Depth,
-    /// Every row with its part; none for a row that the data set left out.
-    rows: Vec<(u32, Option<Part>)>,
-    /// Of 2^64, how often a row is looked at closely.
-    chance: u64,
-    seed: u64,
-    has_image: bool,
-}
 
 impl<'a> Survey<'a> {
     /// Reads every record once. An example that cannot be read is counted; everything else that goes wrong is an error.
@@ -338,118 +310,6 @@ impl Dictionary {
         words.push(word.clone());
         known.insert(word, code);
         code
-    }
-}
-
-impl<'a> Plan<'a> {
-    fn new(dataset: &'a Dataset, depth: Depth, seed: u64) -> Self {
-        let schema = dataset.card().schema();
-        // Windows overlap, so that of a series the steps are looked at, each once.
-        let beneath = |part: Part| dataset.records().steps(dataset.part(part));
-        let records = beneath(Part::Train).map_or(dataset.records(), |(records, _)| records);
-        let mut parts = vec![None; records.len()];
-        for part in Part::ALL {
-            let rows = beneath(part).map_or_else(|| dataset.part(part).to_vec(), |(_, rows)| rows);
-            rows.into_iter().for_each(|row| parts[row as usize] = Some(part));
-        }
-        // Under a limit a row without a part was left out on purpose; otherwise something is wrong with it.
-        let limited = dataset.config().limit.is_some();
-        let rows: Vec<_> = (0..).zip(parts).filter(|(_, part)| part.is_some() || !limited).collect();
-        let kinds = |kind| schema.names(kind).len();
-        let bytes = 8 * (kinds(FeatureKind::Number) + kinds(FeatureKind::Category) + kinds(FeatureKind::Date))
-            + size_of::<ImageFacts>() * kinds(FeatureKind::Image)
-            + size_of::<TextFacts>() * kinds(FeatureKind::Text);
-        let room = CLOSE_BYTES / (bytes + 4);
-        let chance = match rows.len() > room {
-            true => (room as f64 / rows.len() as f64 * u64::MAX as f64) as u64,
-            false => u64::MAX,
-        };
-        Self { dataset, records, depth, rows, chance, seed, has_image: kinds(FeatureKind::Image) > 0 }
-    }
-
-    /// Looks at one row; none if there is nothing to say of it.
-    fn look(&self, row: u32, part: Option<Part>) -> Option<Result<Seen, Bad>> {
-        let bad = |message: String| {
-            let id = self.records.key(row as usize).unwrap_or_else(|_| format!("row {row}"));
-            Some(Err(Bad { id, part, message }))
-        };
-        let target = self.dataset.card().schema().target.as_ref();
-        let seen = match (part, target) {
-            (Some(part), _) => self.see(row, part),
-            (None, Some(target)) => match self.records.read(row as usize) {
-                Ok(record) if !matches!(record.field(&target.name), None | Some(Value::Missing)) => return None,
-                Ok(record) => Err(Error::TargetMissing { id: record.id.key, column: target.name.clone() }),
-                Err(error) => Err(error),
-            },
-            (None, None) => match self.records.read(row as usize) {
-                Ok(_) => return None,
-                Err(error) => Err(error),
-            },
-        };
-        match seen {
-            Ok(seen) => Some(Ok(seen)),
-            Err(error) => bad(error.to_string()),
-        }
-    }
-
-    fn see(&self, row: u32, part: Part) -> Result<Seen, Error> {
-        let (schema, records) = (self.dataset.card().schema(), self.records);
-        let target = schema.target.as_ref().map(|target| target.name.as_str());
-        let closely =
-            self.chance == u64::MAX || Random::derive(&[STREAM, self.seed, u64::from(row)]).next_u64() < self.chance;
-        if self.has_image && self.depth == Depth::Fast {
-            let content = records.content(row as usize, target)?;
-            let target = target.map_or(Ok(Value::Missing), |target| records.field(row as usize, target))?;
-            let (mut missing, mut cells) = (Vec::new(), Vec::new());
-            for (name, kind) in &schema.features.0 {
-                // To know whether there is an image it would have to be decoded.
-                let value = match kind {
-                    FeatureKind::Image => None,
-                    _ => Some(records.field(row as usize, name)?),
-                };
-                missing.push(value == Some(Value::Missing));
-                cells.extend(value.filter(|_| closely && is_column(*kind)));
-            }
-            return Ok(Seen {
-                row,
-                part,
-                content,
-                target,
-                missing,
-                closely,
-                cells,
-                image: None,
-                text: None,
-                unprepared: None,
-            });
-        }
-        let mut record = records.read(row as usize)?;
-        let content = record.content(target);
-        let (mut missing, mut cells, mut image, mut text) = (Vec::new(), Vec::new(), None, None);
-        let mut answer = Value::Missing;
-        for (name, value) in &record.fields {
-            if Some(name.as_str()) == target {
-                answer = value.clone();
-                continue;
-            }
-            missing.push(*value == Value::Missing);
-            match (schema.features.get(name), value) {
-                _ if !closely => {}
-                (Some(kind), value) if is_column(*kind) => cells.push(value.clone()),
-                _ if self.depth == Depth::Fast => {}
-                (Some(FeatureKind::Image), Value::Image(pixels)) => image = Some(ImageFacts::of(pixels)),
-                (Some(FeatureKind::Text), Value::Text(words)) => text = Some(TextFacts::of(words)),
-                (Some(FeatureKind::Text), _) => text = Some(TextFacts::of("")),
-                _ => {}
-            }
-        }
-        // A training would meet with its first epoch what transforms cannot take.
-        let prepared = self.depth == Depth::Thorough && schema.windows.is_none() && self.dataset.unfit.is_none();
-        let unprepared = prepared
-            .then(|| self.dataset.pipeline().prepare_from(&mut record, None).err())
-            .flatten()
-            .map(|e| e.to_string());
-        Ok(Seen { row, part, content, target: answer, missing, closely, cells, image, text, unprepared })
     }
 }
 
