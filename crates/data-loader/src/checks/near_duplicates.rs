@@ -59,7 +59,7 @@ pub fn pairs(dataset: &Dataset, seed: u64, progress: Progress<'_>) -> Result<Vec
 fn twins(survey: &Survey<'_>, progress: Progress<'_>) -> (Vec<Twin>, Vec<String>) {
     let (mut pairs, mut remarks) = (Vec::new(), Vec::new());
     if !survey.images.is_empty() {
-        images::compare(&survey.images, survey.seed, progress, &mut pairs, &mut remarks);
+        images::compare(&survey.images, EACH_WITH_EACH, survey.seed, progress, &mut pairs, &mut remarks);
         // Where an image is missing there is none to compare.
         let pictured = |at: u32| survey.pictured[at as usize];
         pairs.iter_mut().for_each(|(a, b, _)| (*a, *b) = (pictured(*a), pictured(*b)));

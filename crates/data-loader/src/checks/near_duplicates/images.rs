@@ -25,9 +25,10 @@ const BITS: usize = 16;
 /// Keeps the planes apart from the random streams of everything else.
 const STREAM: u64 = 0x706c_616e_6573;
 
-/// Adds pairs of places whose images look alike, and says what was left out.
+/// Adds pairs of places whose images look alike, and says what was left out. Up to `few` images are compared each with each.
 pub(super) fn compare(
     images: &[ImageFacts],
+    few: usize,
     seed: u64,
     progress: Progress<'_>,
     pairs: &mut Vec<(u32, u32, f32)>,
@@ -41,7 +42,7 @@ pub(super) fn compare(
         let likeness = likeness(first, second, CORRELATION)?;
         first.colours_agree(second).then_some((a, b, likeness))
     };
-    let found = if images.len() <= EACH_WITH_EACH {
+    let found = if images.len() <= few {
         each_with_each(images.len(), &alike, progress)
     } else {
         let keys = planes(images, seed);
@@ -49,7 +50,7 @@ pub(super) fn compare(
         let key = |band: usize, place: usize| Some(u64::from(keys[place][band]));
         let large = candidates(images.len(), BANDS, key, |a, b| found.extend(alike(a, b)));
         remarks.push(format!(
-            "Of more than {EACH_WITH_EACH} images those were compared that agree in {BITS} bits{}.",
+            "Of more than {few} images those were compared that agree in {BITS} bits{}.",
             if large { "; in large groups of such images each with some of the others only" } else { "" }
         ));
         found
@@ -129,4 +130,50 @@ fn planes(images: &[ImageFacts], seed: u64) -> Vec<[u16; BANDS]> {
 fn gaussian(random: &mut Random) -> i32 {
     let sum: f64 = (0..12).map(|_| random.unit()).sum();
     ((sum - 6.0) * 1000.0) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::Image;
+
+    /// A picture of soft spots, drawn from a seed, and `lighter` by so many greys.
+    fn picture(seed: u64, lighter: i32) -> ImageFacts {
+        let mut random = Random::derive(&[seed, 1]);
+        let spots: Vec<[f64; 4]> = (0..9).map(|_| std::array::from_fn(|_| random.unit())).collect();
+        let grey = |x: f64, y: f64| {
+            let spot = |&[cx, cy, size, sign]: &[f64; 4]| {
+                let distance = ((x - cx).powi(2) + (y - cy).powi(2)) / (0.01 + 0.05 * size);
+                (-distance).exp() * (sign - 0.5) * 160.0
+            };
+            128.0 + spots.iter().map(spot).sum::<f64>()
+        };
+        let pixels = (0..40 * 40).map(|at| {
+            let (x, y) = ((at % 40) as f64 / 40.0, (at / 40) as f64 / 40.0);
+            (grey(x, y).round() as i32 + lighter + (at % 3) as i32).clamp(0, 255) as u8
+        });
+        ImageFacts::of(&Image { channels: 1, height: 40, width: 40, pixels: pixels.collect() })
+    }
+
+    #[test]
+    fn bands_find_what_each_with_each_finds() {
+        let images: Vec<ImageFacts> =
+            (0..1500).map(|seed| picture(seed % 1200, if seed < 1200 { 0 } else { 12 })).collect();
+        let found = |few: usize| {
+            let (mut pairs, mut remarks) = (Vec::new(), Vec::new());
+            compare(&images, few, 5, &mut |_, _, _| {}, &mut pairs, &mut remarks);
+            pairs.sort_unstable_by_key(|&(a, b, _)| (a, b));
+            pairs.dedup_by_key(|&mut (a, b, _)| (a, b));
+            (pairs.into_iter().map(|(a, b, _)| (a, b)).collect::<Vec<_>>(), remarks)
+        };
+        let (all, silent) = found(EACH_WITH_EACH);
+        let (banded, said) = found(100);
+        assert!(silent.is_empty() && said[0].contains("agree in 16 bits"), "{said:?}");
+        let planted =
+            |pairs: &[(u32, u32)]| (0..300).filter(|&at| pairs.binary_search(&(at, at + 1200)).is_ok()).count();
+        assert_eq!(planted(&all), 300);
+        assert!(planted(&banded) >= 295, "{}", planted(&banded));
+        assert!(banded.iter().all(|pair| all.binary_search(pair).is_ok()), "bands find nothing of their own");
+        assert!(banded.len() * 100 >= all.len() * 95, "{} of {}", banded.len(), all.len());
+    }
 }
