@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::card::{Card, CardConfig, CardFile, digest_path};
+use crate::card::{Card, CardConfig, CardFile};
 use crate::error::Error;
 use crate::sources::{self, Wanted, local};
 
@@ -197,7 +197,7 @@ fn checked(entry: &CardFile) -> Checked {
 
 /// A file that was there before.
 fn present(folder: &Path, entry: &CardFile, name: String, path: &Path) -> Result<Fetched, Error> {
-    let (sha256, bytes) = digest_path(folder, path)?;
+    let (sha256, bytes) = entry.digest(folder, path)?;
     entry.verify(path, &sha256)?;
     Ok(Fetched { name, bytes, sha256, checked: checked(entry), of_pattern: entry.is_pattern(), state: State::Present })
 }

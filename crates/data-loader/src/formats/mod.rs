@@ -15,7 +15,7 @@ pub mod text;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,11 @@ pub trait Records: Send + Sync {
     /// The part of the split to which the card assigned the file of `row`, if it did.
     fn part(&self, _row: usize) -> Option<Part> {
         None
+    }
+
+    /// The files in its folders that are no examples by their names, such as notes; none where no folder is read.
+    fn passed_over(&self) -> &[PathBuf] {
+        &[]
     }
 
     /// Where rows are windows over other rows: what those are read from, and those under `windows`, each once and ascending.
@@ -285,6 +290,11 @@ impl Use {
     }
 }
 
+/// Whether a column holds numbers.
+pub(crate) fn is_number(used: Use) -> bool {
+    matches!(used, Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number))
+}
+
 /// What a text in a file means for a column of the schema. `id` names the example in errors.
 pub(crate) fn value_of(
     text: &str,
@@ -302,7 +312,7 @@ pub(crate) fn value_of(
         return Ok(Value::Missing);
     }
     match used {
-        Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number) => number_of(text, name, schema, id),
+        _ if is_number(used) => number_of(text, name, schema, id),
         Use::Feature(FeatureKind::Image) => Err(Error::Field {
             id: id(),
             kind: "image",
@@ -320,6 +330,7 @@ fn number_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() -> String) -
         Err(Error::Field { id: id(), kind: "number", column: name.to_owned(), found, hint })
     };
     match number::parse(text) {
+        Ok(number) if schema.is_missing_number(number) => Ok(Value::Missing),
         // One such number would blow up mean and deviation, and every other row would be blamed for it.
         Ok(number) if number.is_finite() && number.abs() > f64::from(f32::MAX) => wrong(
             format!("{}, and networks take numbers up to 3.4e38", quoted(text)),

@@ -185,7 +185,8 @@ impl SplitConfig {
         if let Some(by) = schema.windows.as_ref().and_then(|windows| windows.time.clone()) {
             return Self::Time(time::Config { by, validation: share, test: share });
         }
-        if rows.usable.first().is_some_and(|&row| rows.records.part(row as usize).is_some()) {
+        // Where but some files say so the split is refused: a test part that was published must not be learnt from.
+        if rows.usable.iter().any(|&row| rows.records.part(row as usize).is_some()) {
             return Self::File(file::Config::default());
         }
         if rows.classes.is_some() {
@@ -362,5 +363,13 @@ pub(crate) mod tests {
         assert_eq!(default(&column, Some(&[0, 1])), "stratified");
         column.1 = vec![Some(Part::Train), Some(Part::Test)];
         assert_eq!(default(&column, None), "file");
+        // The first file does not say its part, and the test part that the second says must not be mixed into training.
+        column.1 = vec![None, Some(Part::Test)];
+        assert_eq!(default(&column, None), "file");
+        let usable = [0, 1];
+        let rows = Rows { records: &column, usable: &usable, classes: None, key: None };
+        let error = SplitConfig::File(file::Config::default()).split(&rows).unwrap_err();
+        assert!(error.to_string().contains("does not state that of the file with 1"), "{error}");
+        assert!(error.hint().unwrap().contains("below a folder") && error.is_usage());
     }
 }
