@@ -114,14 +114,13 @@ impl Handle {
     pub(crate) fn read_at(&self, start: u64, buffer: &mut [u8]) -> Result<(), Error> {
         let failed = |source| Error::Io { path: self.path.clone(), source };
         let held = self.pool().get(self.number);
-        let file = match held {
-            Some(file) => file,
-            None => {
-                let file = Arc::new(open(&self.path, &self.pool).map_err(failed)?);
-                self.unchanged(&file)?;
-                self.pool().put(self.number, &file);
-                file
-            }
+        let file = if let Some(file) = held {
+            file
+        } else {
+            let file = Arc::new(open(&self.path, &self.pool).map_err(failed)?);
+            self.unchanged(&file)?;
+            self.pool().put(self.number, &file);
+            file
         };
         let read = read_at(&file, start, buffer);
         // Asked for behind the read: what changed before it ended is seen.

@@ -21,7 +21,7 @@ use crate::cells::{Cells, Meaning, unsuited};
 use crate::decode::MAX_PIXELS;
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::formats::{Purpose, Records, Use, check_columns};
+use crate::formats::{Purpose, Records, Use, VisitKey, check_columns};
 use crate::hugging_face::{METADATA, class_names};
 use crate::row_index::visit_counted;
 use crate::schema::Schema;
@@ -160,15 +160,12 @@ impl Columnar {
         let file = &self.files[place];
         let (starts, mut decoded) = (file.blocks.starts(), guarded(|| file.blocks.decode(block, columns))?);
         let rows = starts[block + 1] - starts[block];
-        match decoded.cells.iter().find(|cells| cells.len() != rows) {
-            Some(cells) => {
-                Err(format!("it promises {rows} rows from row {} on and has {}", starts[block], cells.len()).into())
-            }
-            None => {
-                interleaved::interleave(&mut decoded.cells);
-                Ok(decoded)
-            }
+        if let Some(cells) = decoded.cells.iter().find(|cells| cells.len() != rows) {
+            let message = format!("it promises {rows} rows from row {} on and has {}", starts[block], cells.len());
+            return Err(message.into());
         }
+        interleaved::interleave(&mut decoded.cells);
+        Ok(decoded)
     }
 
     /// The cell at `row` of one of the columns that were decoded together.
@@ -288,11 +285,13 @@ impl Records for Columnar {
         keys
     }
 
-    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         if self.files.iter().all(|file| file.key.is_none()) {
             return visit_counted(rows, &self.starts, |file| &self.files[file].file.name, visit);
         }
-        rows.iter().for_each(|&row| visit(self.key(row as usize).map(Cow::Owned)));
+        for &row in rows {
+            visit(self.key(row as usize).map(Cow::Owned));
+        }
     }
 
     fn part(&self, row: usize) -> Option<Part> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use super::{Purpose, Records, is_number, value_of};
+use super::{Purpose, Records, VisitKey, is_number, value_of};
 use crate::card::SourceFile;
 use crate::content::{IN_MEMORY, PIECE, Room};
 use crate::csv_rows::{Cut, Fields};
@@ -226,7 +226,7 @@ impl Records for Csv {
         keys
     }
 
-    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         if self.tables.iter().all(|table| table.key.is_none()) {
             return visit_counted(rows, &self.starts, |file| &self.tables[file].file.name, visit);
         }

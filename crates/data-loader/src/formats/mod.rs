@@ -75,6 +75,9 @@ pub enum FormatConfig {
     Text(text::Config),
 }
 
+/// What is called with the key of each of some rows.
+pub type VisitKey<'a> = &'a mut dyn FnMut(Result<Cow<'_, str>, Error>);
+
 /// Rows that can be read in any order, from several threads at once.
 pub trait Records: Send + Sync {
     /// How many rows there are.
@@ -152,7 +155,7 @@ pub trait Records: Send + Sync {
     }
 
     /// Calls `visit` with the same keys; where they only count rows, none of them takes memory of its own.
-    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         self.keys(rows).into_iter().for_each(|key| visit(key.map(Cow::Owned)));
     }
 }

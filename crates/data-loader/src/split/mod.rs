@@ -84,7 +84,9 @@ impl Parts {
 
     fn sorted(mut self) -> Self {
         for part in Part::ALL {
-            self.part_mut(part).sort_unstable();
+            let rows = self.part_mut(part);
+            rows.sort_unstable();
+            rows.shrink_to_fit();
         }
         self
     }
@@ -246,10 +248,12 @@ impl SplitConfig {
 /// Deals `rows` out by chance: the first `v` to validation, the next `t` to test, the rest to training.
 pub(crate) fn deal(mut rows: Vec<u32>, v: usize, t: usize, random: &mut Random) -> Parts {
     random.shuffle(&mut rows);
-    let test = rows.split_off(v.min(rows.len()));
-    let (validation, mut test) = (rows, test);
-    let train = test.split_off(t.min(test.len()));
-    Parts { train, validation, test }
+    let v = v.min(rows.len());
+    let end = (v + t).min(rows.len());
+    let (validation, test) = (rows[..v].to_vec(), rows[v..end].to_vec());
+    // The many rows of training stay where they are, so that they are not held twice.
+    rows.drain(..end);
+    Parts { train: rows, validation, test }
 }
 
 #[cfg(test)]
@@ -350,6 +354,19 @@ pub(crate) mod tests {
         let config = SplitConfig::Stratified(stratified::Config { validation: Share(2.0), ..Default::default() });
         let error = check(&config, &column, Some(&classes)).unwrap_err();
         assert!(error.to_string().contains("asks for 2, and none of the 4 examples"), "{error}");
+    }
+
+    #[test]
+    fn a_part_takes_no_more_memory_than_its_rows() {
+        let column = Column(vec![String::from("1"); 1000], vec![Some(Part::Train); 1000]);
+        let classes: Vec<u32> = (0..1000).map(|row| row % 3).collect();
+        for name in ["file", "random", "stratified"] {
+            let test = if name == "file" { "" } else { "test = 0.2" };
+            let config: SplitConfig = toml::from_str(&format!("[{name}]\nvalidation = 0.1\n{test}")).unwrap();
+            let parts = check(&config, &column, Some(&classes)).unwrap();
+            let taken: usize = [&parts.train, &parts.validation, &parts.test].iter().map(|rows| rows.capacity()).sum();
+            assert!(taken <= 1010, "{name}: room for {taken} rows");
+        }
     }
 
     #[test]
