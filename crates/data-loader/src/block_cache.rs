@@ -1,9 +1,11 @@
 //! Which decoded blocks of a file are kept, so that rows can be read in any order without the whole file in memory?
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::cells::Cells;
+use crate::error::Error;
 
 /// The decoded blocks that are kept may take so many bytes; the one that is being read is kept whatever its size.
 const KEPT_BYTES: u64 = 256 << 20;
@@ -17,10 +19,56 @@ pub(crate) struct Decoded {
     pub(crate) bytes: u64,
 }
 
+/// Why a block is not there.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// Its bytes are wrong, whenever they are read.
+    Malformed(String),
+    /// They could not be read this time; the next time they may be.
+    Unread(Arc<Error>),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Malformed(message)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(message: &str) -> Self {
+        Self::Malformed(message.to_owned())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Unread(Arc::new(error))
+    }
+}
+
+impl Failure {
+    /// The error for the file at `path`.
+    pub(crate) fn of(self, path: &Path) -> Error {
+        match self {
+            Self::Malformed(message) => Error::Malformed { path: path.to_path_buf(), message },
+            Self::Unread(error) => Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
+                // Several threads waited for one block.
+                Error::Io { path, source } => {
+                    let copy =
+                        source.raw_os_error().map_or_else(|| source.kind().into(), std::io::Error::from_raw_os_error);
+                    Error::Io { path: path.clone(), source: copy }
+                }
+                Error::Mismatch { message, hint } => Error::Mismatch { message: message.clone(), hint: hint.clone() },
+                other => Error::Malformed { path: path.to_path_buf(), message: other.to_string() },
+            }),
+        }
+    }
+}
+
 /// File, block, and group of columns.
 type Key = (usize, usize, usize);
 /// Threads that ask for one block at once wait for the first of them to decode it.
-type Slot = Arc<OnceLock<Result<Arc<Decoded>, String>>>;
+type Slot = Arc<OnceLock<Result<Arc<Decoded>, Failure>>>;
 
 /// Decoded blocks, of which those that were not asked for the longest are let go first.
 #[derive(Default)]
@@ -40,8 +88,8 @@ impl BlockCache {
     pub(crate) fn get(
         &self,
         key: Key,
-        decode: impl FnOnce() -> Result<Decoded, String>,
-    ) -> Result<Arc<Decoded>, String> {
+        decode: impl FnOnce() -> Result<Decoded, Failure>,
+    ) -> Result<Arc<Decoded>, Failure> {
         let slot = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.now += 1;
@@ -55,7 +103,12 @@ impl BlockCache {
             fresh = true;
             decode().map(Arc::new)
         });
-        if fresh {
+        if fresh && matches!(found, Err(Failure::Unread(_))) {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.slots.get(&key).is_some_and(|(other, _)| Arc::ptr_eq(other, &slot)) {
+                state.slots.remove(&key);
+            }
+        } else if fresh {
             self.shrink(key);
         }
         found.clone()
@@ -105,11 +158,27 @@ mod tests {
         cache.get((0, 0, 0), decode).unwrap();
         assert!(!cache.is_under_way((0, 0, 0)));
         cache.get((0, 0, 0), || panic!("decoded twice")).unwrap();
-        let error = cache.get((0, 1, 0), || Err("broken".into())).unwrap_err();
-        assert_eq!(
-            (error, cache.get((0, 1, 0), || panic!("decoded twice")).unwrap_err()),
-            ("broken".into(), "broken".into())
-        );
+        let broken = |found: Result<Arc<Decoded>, Failure>| found.unwrap_err().of(Path::new("f")).to_string();
+        let error = broken(cache.get((0, 1, 0), || Err("broken".into())));
+        assert_eq!(error, broken(cache.get((0, 1, 0), || panic!("decoded twice"))));
+        assert!(error.contains("broken"), "{error}");
+    }
+
+    #[test]
+    fn a_block_that_could_not_be_read_is_read_again() {
+        let cache = BlockCache::default();
+        // Too many open files: the next time there may be fewer.
+        let source = std::io::Error::from_raw_os_error(24);
+        let said = source.to_string();
+        let error = cache.get((0, 0, 0), || Err(Error::Io { path: "f".into(), source }.into())).unwrap_err();
+        for error in [error.clone().of(Path::new("g")), error.of(Path::new("g"))] {
+            assert!(
+                matches!(&error, Error::Io { path, source } if path == Path::new("f") && source.to_string() == said)
+            );
+            assert!(!error.is_bad_example(), "its rows could be skipped");
+        }
+        assert!(cache.get((0, 0, 0), || Ok(block(1))).is_ok(), "the failure was kept");
+        cache.get((0, 0, 0), || panic!("decoded twice")).unwrap();
     }
 
     #[test]

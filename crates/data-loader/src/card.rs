@@ -13,7 +13,9 @@ use crate::clean::Derived;
 use crate::config::read_toml;
 use crate::error::Error;
 use crate::fetch::Ledger;
+use crate::file_tree::{name_below, walk_within};
 use crate::formats::FormatConfig;
+use crate::hugging_face::all_shards;
 use crate::pattern;
 use crate::schema::Schema;
 use crate::sources::{SourceConfig, local};
@@ -65,6 +67,13 @@ impl CardFile {
     pub(crate) fn checksums(&self) -> Vec<&str> {
         let of_source = self.from.as_ref().and_then(SourceConfig::sha256);
         self.sha256.as_deref().into_iter().chain(of_source).collect()
+    }
+
+    /// The SHA-256 and the size of what lies at `path` in the card's folder. Where the card states a checksum all contents count,
+    /// however long that takes.
+    pub(crate) fn digest(&self, folder: &Path, path: &Path) -> Result<(String, u64), Error> {
+        let most = if self.checksums().is_empty() { FOLDER_CONTENTS } else { u64::MAX };
+        if path.is_dir() { digest_folder(folder, path, most) } else { digest_file(path) }
     }
 
     /// Compares the checksum of the file at `path` with those that are stated, if any are.
@@ -120,7 +129,8 @@ pub struct SourceFile {
     pub name: String,
     /// Where it lies.
     pub path: PathBuf,
-    /// Of a file the SHA-256 of its bytes; of a folder that of the names, sizes and, up to 1 GiB, contents of its files.
+    /// Of a file the SHA-256 of its bytes; of a folder that of the names, sizes and contents of its files. Above 1 GiB the
+    /// contents of a folder count only where the card states its checksum.
     pub sha256: String,
     /// In bytes; of a folder the sum.
     pub bytes: u64,
@@ -150,7 +160,7 @@ impl Card {
         for entry in &config.files {
             open_files(&folder, path, &ledger, entry, &mut files)?;
         }
-        each_once(&files)?;
+        each_once(&config, &folder, &files)?;
         Ok(Self { config, folder, files })
     }
 
@@ -201,7 +211,7 @@ impl Card {
 }
 
 /// Refuses examples that would be read twice: one file under two names, or two files of equal contents.
-fn each_once(files: &[SourceFile]) -> Result<(), Error> {
+fn each_once(config: &CardConfig, folder: &Path, files: &[SourceFile]) -> Result<(), Error> {
     let twice = |message: String| {
         let hint =
             "Examples that are read twice leak from one part of a split into another; name each file once.".into();
@@ -216,14 +226,22 @@ fn each_once(files: &[SourceFile]) -> Result<(), Error> {
             None => {}
         }
         // Labels may well be equal: two parts with as many images of each class, class after class.
-        if file.bytes == 0 || file.role == Role::Labels {
+        if file.role == Role::Labels {
             continue;
         }
-        if let Some(other) = contents.insert((file.role, &file.sha256), &file.name) {
+        if let Some(other) = contents.insert((file.role, &file.sha256), &file.name)
+            && !has_no_rows(config, folder, file)
+        {
             return twice(format!("names {other} and {}, whose contents are equal", file.name));
         }
     }
     Ok(())
+}
+
+/// Whether there is no row in `file`, such as an empty partition: then none can be read twice.
+fn has_no_rows(config: &CardConfig, folder: &Path, file: &SourceFile) -> bool {
+    let card = Card { config: config.clone(), folder: folder.to_path_buf(), files: vec![file.clone()] };
+    file.bytes == 0 || crate::formats::open(&card).is_ok_and(|records| records.is_empty())
 }
 
 /// Opens the files that an entry of the card at `card` names.
@@ -243,12 +261,13 @@ fn open_files(
     if entry.is_pattern() {
         let names: Vec<String> = matches.iter().map(|(name, _)| name.clone()).collect();
         ledger.check_all(entry, &names, folder)?;
+        all_shards(folder, &matches.iter().map(|(_, path)| path.clone()).collect::<Vec<_>>())?;
     }
     for (name, path) in matches {
         if entry.from.is_some() && !path.exists() {
             return Err(not_fetched(path));
         }
-        let (sha256, bytes) = digest_path(folder, &path)?;
+        let (sha256, bytes) = entry.digest(folder, &path)?;
         entry.verify(&path, &sha256)?;
         ledger.check(entry, &name, &path, &sha256)?;
         files.push(SourceFile { name, path, sha256, bytes, role: entry.role, part: entry.part });
@@ -256,14 +275,10 @@ fn open_files(
     Ok(())
 }
 
-/// The SHA-256 and the size of the file or folder at `path`, which lies in the folder of a card.
-pub(crate) fn digest_path(folder: &Path, path: &Path) -> Result<(String, u64), Error> {
-    if path.is_dir() { digest_folder(folder, path) } else { digest_file(path) }
-}
-
 /// The SHA-256 of the file or folder at `path`, as a card states it.
 pub(crate) fn digest(path: &Path) -> Result<String, Error> {
-    Ok(digest_path(path, path)?.0)
+    let found = if path.is_dir() { digest_folder(path, path, u64::MAX) } else { digest_file(path) };
+    Ok(found?.0)
 }
 
 /// The SHA-256 and the size of the file at `path`.
@@ -283,38 +298,26 @@ pub(crate) fn digest_file(path: &Path) -> Result<(String, u64), Error> {
     }
 }
 
-/// Up to so many bytes in all, the contents of a folder's files count in its checksum: 1 GiB, a second or two.
-const FOLDER_CONTENTS: u64 = 1 << 30;
+/// Up to so many bytes in all, the contents of a folder's files count in a checksum that nobody stated: 1 GiB, a second or two. Tests
+/// have no room for that, and do with 1 MiB.
+const FOLDER_CONTENTS: u64 = if cfg!(test) { 1 << 20 } else { 1 << 30 };
 
-/// The SHA-256 of the sorted names, sizes and contents of all files below `folder`, and the sum of the sizes. Of folders above
-/// [`FOLDER_CONTENTS`] the contents are left out: reading a million images would take minutes.
-fn digest_folder(root: &Path, folder: &Path) -> Result<(String, u64), Error> {
+/// The SHA-256 of the sorted names, sizes and contents of all files below `folder`, links followed, and the sum of the sizes. Of
+/// folders above `most` bytes the contents are left out: reading a million images would take minutes. Links must stay in `root`.
+fn digest_folder(root: &Path, folder: &Path, most: u64) -> Result<(String, u64), Error> {
     let mut sizes = Vec::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(directory) = open.pop() {
-        let failed = |source| Error::io("folder", &directory, source);
-        for entry in std::fs::read_dir(&directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let kind = entry.file_type().map_err(failed)?;
-            if kind.is_symlink() {
-                local::stays(root, &entry.path())?;
-            }
-            // A link to a folder is not followed, so that a circle of links ends.
-            if kind.is_dir() {
-                open.push(entry.path());
-            } else {
-                let path = entry.path();
-                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-                sizes.push((name, entry.metadata().map_err(failed)?.len(), path));
-            }
-        }
+    for path in walk_within(folder, root)?.files {
+        // Of a hidden link to nothing the size is that of the link.
+        let found = std::fs::metadata(&path).or_else(|_| path.symlink_metadata());
+        let bytes = found.map_err(|source| Error::io("data file", &path, source))?.len();
+        sizes.push((name_below(folder, &path), bytes, path));
     }
     sizes.sort();
     let total = sizes.iter().map(|(_, bytes, _)| bytes).sum();
     let mut hash = Sha256::new();
     for (name, bytes, path) in &sizes {
         hash.update(format!("{name}\0{bytes}\n"));
-        if total <= FOLDER_CONTENTS && path.is_file() {
+        if total <= most && path.is_file() {
             hash.update(digest_file(path)?.0);
         }
     }

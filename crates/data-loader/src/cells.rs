@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::types::{ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{
     Array, ArrayRef, BinaryViewArray, BooleanArray, Float32Array, Float64Array, Int64Array, StringViewArray,
     UInt64Array,
@@ -19,7 +19,7 @@ use crate::columnar::{Config, Interleaved, spoken};
 use crate::decode::decode_within;
 use crate::error::Error;
 use crate::example::Value;
-use crate::formats::{Use, value_of};
+use crate::formats::{Use, is_number, value_of};
 use crate::schema::{FeatureKind, Schema, TargetKind};
 
 /// One decoded column of one block.
@@ -35,6 +35,8 @@ pub(crate) enum Cells {
     Unsigned(UInt64Array),
     /// Real numbers in 32 bits, which are written in fewer digits than those in 64.
     Float(Float32Array),
+    /// Real numbers in 16 bits, in the form of those in 32.
+    Half(Float32Array),
     /// Real numbers.
     Double(Float64Array),
     /// Real numbers that lie among those of other columns, none of them missing.
@@ -65,12 +67,11 @@ pub(crate) struct Meaning {
 impl Meaning {
     /// What a column is for that is used in this way.
     pub(crate) fn new(used: Use, classes: Option<Arc<[String]>>, schema: &Schema) -> Self {
-        let missing = schema.missing.iter().filter_map(|marker| marker.parse().ok()).collect();
-        Self { used, classes, missing }
+        Self { used, classes, missing: schema.missing_numbers().collect() }
     }
 
     fn number(&self) -> bool {
-        matches!(self.used, Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number))
+        is_number(self.used)
     }
 
     /// Whether a number means itself.
@@ -141,9 +142,8 @@ impl Cells {
             DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
                 Self::Unsigned(to(DataType::UInt64)?.as_primitive::<UInt64Type>().clone())
             }
-            DataType::Float16 | DataType::Float32 => {
-                Self::Float(to(DataType::Float32)?.as_primitive::<Float32Type>().clone())
-            }
+            DataType::Float16 => Self::Half(to(DataType::Float32)?.as_primitive::<Float32Type>().clone()),
+            DataType::Float32 => Self::Float(array.as_primitive::<Float32Type>().clone()),
             DataType::Float64 => Self::Double(array.as_primitive::<Float64Type>().clone()),
             DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
                 let written = to(DataType::Utf8)?;
@@ -193,7 +193,7 @@ impl Cells {
             Self::Bool(array) => array,
             Self::Int(array) | Self::Date(array) | Self::Instant(array, ..) | Self::Time(array, _) => array,
             Self::Unsigned(array) => array,
-            Self::Float(array) => array,
+            Self::Float(array) | Self::Half(array) => array,
             Self::Double(array) => array,
             Self::Text(array) => array,
             Self::Bytes(array, _) => array,
@@ -226,11 +226,21 @@ impl Cells {
             Self::Bool(array) => f64::from(u8::from(array.value(row))),
             Self::Int(array) => array.value(row) as f64,
             Self::Unsigned(array) => array.value(row) as f64,
-            Self::Float(array) => f64::from(array.value(row)),
+            Self::Float(array) | Self::Half(array) => f64::from(array.value(row)),
             Self::Double(array) => array.value(row),
             Self::Interleaved(column) => column.value(row),
             _ => return None,
         })
+    }
+
+    /// What became of `marker` when it was written into a column of this type: few decimal fractions are numbers in 16 or 32
+    /// bits, and their neighbours there are other numbers in 64.
+    fn rounded(&self, marker: f64) -> f64 {
+        match self {
+            Self::Float(_) => f64::from(marker as f32),
+            Self::Half(_) => <Float16Type as ArrowPrimitiveType>::Native::from_f64(marker).to_f64(),
+            _ => marker,
+        }
     }
 
     /// Puts the numbers of a column of numbers into `targets`, `width` apart; of each cell `places` has its place and that of
@@ -252,7 +262,7 @@ impl Cells {
             Self::Int(array) => array.value(row).to_string(),
             Self::Unsigned(array) => array.value(row).to_string(),
             // As JSON has them: 1.0 and not 1.
-            Self::Float(array) => format!("{:?}", array.value(row)),
+            Self::Float(array) | Self::Half(array) => format!("{:?}", array.value(row)),
             Self::Double(array) => format!("{:?}", array.value(row)),
             Self::Interleaved(column) => format!("{:?}", column.value(row)),
             Self::Text(array) => array.value(row).to_owned(),
@@ -315,7 +325,8 @@ impl Cells {
             && let Some(number) = self.number(row)
             && is_taken(number)
         {
-            return Ok(if meaning.missing.contains(&number) { Value::Missing } else { Value::Number(number) });
+            let missing = meaning.missing.iter().any(|&marker| self.rounded(marker) == number);
+            return Ok(if missing { Value::Missing } else { Value::Number(number) });
         }
         if let (Some(classes), false, Some(code)) = (&meaning.classes, meaning.number(), self.number(row)) {
             // Hugging Face writes -1 where a test set hides its labels.

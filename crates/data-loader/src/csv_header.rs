@@ -7,6 +7,7 @@ use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, PIECE};
+use crate::csv_rows::{AFTER_QUOTE, Fields};
 use crate::error::Error;
 use crate::schema::Schema;
 
@@ -24,6 +25,23 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { delimiter: ',', header: None }
+    }
+}
+
+impl Config {
+    /// Refuses what cannot separate two values.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let why = match self.delimiter {
+            delimiter if !delimiter.is_ascii() => "is not an ASCII character",
+            '\n' | '\r' => "ends a line",
+            '"' => "is the quote around values",
+            _ => return Ok(()),
+        };
+        Err(Error::Setting {
+            key: "format.csv.delimiter".into(),
+            message: format!("is {:?}, which {why}", self.delimiter),
+            hint: "Use a comma, a semicolon, a tab or a bar.".into(),
+        })
     }
 }
 
@@ -97,6 +115,10 @@ fn names(start: &[u8], delimiter: u8, path: &Path) -> Result<Vec<String>, Error>
             size: start.len() as u64,
             limit: MAX_HEADER as u64,
         });
+    }
+    let line = start.get(..reader.position().byte() as usize).unwrap_or(start).trim_ascii_start();
+    if std::str::from_utf8(line).is_ok_and(|line| !Fields::default().cut(line, delimiter)) {
+        return Err(malformed(format!("in its header line {AFTER_QUOTE}")));
     }
     let mut columns = Vec::new();
     let mut seen = HashSet::new();

@@ -138,6 +138,9 @@ fn one_field(row: &str, delimiter: u8, column: usize, columns: usize) -> Option<
     Some(&rest[memrchr(delimiter, rest.as_bytes()).map_or(0, |before| before + 1)..])
 }
 
+/// What is wrong with a row of which [`Fields::cut`] says that it cannot be meant.
+pub(crate) const AFTER_QUOTE: &str = "text follows the quote that closes a value, as where a quote was never closed; within quotes a quote is written twice";
+
 /// The fields of one row; the memory is used again for the next.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
@@ -150,8 +153,9 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Cuts `row`, which may have the end of its line behind it, into fields.
-    pub(crate) fn cut(&mut self, row: &str, delimiter: u8) {
+    /// Cuts `row`, which may have the end of its line behind it, into fields. False if text follows the closing quote of one:
+    /// readers differ in what that means, and mostly a quote before it was never closed.
+    pub(crate) fn cut(&mut self, row: &str, delimiter: u8) -> bool {
         let row = row.trim_end_matches(['\r', '\n']);
         self.ranges.clear();
         self.first = 0;
@@ -165,14 +169,16 @@ impl Fields {
             start = end as u32 + 1;
         }
         self.ranges.push((start, row.len() as u32));
+        true
     }
 
-    fn cut_quoted(&mut self, row: &str, delimiter: u8) {
+    fn cut_quoted(&mut self, row: &str, delimiter: u8) -> bool {
         self.unquoted.clear();
         let mut start = 0;
-        let mut rest = row;
+        let (mut rest, mut is_clean) = (row, true);
         loop {
             let mut quoted = rest.strip_prefix('"');
+            let is_quoted = quoted.is_some();
             while let Some(inside) = quoted {
                 let end = memchr(b'"', inside.as_bytes()).unwrap_or(inside.len());
                 self.unquoted += &inside[..end];
@@ -183,12 +189,13 @@ impl Fields {
                 }
             }
             let end = memchr(delimiter, rest.as_bytes());
+            is_clean &= !is_quoted || end.unwrap_or(rest.len()) == 0;
             self.unquoted += &rest[..end.unwrap_or(rest.len())];
             self.ranges.push((start, self.unquoted.len() as u32));
             start = self.unquoted.len() as u32;
             match end {
                 Some(end) => rest = &rest[end + 1..],
-                None => return,
+                None => return is_clean,
             }
         }
     }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::card::SourceFile;
-use crate::content::{Content, PIECE};
+use crate::content::{Content, PIECE, Room};
 use crate::csv_header::Header;
-use crate::csv_rows::{Cut, Fields, Scanner, lines_in};
+use crate::csv_rows::{AFTER_QUOTE, Cut, Fields, Scanner, lines_in};
 use crate::error::Error;
 use crate::formats::csv::Config;
 use crate::formats::{Purpose, Use, check_columns};
@@ -43,7 +43,7 @@ impl Table {
     /// Finds the rows of `file`, which may be held in memory if it fits in `room`.
     pub(crate) fn open(
         file: &SourceFile,
-        room: &mut u64,
+        room: &mut Room,
         config: &Config,
         schema: &Schema,
         purpose: Purpose,
@@ -136,7 +136,10 @@ impl Table {
         if only.is_some_and(|column| fields.cut_one(text, self.delimiter, column, self.columns.len())) {
             return Ok(text);
         }
-        fields.cut(text, self.delimiter);
+        let is_clean = fields.cut(text, self.delimiter);
+        if !is_clean {
+            return self.refuse(row, AFTER_QUOTE);
+        }
         if fields.len() != self.columns.len() {
             let message = format!("it has {} values and the header has {} columns", fields.len(), self.columns.len());
             return self.refuse(row, &message);

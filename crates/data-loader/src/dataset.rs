@@ -95,7 +95,8 @@ impl Dataset {
             Some(windows) => Box::new(Windows::new(records, windows, schema, true)?),
             None => records,
         };
-        let targets = Targets::read(records.as_ref(), schema, skip)?;
+        let mut targets = Targets::read(records.as_ref(), schema, skip)?;
+        let unusable = records.len() - targets.usable.len();
         let classes = targets.classes.as_deref();
         let rows = Rows { records: records.as_ref(), usable: &targets.usable, classes, key: schema.key.as_deref() };
         let split = config
@@ -118,6 +119,10 @@ impl Dataset {
             limit::apply(&mut parts, limit, classes.as_ref(), seed)?;
         }
 
+        if targets.classes.is_none() {
+            // Only classes are looked up by their rows from here on; every row takes four bytes.
+            targets.usable = Vec::new();
+        }
         let transforms = transforms_of(config, &card);
         let pipeline = if let Some(fitted) = pipeline {
             same_columns(fitted, schema)?
@@ -131,14 +136,7 @@ impl Dataset {
             };
             Pipeline::fit_with(schema, task, &transforms, records, &rows, skip, classes)?
         };
-        let mut lineage = Lineage::of(
-            card.name(),
-            &card.files,
-            records.as_ref(),
-            &parts,
-            &split,
-            records.len() - targets.usable.len(),
-        )?;
+        let mut lineage = Lineage::of(card.name(), &card.files, records.as_ref(), &parts, &split, unusable)?;
         lineage.embargoed = embargoed;
         let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };

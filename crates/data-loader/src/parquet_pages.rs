@@ -4,10 +4,11 @@
 //! one stands before each page, and what they claim is compared with the bytes that are there. They are written in the
 //! compact protocol of Apache Thrift; the numbers of the fields are those of `parquet.thrift`, `struct PageHeader`.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 
 use parquet::file::metadata::ColumnChunkMetaData;
+
+use crate::parquet_chunks::Chunks;
 
 /// The longest header that is read; page statistics may stand in it.
 const MAX_HEADER: u64 = 1 << 20;
@@ -16,25 +17,19 @@ const MAX_PAGE: u64 = 1 << 30;
 /// How deep structures may lie within each other.
 const MAX_DEPTH: usize = 8;
 
-/// Walks over the page headers of `chunk` in a file of `size` bytes. `rows` is how many rows its row group promises. The
+/// Walks over the page headers of `chunk` in a file. `rows` is how many rows its row group promises. The
 /// number of bytes that its pages unpack to is given back, or what is wrong.
-pub(crate) fn check_chunk(file: &File, size: u64, chunk: &ColumnChunkMetaData, rows: u64) -> Result<u64, String> {
+pub(crate) fn check_chunk(file: &Chunks, chunk: &ColumnChunkMetaData, rows: u64) -> Result<u64, String> {
     let offset = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
     let place = (u64::try_from(offset), u64::try_from(chunk.compressed_size()), u64::try_from(chunk.num_values()));
     let (Ok(start), Ok(length), Ok(values)) = place else { return Err("lies before the beginning of the file".into()) };
-    let end = start.checked_add(length).filter(|&end| end <= size).ok_or("lies behind the end of the file")?;
+    let end = start.checked_add(length).filter(|&end| end <= file.size()).ok_or("lies behind the end of the file")?;
     let mut place = start;
     let (mut found, mut unpacked) = (0_u64, 0_u64);
     while place < end {
         let mut header = Header::default();
-        let read = (|| {
-            let mut file = file;
-            file.seek(SeekFrom::Start(place))?;
-            Ok::<_, std::io::Error>(file)
-        })();
-        let read = read.map_err(|error| error.to_string())?;
-        let mut compact =
-            Compact { bytes: std::io::BufReader::with_capacity(512, read.take(MAX_HEADER.min(end - place))), read: 0 };
+        let header_bytes = file.from(place).take(MAX_HEADER.min(end - place));
+        let mut compact = Compact { bytes: std::io::BufReader::with_capacity(512, header_bytes), read: 0 };
         compact.page(&mut header).ok_or("has a page header that cannot be read")?;
         place += compact.read;
         if header.packed < 0 || header.packed as u64 > end - place || header.unpacked < 0 {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::error::Error;
+use crate::formats::VisitKey;
 
 /// How many rows lie in a group.
 const GROUP: usize = 64;
@@ -166,12 +166,7 @@ pub(crate) fn by_file<'a>(rows: &'a [u32], starts: &'a [usize]) -> impl Iterator
 
 /// Calls `visit` with the id of each of `rows` where files have no key column: the name of the file, and the row within it.
 /// The files begin at `starts`.
-pub(crate) fn visit_counted<'a>(
-    rows: &[u32],
-    starts: &[usize],
-    name: impl Fn(usize) -> &'a str,
-    visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>),
-) {
+pub(crate) fn visit_counted<'a>(rows: &[u32], starts: &[usize], name: impl Fn(usize) -> &'a str, visit: VisitKey<'_>) {
     let mut id = String::new();
     for &row in rows {
         let file = file_of(row as usize, starts);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::OrderedMap;
 use crate::error::Error;
+use crate::number;
 use crate::task::Task;
 use crate::windows;
 
@@ -106,7 +107,8 @@ pub struct Schema {
     /// which was added to a file is not left out in silence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
-    /// The texts that stand for a missing value in a CSV or JSONL file; a list given here takes the place of the default.
+    /// The texts that stand for a missing value; a list given here takes the place of the default. One that is a number stands,
+    /// in columns of numbers, for every way to write it.
     #[serde(default = "default_missing")]
     pub missing: Vec<String>,
     /// Windows over the rows, where they are the steps of a series.
@@ -135,9 +137,20 @@ impl Schema {
         self.features.0.iter().filter(|(_, found)| *found == kind).map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Whether `text` stands for a missing value.
+    /// Whether `text` stands for a missing value. In a column of numbers so does every other way to write the number that a
+    /// marker is, see [`is_missing_number`](Self::is_missing_number).
     pub fn is_missing(&self, text: &str) -> bool {
         self.missing.iter().any(|marker| marker == text)
+    }
+
+    /// The markers of missing values that are numbers.
+    pub(crate) fn missing_numbers(&self) -> impl Iterator<Item = f64> + '_ {
+        self.missing.iter().filter_map(|marker| number::parse(marker.trim()).ok())
+    }
+
+    /// Whether `number` is one of the markers of missing values, however it is written: `-9`, `-9.0` and `-9e0` are one.
+    pub fn is_missing_number(&self, number: f64) -> bool {
+        self.missing_numbers().any(|marker| marker == number || (marker.is_nan() && number.is_nan()))
     }
 
     /// The task that follows from the target: classes are told apart, numbers estimated, and without a target the inputs
@@ -247,6 +260,7 @@ mod tests {
         assert_eq!(schema.names(FeatureKind::Number), ["z", "m"]);
         assert_eq!(schema.default_task(), Task::Reconstruct);
         assert!(schema.is_missing("NA") && !schema.is_missing("NaN"));
+        assert!(!schema.is_missing_number(0.0) && !schema.is_missing_number(f64::NAN));
         let again: Schema = serde_json::from_str(&serde_json::to_string(&schema).unwrap()).unwrap();
         assert_eq!(again, schema);
     }

@@ -5,7 +5,7 @@
 
 use tar::{EntryType, Header};
 
-use crate::content::Content;
+use crate::content::{Content, PIECE};
 use crate::error::{Error, quoted};
 
 /// Everything in an archive begins at a multiple of this.
@@ -101,15 +101,18 @@ fn inside(name: &str) -> Result<String, String> {
     Ok(parts.join("/"))
 }
 
-/// Behind the end mark there are only zeros, up to a multiple of 20 blocks. Archives that were written one behind the other would
-/// lose all but the first in silence.
-fn end(content: &Content, place: u64) -> Result<(), String> {
-    let rest = (content.len() - place).min(20 * BLOCK);
-    let rest = content.exact(place, rest).map_err(|error| error.to_string())?.unwrap_or_default();
-    if rest.iter().any(|&byte| byte != 0) {
-        return Err(format!(
-            "something follows the end mark at byte {place}: name archives that were joined one by one"
-        ));
+/// Behind the end mark there are only zeros, however many: tapes are filled up to a multiple of some number of blocks. Archives that
+/// were written one behind the other would lose all but the first in silence.
+fn end(content: &Content, mut place: u64) -> Result<(), String> {
+    let (mark, mut buffer) = (place, Vec::new());
+    while place < content.len() {
+        let piece = content.bytes(place..place + PIECE as u64, &mut buffer).map_err(|error| error.to_string())?;
+        if piece.iter().any(|&byte| byte != 0) {
+            return Err(format!(
+                "something follows the end mark at byte {mark}: name archives that were joined one by one"
+            ));
+        }
+        place += piece.len() as u64;
     }
     Ok(())
 }

@@ -97,3 +97,23 @@ fn an_archive_that_is_cut_or_joined_is_refused() {
     assert_eq!(list(bytes[..2560].to_vec()).unwrap().len(), 2);
     assert!(list([&bytes[..], &bytes[..]].concat()).unwrap_err().contains("joined"));
 }
+
+#[test]
+fn whatever_follows_the_end_mark_is_found_however_far_behind() {
+    let whole = archive(&[member("a", EntryType::Regular, b"1"), member("b", EntryType::Regular, b"2")]);
+    // Programs fill archives up to a multiple of 10,240 bytes, or of more; then the next one begins.
+    for padding in [10_240, 64 << 10, PIECE, PIECE + 10_240] {
+        let mut bytes = whole.clone();
+        bytes.resize(2 * 1024 + padding, 0);
+        assert_eq!(list(bytes.clone()).unwrap().len(), 2, "{padding}");
+        bytes.extend(&whole);
+        assert!(list(bytes).unwrap_err().contains("joined"), "{padding}");
+    }
+    // The members fill their blocks, so that the next archive begins exactly 20 blocks behind the mark.
+    for blocks in [19, 39] {
+        let mut bytes = archive(&[member("a", EntryType::Regular, &vec![1; blocks * 512])]);
+        bytes.resize(((blocks + 1) * 512).next_multiple_of(10_240) + 10_240, 0);
+        bytes.extend(&whole);
+        assert!(list(bytes).unwrap_err().contains("joined"), "{blocks}");
+    }
+}

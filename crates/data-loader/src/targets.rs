@@ -35,7 +35,7 @@ impl Targets {
         let mut usable = Vec::with_capacity(records.len());
         let mut met = Vec::with_capacity(if is_class { records.len() } else { 0 });
         let mut places = BTreeMap::<String, u32>::new();
-        let mut numbers = Vec::new();
+        let (mut numbers, mut refused) = (Vec::new(), None);
         for first in (0..records.len()).step_by(ROWS) {
             let rows: Vec<u32> = (first as u32..(first + ROWS).min(records.len()) as u32).collect();
             if all_have_numbers(records, &rows, schema, &mut numbers) {
@@ -53,11 +53,18 @@ impl Targets {
                         }
                     }),
                     Ok(None) => {}
-                    Err(error) if skip && error.is_bad_example() => continue,
+                    Err(error) if skip && error.is_bad_example() => {
+                        refused.get_or_insert(error);
+                        continue;
+                    }
                     Err(error) => return Err(error),
                 }
                 usable.push(*row);
             }
+        }
+        // Where nothing is left, why says the first row, such as that shards have no labels at all.
+        if let Some(error) = refused.filter(|_| usable.is_empty()) {
+            return Err(error);
         }
         if !is_class {
             return Ok(Self { usable, classes: None, names: Vec::new() });

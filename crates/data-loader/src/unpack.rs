@@ -76,6 +76,11 @@ impl Unpacked {
         match read {
             Ok(_) => Ok(bytes),
             Err(error) => Err(match self.packed {
+                // A member is read whole before the next one is looked for.
+                Some(packing) if error.to_string() == "invalid gzip header" && self.given > 0 => Error::Malformed {
+                    path: self.path.clone(),
+                    message: format!("something follows the {packing} data, which unpack to {} bytes", self.given),
+                },
                 Some(packing) => Error::Malformed {
                     path: self.path.clone(),
                     message: format!("its {packing} stream breaks after {} unpacked bytes ({error})", self.given),
@@ -148,6 +153,12 @@ mod tests {
             std::fs::write(&path, &packed[..cut]).unwrap();
             let error = read_bytes(&path, MAX_BYTES).unwrap_err();
             assert!(matches!(error, Error::Malformed { .. }) && error.is_usage(), "{cut}: {error}");
+        }
+        // Tapes and some downloads are filled up with zeros; whether anything was lost nobody can tell.
+        for behind in [&[0; 512][..], b"<html>no gzip</html>"] {
+            std::fs::write(&path, [&packed, behind].concat()).unwrap();
+            let error = read_bytes(&path, MAX_BYTES).unwrap_err();
+            assert!(error.to_string().contains("something follows the gzip data"), "{error}");
         }
         std::fs::write(&path, b"x").unwrap();
         assert_eq!(read_bytes(&path, MAX_BYTES).unwrap(), b"x");

@@ -145,6 +145,23 @@ fn case(format: &str, name: &str, bytes: Vec<u8>, role: &str, schema: &str, othe
     Case { name: format!("{format}: {name}"), folder, file, bytes }
 }
 
+/// A case whose `[[files]]` tables `entries` name folders, in which `files` lie; the first of these is mutated.
+fn of_folders(format: &str, entries: &str, schema: &str, files: &[(&str, &[u8])]) -> Case {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let card = format!(
+        "name = \"m\"\ntitle = \"\"\nsummary = \"\"\nsource = \"\"\nlicence = \"\"\ncitation = \"\"\n[format.{format}]\n{entries}[schema]\n{schema}\n"
+    );
+    std::fs::write(folder.path().join("card.toml"), card).unwrap();
+    let (name, bytes) = files[0];
+    let file = folder.path().join(name);
+    Case { name: format!("{format}: {name}"), folder, file, bytes: bytes.to_vec() }
+}
+
 fn cases() -> Vec<Case> {
     let class = "target = { name = \"y\", kind = \"class\" }\n";
     let table = format!("{class}[schema.features]\nx = \"number\"\nc = \"category\"");
@@ -193,6 +210,30 @@ fn cases() -> Vec<Case> {
     let text = std::fs::read_to_string(&card).unwrap();
     let folder = "[[files]]\npath = \"images\"\nrole = \"images\"\n[schema]";
     std::fs::write(&card, text.replace("[schema]", folder)).unwrap();
+    // Texts and images lie in folders; what is mutated is one file of them.
+    let grey = read("masks/images/grey.png");
+    let mask = read("masks/masks/grey.png");
+    let text = format!("{class}[schema.features]\nt = \"text\"");
+    let mask_schema = "target = { name = \"y\", kind = \"mask\", classes = [\"a\", \"b\", \"c\", \"d\"] }\n[schema.features]\ni = \"image\"";
+    let spoken = "Gr\u{f6}\u{df}er\nand \u{1f600} more\r\n\n  lines\n".repeat(20).into_bytes();
+    let data = "[[files]]\npath = \"data\"\n";
+    let both = "[[files]]\npath = \"images\"\nrole = \"images\"\n[[files]]\npath = \"masks\"\nrole = \"labels\"\n";
+    let pair = [("images/a.png", &grey[..]), ("masks/a.png", &mask[..])];
+    all.push(case("text", "a.txt", spoken.clone(), "", "[schema.features]\nt = \"text\"", &[]));
+    all.push(of_folders("text", data, &text, &[("data/pos/a.txt", &spoken), ("data/neg/b.txt", b"b")]));
+    all.push(of_folders("image_folder", data, &image, &[("data/cat/a.png", &grey), ("data/dog/b.png", &grey)]));
+    all.push(of_folders("mask_folder", both, mask_schema, &pair));
+    all.push(of_folders("mask_folder", both, mask_schema, &[pair[1], pair[0]]));
+    // The card itself, with something of all that may stand in it.
+    let mut card = case("csv", "a.csv", csv.into_bytes(), "", &table, &[]);
+    card.file = card.folder.path().join("card.toml");
+    let more = "[split.hash]\nby = \"c\"\nvalidation = 0.2\n[transforms.standardize]\n[transforms.ordinal]\n";
+    let written = std::fs::read_to_string(&card.file).unwrap();
+    let from = "path = \"a.csv\"\npart = \"train\"\n[files.from.local]\npath = \"/nowhere/*.csv\"\n";
+    card.bytes = (written.replace("path = \"a.csv\"\n", from) + more).into_bytes();
+    std::fs::write(&card.file, &card.bytes).unwrap();
+    card.name = "csv: card.toml".into();
+    all.push(card);
     for name in ["none-v1", "snappy-v1", "gzip-v2", "zstd-v2", "lz4-v2", "brotli-v2", "int96"] {
         let name = format!("all-{name}.parquet");
         all.push(case("parquet", &name, read(&name), "", &everything, &[]));

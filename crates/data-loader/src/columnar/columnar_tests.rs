@@ -90,8 +90,8 @@ fn blocks_are_cut_by_rows_and_by_bytes() {
 
 #[test]
 fn a_decoder_that_panics_is_an_error() {
-    let error = guarded::<()>(|| panic!("at byte {}", 7)).unwrap_err();
-    assert_eq!(error, "its bytes broke the decoder (at byte 7)");
+    let error = guarded::<()>(|| panic!("at byte {}", 7)).unwrap_err().of(Path::new("f")).to_string();
+    assert!(error.contains("its bytes broke the decoder (at byte 7)"), "{error}");
 }
 
 #[test]
@@ -110,4 +110,50 @@ fn not_a_number_is_an_error_unless_it_stands_for_a_missing_one() {
     let markers = "missing = [\"NaN\", \"-9\"]\n[features]\nx = \"number\"";
     assert_eq!((value(1, markers).unwrap(), value(3, markers).unwrap()), (Value::Missing, Value::Missing));
     assert_eq!(value(3, "[features]\nx = \"category\"").unwrap(), Value::Text("-9.0".into()));
+}
+
+#[test]
+fn a_marker_stands_for_the_number_that_it_becomes_in_its_column() {
+    use arrow_array::{ArrayRef, Float16Array, Float32Array, Float64Array, Int64Array, UInt8Array};
+    let half = |number: f64| <Float16Array as FromIterator<Option<_>>>::from_iter([Some(from_f64(number)), None]);
+    let columns = |number: f64| -> Vec<ArrayRef> {
+        vec![
+            std::sync::Arc::new(half(number)),
+            std::sync::Arc::new(Float32Array::from(vec![number as f32])),
+            std::sync::Arc::new(Float64Array::from(vec![number])),
+        ]
+    };
+    let read = |array: &ArrayRef, missing: &str| {
+        let schema: Schema = toml::from_str(&format!("missing = [{missing}]\n[features]\nx = \"number\"")).unwrap();
+        let meaning = Meaning::new(Use::of("x", &schema), None, &schema);
+        let cells = Cells::new(array).unwrap();
+        cells.value(0, "x", &meaning, &schema, &Config::default(), &|| "the row".into()).unwrap()
+    };
+    for (number, marker) in [(-999.9, "-999.9"), (0.1, "0.10"), (-9.0, "-9"), (-9.0, "-9e0"), (99.0, "99.0")] {
+        for column in columns(number) {
+            let found = read(&column, &format!("\"\", \"{marker}\""));
+            assert_eq!(found, Value::Missing, "{marker} in a column of {}", column.data_type());
+        }
+        // Its neighbours are measurements.
+        for column in columns(number * 1.002) {
+            let found = read(&column, &format!("\"{marker}\""));
+            assert!(matches!(found, Value::Number(_)), "{marker} in a column of {}", column.data_type());
+        }
+    }
+    // In 64 bits a number that was written in 32 is another.
+    let wide: ArrayRef = std::sync::Arc::new(Float64Array::from(vec![f64::from(-999.9_f32)]));
+    assert!(matches!(read(&wide, "\"-999.9\""), Value::Number(_)));
+    let whole: [ArrayRef; 2] =
+        [std::sync::Arc::new(Int64Array::from(vec![9])), std::sync::Arc::new(UInt8Array::from(vec![9]))];
+    for column in &whole {
+        for marker in ["9", "9.0", "9e0", "+9"] {
+            assert_eq!(read(column, &format!("\"{marker}\"")), Value::Missing, "{marker}");
+        }
+        assert_eq!(read(column, "\"9.5\""), Value::Number(9.0));
+    }
+}
+
+/// The nearest number in 16 bits.
+fn from_f64(number: f64) -> <arrow_array::types::Float16Type as arrow_array::types::ArrowPrimitiveType>::Native {
+    <arrow_array::types::Float16Type as arrow_array::types::ArrowPrimitiveType>::Native::from_f64(number)
 }

@@ -10,17 +10,18 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use arrow_schema::{DataType, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use crate::block_cache::{BlockCache, Decoded};
+use crate::block_cache::{BlockCache, Decoded, Failure};
 use crate::card::SourceFile;
 use crate::cells::{Cells, Meaning, unsuited};
 use crate::decode::MAX_PIXELS;
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::formats::{Purpose, Records, Use, check_columns};
+use crate::formats::{Purpose, Records, Use, VisitKey, check_columns};
 use crate::hugging_face::{METADATA, class_names};
 use crate::row_index::visit_counted;
 use crate::schema::Schema;
@@ -81,14 +82,14 @@ pub(crate) trait Blocks: Send + Sync {
     fn starts(&self) -> &[usize];
 
     /// Decodes some columns of one block, each to as many cells as the block has rows. What is wrong is said without the path.
-    fn decode(&self, block: usize, columns: &[usize]) -> Result<Decoded, String>;
+    fn decode(&self, block: usize, columns: &[usize]) -> Result<Decoded, Failure>;
 }
 
 /// What a decoder gave, or what broke, should it panic on bytes that nobody foresaw.
-pub(crate) fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guarded<T>(decode: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
-        Err(format!("its bytes broke the decoder ({})", said.unwrap_or("it said nothing")))
+        Err(format!("its bytes broke the decoder ({})", said.unwrap_or("it said nothing")).into())
     })
 }
 
@@ -152,23 +153,19 @@ impl Columnar {
         let single = [group.saturating_sub(file.groups.len())];
         let columns = file.groups.get(group).map_or(&single[..], Vec::as_slice);
         let decoded = self.cache.get((place, block, group), || self.decode(place, block, columns));
-        let malformed = |message| Error::Malformed { path: file.file.path.clone(), message };
-        Ok((decoded.map_err(malformed)?, row - starts[block]))
+        Ok((decoded.map_err(|failure| failure.of(&file.file.path))?, row - starts[block]))
     }
 
-    fn decode(&self, place: usize, block: usize, columns: &[usize]) -> Result<Decoded, String> {
+    fn decode(&self, place: usize, block: usize, columns: &[usize]) -> Result<Decoded, Failure> {
         let file = &self.files[place];
         let (starts, mut decoded) = (file.blocks.starts(), guarded(|| file.blocks.decode(block, columns))?);
         let rows = starts[block + 1] - starts[block];
-        match decoded.cells.iter().find(|cells| cells.len() != rows) {
-            Some(cells) => {
-                Err(format!("it promises {rows} rows from row {} on and has {}", starts[block], cells.len()))
-            }
-            None => {
-                interleaved::interleave(&mut decoded.cells);
-                Ok(decoded)
-            }
+        if let Some(cells) = decoded.cells.iter().find(|cells| cells.len() != rows) {
+            let message = format!("it promises {rows} rows from row {} on and has {}", starts[block], cells.len());
+            return Err(message.into());
         }
+        interleaved::interleave(&mut decoded.cells);
+        Ok(decoded)
     }
 
     /// The cell at `row` of one of the columns that were decoded together.
@@ -292,11 +289,13 @@ impl Records for Columnar {
         keys
     }
 
-    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         if self.files.iter().all(|file| file.key.is_none()) {
             return visit_counted(rows, &self.starts, |file| &self.files[file].file.name, visit);
         }
-        rows.iter().for_each(|&row| visit(self.key(row as usize).map(Cow::Owned)));
+        for &row in rows {
+            visit(self.key(row as usize).map(Cow::Owned));
+        }
     }
 
     fn part(&self, row: usize) -> Option<Part> {
@@ -337,6 +336,20 @@ pub(crate) fn cut(range: Range<usize>, size: u64, bytes: u64) -> impl Iterator<I
     let pieces = ((range.len() as f64 / rows as f64).round() as usize).max(1);
     let rows = range.len().div_ceil(pieces).max(1);
     range.step_by(rows)
+}
+
+/// Refuses more rows than 16 million, and than eight for each byte of the file at `path`, a bit for each: packed well enough a few
+/// kilobytes become rows without end, of which each takes memory long before it is read.
+pub(crate) fn bounded(path: &Path, rows: u64, bytes: u64) -> Result<(), Error> {
+    // Tests have no time for so many.
+    let few = if cfg!(test) { 1 << 17 } else { 1 << 24 };
+    let most = u64::from(u32::MAX);
+    let limit = bytes.saturating_mul(8).max(few).min(most);
+    if rows <= limit {
+        return Ok(());
+    }
+    let what = if limit == most { "its number of rows" } else { "the number of rows that its few bytes unpack to" };
+    Err(Error::TooLarge { path: path.to_path_buf(), what, size: rows, limit })
 }
 
 /// What a type is called in a sentence.

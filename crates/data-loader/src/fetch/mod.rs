@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::card::{Card, CardConfig, CardFile, digest_path};
+use crate::card::{Card, CardConfig, CardFile};
 use crate::error::Error;
 use crate::sources::{self, SourceConfig, Wanted, local};
 
@@ -246,7 +246,7 @@ impl Set<'_> {
 
     /// A file that was there before.
     fn present(&mut self, entry: &CardFile, name: String, path: &Path) -> Result<(), Error> {
-        let (sha256, bytes) = digest_path(&self.folder, path)?;
+        let (sha256, bytes) = entry.digest(&self.folder, path)?;
         entry.verify(path, &sha256)?;
         let checked = match self.ledger.check(entry, &name, path, &sha256)? {
             _ if !entry.checksums().is_empty() => Checked::Stated,

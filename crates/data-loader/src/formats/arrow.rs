@@ -14,11 +14,11 @@ use arrow_ipc::{MessageHeader, RecordBatch, root_as_message};
 use arrow_schema::SchemaRef;
 
 use super::{MAX_BYTES, Purpose, Records};
-use crate::block_cache::Decoded;
+use crate::block_cache::{Decoded, Failure};
 use crate::card::SourceFile;
 use crate::cells::Cells;
-use crate::columnar::{Blocks, Columnar, guarded};
-use crate::content::Content;
+use crate::columnar::{Blocks, Columnar, bounded, guarded};
+use crate::content::{Content, Room};
 use crate::error::Error;
 use crate::file_tree::spread;
 use crate::registry::Entry;
@@ -59,32 +59,32 @@ pub(crate) fn open(
 ) -> Result<Box<dyn Records>, Error> {
     config.check(ENTRY.name)?;
     let mut opened: Vec<(SourceFile, Box<dyn Blocks>)> = Vec::new();
+    // Nothing is held in memory but the batches that are decoded.
+    let mut room = Room::of(0);
     for file in spread(files, &[".arrow", ".feather"])? {
-        opened.push((file.clone(), Box::new(ArrowFile::open(&file.path)?)));
+        opened.push((file.clone(), Box::new(ArrowFile::open(&file.path, &mut room)?)));
     }
     Ok(Box::new(Columnar::new(opened, config.clone(), schema, purpose)?))
 }
 
 impl ArrowFile {
-    fn open(path: &Path) -> Result<Self, Error> {
-        // Nothing is held in memory but the batches that are decoded.
-        let file = Content::open(path, &mut 0)?;
-        let read = guarded(|| Self::index(file));
-        let read = read.map_err(|message| Error::Malformed { path: path.to_path_buf(), message })?;
-        let rows = read.starts.last().copied().unwrap_or(0) as u64;
-        if rows > u64::from(u32::MAX) {
-            let what = "its number of rows";
-            return Err(Error::TooLarge { path: path.into(), what, size: rows, limit: u32::MAX.into() });
-        }
+    fn open(path: &Path, room: &mut Room) -> Result<Self, Error> {
+        let file = Content::open(path, room)?;
+        let size = file.len();
+        let read = guarded(|| Self::index(file)).map_err(|failure| failure.of(path))?;
+        bounded(path, read.starts.last().copied().unwrap_or(0) as u64, size)?;
         Ok(read)
     }
 
     /// Finds the messages.
-    fn index(file: Content) -> Result<Self, String> {
+    fn index(file: Content) -> Result<Self, Failure> {
         let start = bytes(&file, 0, file.len().min(8))?;
         let whole = start.starts_with(b"ARROW1");
         if start.starts_with(b"FEA1") {
             return Err("it is Feather of the first version, which pandas and pyarrow read and write anew".into());
+        }
+        if !whole && is_legacy(&file, 0) {
+            return Err(LEGACY.into());
         }
         if !whole && !start.starts_with(&CONTINUATION) {
             return Err("it begins neither as an Arrow file nor as an Arrow stream".into());
@@ -105,13 +105,14 @@ impl ArrowFile {
             let (mark, length) = head.split_at(4);
             let length = u32::from_le_bytes(length.try_into().unwrap_or_default());
             if mark != CONTINUATION {
-                return Err(format!("there is no message at {place}"));
+                let legacy = is_legacy(&file, place);
+                return Err(if legacy { LEGACY.into() } else { format!("there is no message at {place}").into() });
             }
             if length == 0 {
                 break;
             }
             if u64::from(length) > MAX_HEADER {
-                return Err(format!("the message at {place} claims a header of {length} bytes"));
+                return Err(format!("the message at {place} claims a header of {length} bytes").into());
             }
             let header = bytes(&file, place + 8, length.into())?;
             let message =
@@ -134,13 +135,13 @@ impl ArrowFile {
                     let count = u64::try_from(batch.length()).unwrap_or(u64::MAX);
                     // The least that a value takes is a bit.
                     if count > size.saturating_mul(8) {
-                        return Err(format!("the message at {place} claims {count} rows in {size} bytes"));
+                        return Err(format!("the message at {place} claims {count} rows in {size} bytes").into());
                     }
                     rows = rows.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));
                     batches.push((range, dictionaries.len()));
                     starts.push(rows);
                 }
-                _ => return Err(format!("the message at {place} is of a kind that is not expected there")),
+                _ => return Err(format!("the message at {place} is of a kind that is not expected there").into()),
             }
             place = end;
         }
@@ -152,13 +153,26 @@ impl ArrowFile {
 }
 
 /// The bytes of a piece of `file`, all of them.
-fn bytes(file: &Content, place: u64, length: u64) -> Result<Vec<u8>, String> {
-    let found = file.exact(place, length).map_err(|error| error.to_string())?;
-    found.ok_or_else(|| "it breaks off within a message: it is only part of an Arrow file".to_owned())
+fn bytes(file: &Content, place: u64, length: u64) -> Result<Vec<u8>, Failure> {
+    file.exact(place, length)?.ok_or_else(|| "it breaks off within a message: it is only part of an Arrow file".into())
+}
+
+/// What is said of files of which [`is_legacy`] is true.
+const LEGACY: &str =
+    "it was written by Arrow before 0.15, in a layout that is no longer read; pyarrow reads it and writes it anew";
+
+/// Whether a message lies at `place` as Arrow wrote them before 0.15: its length, and no mark before that.
+fn is_legacy(file: &Content, place: u64) -> bool {
+    let length = file.exact(place, 4).ok().flatten().and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let length = length.filter(|&length| length > 0 && u64::from(length) <= MAX_HEADER);
+    let header = length.and_then(|length| file.exact(place + 4, length.into()).ok().flatten());
+    header.is_some_and(|header| {
+        root_as_message(&header).is_ok_and(|message| message.header_type() == MessageHeader::Schema)
+    })
 }
 
 /// To how many bytes the body of a batch unpacks, if each buffer lies within it and claims no more than there may be.
-fn unpacked(file: &Content, batch: RecordBatch<'_>, body: u64, length: u64) -> Result<u64, String> {
+fn unpacked(file: &Content, batch: RecordBatch<'_>, body: u64, length: u64) -> Result<u64, Failure> {
     let mut total = 0_u64;
     for buffer in batch.buffers().iter().flatten() {
         let (Ok(offset), Ok(size)) = (u64::try_from(buffer.offset()), u64::try_from(buffer.length())) else {
@@ -176,7 +190,9 @@ fn unpacked(file: &Content, batch: RecordBatch<'_>, body: u64, length: u64) -> R
         }
         total = total.saturating_add(found);
         if total > MAX_BYTES {
-            return Err(format!("a batch claims to unpack to {total} bytes or more, and {MAX_BYTES} are allowed"));
+            return Err(
+                format!("a batch claims to unpack to {total} bytes or more, and {MAX_BYTES} are allowed").into()
+            );
         }
     }
     Ok(total)
@@ -191,7 +207,7 @@ impl Blocks for ArrowFile {
         &self.starts
     }
 
-    fn decode(&self, block: usize, columns: &[usize]) -> Result<Decoded, String> {
+    fn decode(&self, block: usize, columns: &[usize]) -> Result<Decoded, Failure> {
         let (batch, dictionaries) = &self.batches[block];
         let mut whole = Vec::new();
         for message in std::iter::once(&self.schema).chain(&self.dictionaries[..*dictionaries]).chain([batch]) {

@@ -53,7 +53,7 @@ fn a_buffer_that_claims_to_unpack_to_more_than_there_may_be_is_refused() {
     let records = {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &stream).unwrap();
-        ArrowFile::open(file.path()).unwrap()
+        ArrowFile::open(file.path(), &mut Room::of(0)).unwrap()
     };
     // The first packed buffer of the first batch: its length stands in the first eight bytes of the body.
     let (batch, _) = &records.batches[0];
@@ -64,6 +64,21 @@ fn a_buffer_that_claims_to_unpack_to_more_than_there_may_be_is_refused() {
     lying[body..body + 8].copy_from_slice(&(1_i64 << 60).to_le_bytes());
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &lying).unwrap();
-    let Err(error) = ArrowFile::open(file.path()) else { panic!("opened") };
+    let Err(error) = ArrowFile::open(file.path(), &mut Room::of(0)) else { panic!("opened") };
     assert!(error.to_string().contains("claims to unpack to 1152921504606846976 bytes"), "{error}");
+}
+
+#[test]
+fn the_layout_before_0_15_is_named() {
+    // A message had no mark before its length then.
+    let stream = std::fs::read(fixtures().join("all-none.arrow")).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for legacy in [stream[4..].to_vec(), [b"ARROW1\0\0", &stream[4..]].concat()] {
+        std::fs::write(file.path(), &legacy).unwrap();
+        let error = open_one(file.path(), &everything()).err().unwrap();
+        assert!(error.to_string().contains("written by Arrow before 0.15") && error.is_usage(), "{error}");
+    }
+    std::fs::write(file.path(), b"\x08\0\0\0 no message of any kind").unwrap();
+    let error = open_one(file.path(), &everything()).err().unwrap();
+    assert!(error.to_string().contains("neither as an Arrow file nor"), "{error}");
 }

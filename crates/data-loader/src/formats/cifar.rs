@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Records;
 use crate::card::SourceFile;
-use crate::content::{Content, IN_MEMORY};
+use crate::content::{Content, IN_MEMORY, Room};
 use crate::error::Error;
 use crate::example::{Image, Record, Value};
 use crate::registry::Entry;
@@ -81,7 +81,7 @@ impl Cifar {
             });
         }
         let target = schema.target.as_ref().map(|target| (target.name.clone(), target.kind));
-        let (mut opened, mut starts, mut room) = (Vec::new(), vec![0], IN_MEMORY);
+        let (mut opened, mut starts, mut room) = (Vec::new(), vec![0], Room::of(IN_MEMORY));
         let row = config.labels as u64 + PIXELS;
         for file in files {
             let content = Content::open(&file.path, &mut room)?;

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use super::{Purpose, Records, Use, value_of};
+use super::{Purpose, Records, VisitKey, is_number, value_of};
 use crate::card::SourceFile;
-use crate::content::{IN_MEMORY, PIECE};
+use crate::content::{IN_MEMORY, PIECE, Room};
 use crate::csv_rows::{Cut, Fields};
 use crate::csv_table::Table;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::example::{Record, Value};
 use crate::number;
 use crate::registry::Entry;
 use crate::row_index::{blocks_of, by_file, file_of, runs, visit_counted};
-use crate::schema::{FeatureKind, Schema, TargetKind};
+use crate::schema::Schema;
 use crate::split::Part;
 
 pub use crate::csv_header::Config;
@@ -44,19 +44,14 @@ impl Csv {
 
     /// Opens `files`, of which `room` bytes may be held in memory.
     fn open_within(
-        mut room: u64,
+        room: u64,
         files: &[SourceFile],
         config: &Config,
         schema: &Schema,
         purpose: Purpose,
     ) -> Result<Self, Error> {
-        if !config.delimiter.is_ascii() {
-            return Err(Error::Setting {
-                key: "format.csv.delimiter".into(),
-                message: format!("is {:?}, which is not an ASCII character", config.delimiter),
-                hint: "Use a comma, a semicolon, a tab or a bar.".into(),
-            });
-        }
+        config.check()?;
+        let mut room = Room::of(room);
         let mut tables = Vec::with_capacity(files.len());
         let mut starts = vec![0];
         for file in files {
@@ -123,7 +118,7 @@ impl Csv {
         let text = cut.get(column);
         let used = table.uses[column];
         if !self.plain_markers
-            && matches!(used, Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number))
+            && is_number(used)
             && let Some(number) = number::plain(text.as_bytes())
         {
             return Ok(Value::Number(number));
@@ -231,7 +226,7 @@ impl Records for Csv {
         keys
     }
 
-    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         if self.tables.iter().all(|table| table.key.is_none()) {
             return visit_counted(rows, &self.starts, |file| &self.tables[file].file.name, visit);
         }

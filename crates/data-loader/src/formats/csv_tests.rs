@@ -254,3 +254,30 @@ fn a_file_without_a_header_line_has_the_columns_that_the_card_names() {
     }
     assert!(matches!(open(&["b", "y"]), Err(Error::ColumnMissing { column, .. }) if column == "a"));
 }
+
+#[test]
+fn text_behind_a_closing_quote_is_refused() {
+    let error = open(b"b,a,y\n1,\"a\"x,1\n2,c,2\n", &schema(None), Purpose::Training).unwrap().read(0).unwrap_err();
+    assert!(error.to_string().contains("row 0 (line 2): text follows the quote"), "{error}");
+    assert!(error.is_bad_example() && error.is_usage());
+    // A quote that is never closed ends at the next one, rows later: what lies between became one value.
+    let mut rows: Vec<String> = (0..60).map(|row| format!("{row},c,{}", row % 2)).collect();
+    (rows[10], rows[45]) = ("10,\"c,1".into(), "45,c,\"1\"".into());
+    let csv = open(format!("b,a,y\n{}\n", rows.join("\n")).as_bytes(), &schema(None), Purpose::Training).unwrap();
+    let error = csv.read(10).unwrap_err();
+    assert!(error.to_string().contains("row 10 (line 12): text follows the quote"), "{error}");
+    let good = open(b"b,a,y\n1,\"a\"\"x\",1\n2,\"\",2\r\n3,5\" pipe,1\n", &schema(None), Purpose::Training).unwrap();
+    assert!((0..3).all(|row| good.read(row).is_ok()));
+    let error = open(b"\"b\"c,a,y\n1,a,1\n", &schema(None), Purpose::Training).err().unwrap();
+    assert!(error.to_string().contains("in its header line text follows the quote"), "{error}");
+}
+
+#[test]
+fn what_cannot_separate_values_is_refused() {
+    for (delimiter, words) in [('\n', "ends a line"), ('\r', "ends a line"), ('"', "is the quote"), ('\u{e9}', "ASCII")]
+    {
+        let error =
+            Csv::open(&[], &Config { delimiter, header: None }, &schema(None), Purpose::Training).err().unwrap();
+        assert!(error.to_string().contains("format.csv.delimiter") && error.to_string().contains(words), "{error}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::card::SourceFile;
 use crate::decode::{MAX_PIXELS, decode};
 use crate::error::Error;
 use crate::example::{Record, Value};
+use crate::file_tree::{first_empty, name_below, walk};
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
@@ -44,6 +45,8 @@ struct Found {
 /// The images below one or more folders, in the order of their paths.
 pub struct ImageFolder {
     images: Vec<Found>,
+    /// The files beside them that are no images by their names.
+    passed_over: Vec<PathBuf>,
     channels: usize,
     size: Option<[usize; 2]>,
     feature: String,
@@ -63,45 +66,40 @@ impl ImageFolder {
             });
         }
         for file in files {
-            let mut found = Vec::new();
-            for path in sorted_entries(&file.path)? {
-                if path.is_dir() {
-                    let before = found.len();
-                    let class = path.file_name().map(|name| name.to_string_lossy().into_owned());
-                    find_images(&path, &mut |image| found.push((image, class.clone())))?;
-                    if found.len() == before && folder.target.is_some() {
-                        return Err(Error::NoExamples {
-                            place: format!("of the class in {}: it holds no image", path.display()),
-                            hint: "The endings .png, .jpg and .jpeg are known; remove the folder if the class has no images.",
-                        });
-                    }
-                } else if is_image(&path) {
-                    if folder.target.is_some() {
-                        return Err(Error::Mismatch {
-                            message: format!(
-                                "{} lies beside the folders of the classes, so its class is not known",
-                                path.display()
-                            ),
-                            hint:
-                                "Move it into the folder of its class; every .png, .jpg and .jpeg image there is read."
-                                    .into(),
-                        });
-                    }
-                    found.push((path, None));
-                }
+            let tree = walk(&file.path)?;
+            let (found, others): (Vec<PathBuf>, Vec<PathBuf>) =
+                tree.files.iter().cloned().partition(|path| is_image(path));
+            if folder.target.is_some()
+                && let Some(class) = first_empty(&file.path, &tree, &found)
+            {
+                return Err(Error::NoExamples {
+                    place: format!("of the class in {}: it holds no image", class.display()),
+                    hint: "The endings .png, .jpg and .jpeg are known; remove the folder if the class has no images.",
+                });
             }
-            found.sort();
             if found.is_empty() {
                 return Err(Error::NoExamples {
                     place: format!("in {}: no folder in it holds a .png, .jpg or .jpeg image", file.path.display()),
                     hint: "Put the images of each class in a folder named after the class.",
                 });
             }
-            for (path, class) in found {
-                let below = path.strip_prefix(&file.path).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            for path in found {
+                let below = name_below(&file.path, &path);
+                let class = below.split_once('/').map(|(class, _)| class.to_owned());
+                if class.is_none() && folder.target.is_some() {
+                    return Err(Error::Mismatch {
+                        message: format!(
+                            "{} lies beside the folders of the classes, so its class is not known",
+                            path.display()
+                        ),
+                        hint: "Move it into the folder of its class; every .png, .jpg and .jpeg image there is read."
+                            .into(),
+                    });
+                }
                 let key = format!("{}/{below}", file.name.trim_end_matches('/'));
                 folder.images.push(Found { path, key, class, part: file.part });
             }
+            folder.passed_over.extend(others);
         }
         Ok(folder)
     }
@@ -112,21 +110,21 @@ impl ImageFolder {
         let channels = schema.image.map_or(3, |size| size.channels);
         let mut folder = Self::empty(schema, channels, schema.size_to_read())?;
         folder.target = None;
-        let mut paths = Vec::new();
-        if path.is_dir() {
-            find_images(path, &mut |image| paths.push(image))?;
+        let paths = if path.is_dir() {
+            let (found, others) = walk(path)?.files.into_iter().partition(|path| is_image(path));
+            folder.passed_over = others;
+            found
         } else if path.exists() {
-            paths.push(path.to_path_buf());
+            vec![path.to_path_buf()]
         } else {
             return Err(Error::NotFound { what: "image", path: path.to_path_buf() });
-        }
+        };
         if paths.is_empty() {
             return Err(Error::NoExamples {
                 place: format!("in {}: it holds no .png, .jpg or .jpeg image", path.display()),
                 hint: "Give an image, or a folder with images in it.",
             });
         }
-        paths.sort();
         folder.images = paths
             .into_iter()
             .map(|path| Found { key: path.to_string_lossy().replace('\\', "/"), path, class: None, part: None })
@@ -162,7 +160,7 @@ impl ImageFolder {
             );
         }
         let target = schema.target.as_ref().map(|target| target.name.clone());
-        Ok(Self { images: Vec::new(), channels, size, feature: feature.clone(), target })
+        Ok(Self { images: Vec::new(), passed_over: Vec::new(), channels, size, feature: feature.clone(), target })
     }
 }
 
@@ -215,41 +213,23 @@ impl Records for ImageFolder {
     fn part(&self, row: usize) -> Option<Part> {
         self.images[row].part
     }
+
+    fn passed_over(&self) -> &[PathBuf] {
+        &self.passed_over
+    }
 }
 
-/// Whether the name at the end of `path` is that of an image.
+/// The endings of images. Those that cannot be decoded are among them: such an image is an example that cannot be read, which a
+/// check counts and training stops at, while one that is passed over would be missed by nobody.
+pub(crate) const ENDINGS: &[&str] = &[
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jp2", ".jxl",
+    ".ppm", ".tif", ".tiff", ".webp",
+];
+
+/// Whether the name at the end of `path` is that of an image, be it one that can be decoded or not.
 pub fn is_image(path: &Path) -> bool {
-    let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
-    extension.is_some_and(|extension| ["png", "jpg", "jpeg"].iter().any(|known| extension == *known))
-}
-
-/// The entries of a folder in the order of their names, without hidden ones.
-fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::io("folder", folder, source);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Calls `found` with every image below `folder`. Links to folders are not followed, so that a circle of links ends.
-fn find_images(folder: &Path, found: &mut impl FnMut(PathBuf)) -> Result<(), Error> {
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for path in sorted_entries(&folder)? {
-            if path.is_dir() && !path.is_symlink() {
-                open.push(path);
-            } else if is_image(&path) && path.is_file() {
-                found(path);
-            }
-        }
-    }
-    Ok(())
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

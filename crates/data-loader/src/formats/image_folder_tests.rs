@@ -132,7 +132,7 @@ fn images_whose_class_is_not_known_and_classes_without_images_are_refused() {
     let root = tempfile::tempdir().unwrap();
     save(&root.path().join("cat/a.png"), [1, 2, 3], 1, 1);
     std::fs::create_dir(root.path().join("dog")).unwrap();
-    std::fs::write(root.path().join("dog/photo.webp"), "x").unwrap();
+    std::fs::write(root.path().join("dog/notes.txt"), "x").unwrap();
     let Err(error) = open(root.path(), &Config::default()) else { panic!("opened") };
     assert!(error.to_string().contains(&root.path().join("dog").display().to_string()), "{error}");
     assert!(error.hint().unwrap().contains(".jpeg") && error.is_usage());
@@ -142,4 +142,42 @@ fn images_whose_class_is_not_known_and_classes_without_images_are_refused() {
     save(&root.path().join("loose.png"), [1, 2, 3], 1, 1);
     let Err(error) = open(root.path(), &Config::default()) else { panic!("opened") };
     assert!(error.to_string().contains("loose.png") && error.hint().unwrap().contains(".jpeg"), "{error}");
+}
+
+#[test]
+fn an_image_that_cannot_be_decoded_is_an_example_that_cannot_be_read() {
+    let root = tempfile::tempdir().unwrap();
+    save(&root.path().join("cat/a.png"), [1, 2, 3], 1, 1);
+    std::fs::rename(root.path().join("cat/a.png"), root.path().join("cat/a.JFIF")).unwrap();
+    std::fs::write(root.path().join("cat/b.webp"), b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0/").unwrap();
+    std::fs::write(root.path().join("cat/c.gif"), b"GIF89a\x01\0\x01\0\0\0\0;").unwrap();
+    std::fs::write(root.path().join("cat/d.bmp"), b"BM1234").unwrap();
+    std::fs::write(root.path().join("cat/notes.txt"), b"x").unwrap();
+    std::fs::write(root.path().join("cat/.hidden.webp"), b"x").unwrap();
+    let folder = open(root.path(), &Config::default()).unwrap();
+    assert_eq!(folder.len(), 4);
+    assert!(folder.read(0).is_ok(), "what an image is its bytes say");
+    for (row, name) in [(1, "b.webp"), (2, "c.gif"), (3, "d.bmp")] {
+        let error = folder.read(row).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(name) && text.contains("not a PNG or JPEG image") && error.is_bad_example(), "{error}");
+    }
+    assert_eq!(folder.passed_over(), [root.path().join("cat/notes.txt")]);
+    assert_eq!(ImageFolder::open_for_prediction(root.path(), &schema()).unwrap().len(), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_within_a_class_are_followed_and_none_is_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let images = root.path().join("im");
+    save(&images.join("cat/a.png"), [1, 2, 3], 1, 1);
+    save(&root.path().join("store/b.png"), [4, 5, 6], 1, 1);
+    std::os::unix::fs::symlink("../../store", images.join("cat/batch1")).unwrap();
+    let folder = open(&images, &Config::default()).unwrap();
+    assert_eq!((folder.len(), folder.key(1).unwrap().as_str()), (2, "root/cat/batch1/b.png"));
+    assert_eq!(folder.field(1, "class").unwrap(), Value::Text("cat".into()));
+    std::os::unix::fs::symlink("/nonexistent/x.png", images.join("cat/c.png")).unwrap();
+    let Err(error) = open(&images, &Config::default()) else { panic!("a link to nothing was passed over") };
+    assert!(error.to_string().contains("c.png is a link to /nonexistent/x.png"), "{error}");
 }

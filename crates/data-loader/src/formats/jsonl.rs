@@ -7,11 +7,12 @@ use memchr::{memchr, memchr_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{Purpose, Records, Use, unknown_column, value_of};
+use super::{Purpose, Records, Use, is_number, unknown_column, value_of};
 use crate::card::SourceFile;
-use crate::content::{Content, IN_MEMORY, PIECE};
+use crate::content::{Content, IN_MEMORY, PIECE, Room};
 use crate::error::{Error, quoted};
 use crate::example::{Image, Record, Value};
+use crate::json_object::{Object, TWICE, is_rounded};
 use crate::registry::Entry;
 use crate::row_index::{RowIndex, blocks_of, by_file, file_of, runs};
 use crate::schema::{FeatureKind, Schema};
@@ -41,7 +42,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn open(file: &SourceFile, room: &mut u64) -> Result<Self, Error> {
+    fn open(file: &SourceFile, room: &mut Room) -> Result<Self, Error> {
         let content = Content::open(&file.path, room)?;
         let (mut buffer, mut index) = (Vec::new(), RowIndex::default());
         // Some editors begin UTF-8 files with a byte order mark, which is no part of the first object.
@@ -106,8 +107,8 @@ impl Jsonl {
     }
 
     /// Opens `files`, of which `room` bytes may be held in memory.
-    fn open_within(mut room: u64, files: &[SourceFile], schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
-        let mut starts = vec![0];
+    fn open_within(room: u64, files: &[SourceFile], schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
+        let (mut starts, mut room) = (vec![0], Room::of(room));
         let mut all = Vec::with_capacity(files.len());
         for file in files {
             let lines = Lines::open(file, &mut room)?;
@@ -165,11 +166,12 @@ impl Jsonl {
         if bytes.len() as u64 > MAX_LINE {
             return Err(Self::refuse(lines, row, format!("it is longer than {MAX_LINE} bytes")));
         }
-        let object: Map<String, Json> = serde_json::from_slice(bytes).map_err(|error| {
+        let Object(object) = serde_json::from_slice(bytes).map_err(|error| {
             // Behind what is wrong serde says where, counted from the beginning of this line as if it were a file.
             let text = error.to_string();
             let what = text.split(" at line ").next().unwrap_or(&text);
-            Self::refuse(lines, row, format!("it is not a JSON object ({what})"))
+            let twice = what.starts_with(TWICE);
+            Self::refuse(lines, row, if twice { what.to_owned() } else { format!("it is not a JSON object ({what})") })
         })?;
         if self.purpose == Purpose::Training
             && let Some(key) = object.keys().find(|key| !self.known.contains(*key))
@@ -206,7 +208,10 @@ impl Jsonl {
             && key_in(object, &self.schema).is_none()
         {
             let (lines, row) = self.locate(row);
-            return Err(Self::refuse(lines, row, format!("it has no text or number for the key `{name}`")));
+            let rounded = object.get(name).is_some_and(is_rounded);
+            let what = if rounded { "digits that no double holds, where" } else { "no text or number for" };
+            let hint = if rounded { " stands: write it as a string" } else { "" };
+            return Err(Self::refuse(lines, row, format!("it has {what} the key `{name}`{hint}")));
         }
         Ok(self.id(row, object))
     }
@@ -304,7 +309,7 @@ fn record(object: &Map<String, Json>, schema: &Schema, key: String, purpose: Pur
 fn key_in(object: &Map<String, Json>, schema: &Schema) -> Option<String> {
     match object.get(schema.key.as_ref()?)? {
         Json::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        Json::Number(number) => Some(number.to_string()),
+        number @ Json::Number(digits) if !is_rounded(number) => Some(digits.to_string()),
         _ => None,
     }
 }
@@ -349,6 +354,10 @@ pub(super) fn value_in(
         (_, Some(FeatureKind::Text)) | (Json::Array(_) | Json::Object(_), _) => {
             Err(wrong(quoted(&json.to_string()), "Write it as a JSON string, or as null if it is missing."))
         }
+        (Json::Number(_), _) if !is_number(used) && is_rounded(json) => Err(wrong(
+            format!("{json} or a number near it: its digits are more than a double holds"),
+            "Write it as a JSON string, so that numbers that differ in their last digits stay apart.",
+        )),
         // Numbers and truth values of a category or class count as the text they are written as.
         (Json::Number(_) | Json::Bool(_), _) => value_of(&json.to_string(), name, used, schema, id),
     }

@@ -176,3 +176,42 @@ fn lines_longer_than_a_piece_are_found() {
     assert_eq!(rows.field(0, "word").unwrap(), Value::Text(long));
     assert!(matches!(rows.read(2), Err(Error::Row { row: 2, line: 5, .. })));
 }
+
+#[test]
+fn digits_that_no_double_holds_are_kept_or_refused_but_never_rounded() {
+    let mut keyed = schema();
+    keyed.key = Some("id".into());
+    let line = |id: &str, word: &str, y: &str| format!("{{\"id\": {id}, \"x\": 1, \"word\": {word}, \"y\": {y}}}\n");
+    let kept = ["9007199254740993", "18446744073709551615", "\"12345678901234567890123\""];
+    let lost = ["18446744073709551616", "12345678901234567890123", "12345678901234567890124", "-9223372036854775809"];
+    for good in kept {
+        let rows = open_with(line(good, good, good).as_bytes(), &keyed, Purpose::Training);
+        let text = good.trim_matches('"');
+        assert_eq!(rows.key(0).unwrap(), text);
+        for name in ["word", "y"] {
+            assert_eq!(rows.field(0, name).unwrap(), Value::Text(text.into()));
+        }
+    }
+    for bad in lost {
+        for (text, name) in [(line("1", bad, "2"), "word"), (line("1", "\"a\"", bad), "y")] {
+            let error = open_with(text.as_bytes(), &keyed, Purpose::Training).read(0).unwrap_err();
+            assert!(error.to_string().contains(&format!("`{name}`")) && error.is_bad_example(), "{error}");
+            assert!(error.to_string().contains("more than a double holds"), "{error}");
+            assert!(error.hint().unwrap().contains("JSON string"));
+        }
+        let rows = open_with(line(bad, "\"a\"", "2").as_bytes(), &keyed, Purpose::Training);
+        for error in [rows.key(0).unwrap_err(), rows.read(0).unwrap_err()] {
+            assert!(error.to_string().contains("key `id`") && error.to_string().contains("as a string"), "{error}");
+        }
+        // A feature that is a number is a double however it is written.
+        let number = line("1", "\"a\"", "2").replace("\"x\": 1", &format!("\"x\": {bad}"));
+        assert!(open_with(number.as_bytes(), &keyed, Purpose::Training).read(0).is_ok());
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused() {
+    let rows = open(b"{\"x\": 1, \"word\": \"a\", \"y\": 3, \"x\": 1000}\n", Purpose::Training);
+    let error = rows.read(0).unwrap_err();
+    assert!(error.to_string().contains("row 0 (line 1): the key `x` stands twice in it") && error.is_bad_example());
+}

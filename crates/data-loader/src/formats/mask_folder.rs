@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Records;
 use super::coco::pairs;
+use super::image_folder::ENDINGS;
 use crate::card::SourceFile;
 use crate::decode::decode;
 use crate::error::Error;
@@ -55,7 +56,7 @@ impl MaskFolder {
         let mut found = Vec::new();
         for (images, masks) in pairs(files, "a folder of masks")? {
             let mut by_stem = stems(masks, &[".png"])?.into_iter().collect::<HashMap<_, _>>();
-            let of_images = stems(images, &[".png", ".jpg", ".jpeg"])?;
+            let of_images = stems(images, ENDINGS)?;
             if of_images.is_empty() {
                 return Err(Error::NoExamples {
                     place: format!("in {}: it holds no .png, .jpg or .jpeg image", images.path.display()),
@@ -104,8 +105,7 @@ impl MaskFolder {
 
 /// The files of a folder with these endings, by their names without the ending, in order. No two may have one name.
 fn stems(folder: &SourceFile, endings: &[&str]) -> Result<Vec<(String, PathBuf)>, Error> {
-    let mut paths = Vec::new();
-    files_below(&folder.path, endings, &mut paths)?;
+    let (paths, _) = files_below(&folder.path, endings)?;
     let stem = |path: PathBuf| {
         let below = path.strip_prefix(&folder.path).unwrap_or(&path).with_extension("");
         (below.to_string_lossy().replace('\\', "/"), path)

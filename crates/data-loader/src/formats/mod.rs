@@ -15,7 +15,7 @@ pub mod text;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,9 @@ pub enum FormatConfig {
     Text(text::Config),
 }
 
+/// What is called with the key of each of some rows.
+pub type VisitKey<'a> = &'a mut dyn FnMut(Result<Cow<'_, str>, Error>);
+
 /// Rows that can be read in any order, from several threads at once.
 pub trait Records: Send + Sync {
     /// How many rows there are.
@@ -108,6 +111,11 @@ pub trait Records: Send + Sync {
     /// The `[height, width]` that every image has when it is read, where that is so whatever the files hold.
     fn image_size(&self) -> Option<[usize; 2]> {
         None
+    }
+
+    /// The files in its folders that are no examples by their names, such as notes; none where no folder is read.
+    fn passed_over(&self) -> &[PathBuf] {
+        &[]
     }
 
     /// Where rows are windows over other rows: what those are read from, and those under `windows`, each once and ascending.
@@ -152,7 +160,7 @@ pub trait Records: Send + Sync {
     }
 
     /// Calls `visit` with the same keys; where they only count rows, none of them takes memory of its own.
-    fn visit_keys(&self, rows: &[u32], visit: &mut dyn FnMut(Result<Cow<'_, str>, Error>)) {
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         self.keys(rows).into_iter().for_each(|key| visit(key.map(Cow::Owned)));
     }
 }
@@ -290,6 +298,11 @@ impl Use {
     }
 }
 
+/// Whether a column holds numbers.
+pub(crate) fn is_number(used: Use) -> bool {
+    matches!(used, Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number))
+}
+
 /// What a text in a file means for a column of the schema. `id` names the example in errors.
 pub(crate) fn value_of(
     text: &str,
@@ -307,7 +320,7 @@ pub(crate) fn value_of(
         return Ok(Value::Missing);
     }
     match used {
-        Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number) => number_of(text, name, schema, id),
+        _ if is_number(used) => number_of(text, name, schema, id),
         Use::Feature(FeatureKind::Image) => Err(Error::Field {
             id: id(),
             kind: "image",
@@ -325,6 +338,7 @@ fn number_of(text: &str, name: &str, schema: &Schema, id: &dyn Fn() -> String) -
         Err(Error::Field { id: id(), kind: "number", column: name.to_owned(), found, hint })
     };
     match number::parse(text) {
+        Ok(number) if schema.is_missing_number(number) => Ok(Value::Missing),
         // One such number would blow up mean and deviation, and every other row would be blamed for it.
         Ok(number) if number.is_finite() && number.abs() > f64::from(f32::MAX) => wrong(
             format!("{}, and networks take numbers up to 3.4e38", quoted(text)),

@@ -67,3 +67,42 @@ fn a_name_without_a_known_ending_is_explained() {
     let Err(error) = open_for_prediction(Path::new("/nowhere.csv"), &schema()) else { panic!("nothing was opened") };
     assert!(matches!(error, Error::NotFound { .. }));
 }
+
+#[test]
+fn a_marker_that_is_a_number_stands_for_every_way_to_write_it() {
+    let schema: Schema = toml::from_str(
+        "missing = [\"NA\", \"-9\", \"1e3\", \"nan\"]\ntarget = { name = \"y\", kind = \"class\" }\n[features]\nx = \"number\"\nword = \"category\"",
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        crate::columnar::tests::source(&path)
+    };
+    let numbers = ["-9", "-9.0", " -9e0 ", "1000", "1000.000", "NA", "nan", "NaN"];
+    let rows: Vec<String> = numbers.iter().map(|number| format!("{number},-9.0,a\n")).collect();
+    let table = file("a.csv", &format!("x,word,y\n{}-9.5,-9,b\n", rows.concat()));
+    let csv = csv::Csv::open(&[table], &csv::Config::default(), &schema, Purpose::Training).unwrap();
+    for (row, number) in numbers.iter().enumerate() {
+        assert_eq!(csv.field(row, "x").unwrap(), Value::Missing, "{number}");
+        assert_eq!(csv.field(row, "word").unwrap(), Value::Text("-9.0".into()), "a category is a text");
+    }
+    let last = numbers.len();
+    assert_eq!(
+        (csv.field(last, "x").unwrap(), csv.field(last, "word").unwrap()),
+        (Value::Number(-9.5), Value::Missing)
+    );
+    let mut bulk = Vec::new();
+    let all: Vec<u32> = (0..csv.len() as u32).collect();
+    assert!(csv.numbers(&all, &["x"], &mut bulk));
+    assert!(bulk[..last].iter().all(|number| number.is_nan()) && bulk[last] == -9.5);
+
+    let numbers = ["-9", "-9.0", "\"-9\"", "-90e-1", "1000", "\"1000.0\""];
+    let rows: Vec<String> =
+        numbers.iter().map(|number| format!("{{\"x\": {number}, \"word\": \"a\", \"y\": \"a\"}}\n")).collect();
+    let lines = jsonl::Jsonl::open(&[file("a.jsonl", &rows.concat())], &schema, Purpose::Training).unwrap();
+    for (row, number) in numbers.iter().enumerate() {
+        assert_eq!(lines.field(row, "x").unwrap(), Value::Missing, "{number}");
+    }
+}

@@ -1,7 +1,6 @@
 //! How do Parquet files become records? Row group by row group, and of each only the columns that are asked for.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{Schema as ArrowSchema, SchemaRef};
@@ -11,12 +10,14 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::{Purpose, Records};
-use crate::block_cache::Decoded;
+use crate::block_cache::{Decoded, Failure};
 use crate::card::SourceFile;
 use crate::cells::{Cells, as_views};
-use crate::columnar::{Blocks, Columnar, cut, guarded};
+use crate::columnar::{Blocks, Columnar, bounded, cut, guarded};
 use crate::error::Error;
 use crate::file_tree::spread;
+use crate::handles::Handle;
+use crate::parquet_chunks::Chunks;
 use crate::parquet_pages::check_chunk;
 use crate::registry::Entry;
 use crate::schema::Schema;
@@ -32,7 +33,8 @@ const BLOCK_BYTES: u64 = 16 << 20;
 
 /// One file of which the footer was read.
 struct ParquetFile {
-    path: PathBuf,
+    /// Where it lies, and what it was known by when its footer was read.
+    file: Arc<Handle>,
     metadata: ArrowReaderMetadata,
     /// The first row of every block, and at the end the number of rows.
     starts: Vec<usize>,
@@ -52,25 +54,20 @@ pub(crate) fn open(
     config.check(ENTRY.name)?;
     let mut opened: Vec<(SourceFile, Box<dyn Blocks>)> = Vec::new();
     for file in spread(files, &[".parquet"])? {
-        let read = guarded(|| ParquetFile::read(&file.path, schema));
-        let read = read.map_err(|message| Error::Malformed { path: file.path.clone(), message })?;
-        opened.push((file, Box::new(read?)));
+        let read = guarded(|| ParquetFile::read(&file.path, schema)).map_err(|failure| failure.of(&file.path))?;
+        bounded(&file.path, read.starts.last().copied().unwrap_or(0) as u64, read.file.len())?;
+        opened.push((file, Box::new(read)));
     }
     Ok(Box::new(Columnar::new(opened, config.clone(), schema, purpose)?))
 }
 
 impl ParquetFile {
-    /// Reads the footer, and checks what it says of the columns that the schema names before anything is decoded. The outer
-    /// error says what is malformed.
-    fn read(path: &Path, schema: &Schema) -> Result<Result<Self, Error>, String> {
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-        let (size, file) = match opened {
-            Ok((about, _)) if about.is_dir() => return Err("it is a folder".into()),
-            Ok((about, file)) => (about.len(), file),
-            Err(source) => return Ok(Err(Error::io("data file", path, source))),
-        };
-        let broken = |error: parquet::errors::ParquetError| format!("it is not a whole Parquet file ({error})");
-        let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(broken)?;
+    /// Reads the footer, and checks what it says of the columns that the schema names before anything is decoded.
+    fn read(path: &Path, schema: &Schema) -> Result<Self, Failure> {
+        let handle = Arc::new(Handle::open(path)?);
+        let file = Chunks::new(&handle);
+        let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+            .map_err(|error| file.failure(format!("it is not a whole Parquet file ({error})")))?;
         let fields = found.schema().fields().iter();
         let fields: Vec<_> =
             fields.map(|field| field.as_ref().clone().with_data_type(as_views(field.data_type()))).collect();
@@ -90,19 +87,14 @@ impl ParquetFile {
             for chunk in group.columns() {
                 let name = chunk.column_path().parts().first().map_or("", String::as_str);
                 if used(name) {
-                    let checked = check_chunk(&file, size, chunk, count);
-                    bytes +=
-                        checked.map_err(|message| format!("the column `{name}` of row group {number} {message}"))?;
+                    bytes += check_chunk(&file, chunk, count).map_err(|message| {
+                        file.failure(format!("the column `{name}` of row group {number} {message}"))
+                    })?;
                 }
             }
-            if rows + count > u64::from(u32::MAX) {
-                let what = "its number of rows";
-                return Ok(Err(Error::TooLarge {
-                    path: path.into(),
-                    what,
-                    size: rows + count,
-                    limit: u32::MAX.into(),
-                }));
+            // As many as the footer claims need not be counted to the end.
+            if rows.saturating_add(count) > u64::from(u32::MAX) {
+                bounded(path, rows.saturating_add(count), handle.len())?;
             }
             for first in cut(0..count as usize, bytes, BLOCK_BYTES) {
                 starts.push(rows as usize + first);
@@ -111,7 +103,7 @@ impl ParquetFile {
             rows += count;
         }
         starts.push(rows as usize);
-        Ok(Ok(Self { path: path.to_path_buf(), metadata, starts, places, checked }))
+        Ok(Self { file: handle, metadata, starts, places, checked })
     }
 }
 
@@ -124,21 +116,26 @@ impl Blocks for ParquetFile {
         &self.starts
     }
 
-    fn decode(&self, block: usize, columns: &[usize]) -> Result<Decoded, String> {
+    fn decode(&self, block: usize, columns: &[usize]) -> Result<Decoded, Failure> {
+        let file = Chunks::new(&self.file);
+        self.decode_from(&file, block, columns).map_err(|message| file.failure(message))
+    }
+}
+
+impl ParquetFile {
+    fn decode_from(&self, file: &Chunks, block: usize, columns: &[usize]) -> Result<Decoded, String> {
         let (group, first) = self.places[block];
         let rows = self.starts[block + 1] - self.starts[block];
-        // Each reader has a file of its own, since those of one file share the place at which they read.
-        let file = File::open(&self.path).map_err(|error| error.to_string())?;
-        let (size, chunks) = (file.metadata().map_err(|error| error.to_string())?.len(), self.metadata.metadata());
+        let chunks = self.metadata.metadata();
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
         for (leaf, chunk) in chunks.row_group(group).columns().iter().enumerate() {
             let root = self.metadata.parquet_schema().get_column_root_idx(leaf);
             if mask.leaf_included(leaf) && !self.checked[root] {
-                check_chunk(&file, size, chunk, chunks.row_group(group).num_rows().unsigned_abs())?;
+                check_chunk(file, chunk, chunks.row_group(group).num_rows().unsigned_abs())?;
             }
         }
         let selection = RowSelection::from(vec![RowSelector::skip(first), RowSelector::select(rows)]);
-        let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+        let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), self.metadata.clone())
             .with_row_groups(vec![group])
             .with_projection(mask)
             .with_row_selection(selection)

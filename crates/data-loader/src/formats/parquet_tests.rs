@@ -101,7 +101,7 @@ fn lying(rows: i64, values: bool) -> Vec<u8> {
     use parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
     let path = fixtures().join("all-none-v1.parquet");
     let bytes = std::fs::read(&path).unwrap();
-    let told = ParquetMetaDataReader::new().parse_and_finish(&File::open(&path).unwrap()).unwrap();
+    let told = ParquetMetaDataReader::new().parse_and_finish(&std::fs::File::open(&path).unwrap()).unwrap();
     let groups = told.row_groups().iter().map(|group| {
         let mut columns = group.columns().to_vec();
         if values {
@@ -140,4 +140,59 @@ fn a_footer_that_claims_rows_that_are_not_there_is_refused() {
     // The last group has three rows; every other claim of ten is true.
     let error = open_one(file.path(), &everything()).err().unwrap();
     assert!(error.to_string().contains("row group 2 promises 10 values, and its pages hold 3"), "{error}");
+}
+
+/// Writes a table of `rows` numbers `x`, which `value` gives, in row groups of `group`.
+fn table(path: &Path, rows: usize, group: usize, value: impl Fn(usize) -> i32) {
+    use arrow_array::{ArrayRef, Int32Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+    let column: ArrayRef = Arc::new((0..rows).map(value).collect::<Int32Array>());
+    let batch = RecordBatch::try_from_iter([("x", column)]).unwrap();
+    let how = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(path).unwrap(), batch.schema(), Some(how)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_file_that_is_replaced_while_it_is_read_never_mixes_two_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
+    table(&path, 40, 10, |row| row as i32 + 1000);
+    table(&other, 40, 10, |row| row as i32 + 9000);
+    assert_eq!(path.metadata().unwrap().len(), other.metadata().unwrap().len());
+    let schema: Schema = toml::from_str("[features]\nx = \"number\"").unwrap();
+    let file = ParquetFile::read(&path, &schema).unwrap();
+    let first = |block| match &file.decode(block, &[0])?.cells[0] {
+        Cells::Int(array) => Ok(array.value(0)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(first(0).map_err(|failure: Failure| failure.of(&path)).unwrap(), 1000);
+    std::fs::rename(&other, &path).unwrap();
+    if cfg!(unix) {
+        assert_eq!(first(1).unwrap(), 1010, "a file that is held is the one that was opened");
+    }
+    file.file.let_go();
+    let error = first(2).unwrap_err().of(&path);
+    assert!(error.to_string().contains("changed while it was in use"), "{error}");
+    assert!(!error.is_bad_example(), "its rows could be skipped one by one");
+}
+
+#[test]
+fn rows_without_end_in_a_few_bytes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let schema: Schema = toml::from_str("[features]\nx = \"number\"").unwrap();
+    table(&path, 1 << 17, 1 << 15, |_| 0);
+    assert_eq!(open_one(&path, &schema).unwrap().len(), 1 << 17);
+    table(&path, (1 << 17) + 1, 1 << 15, |_| 0);
+    let size = path.metadata().unwrap().len();
+    assert!(size < 10_000, "{size} bytes");
+    let error = open_one(&path, &schema).err().unwrap();
+    assert!(matches!(error, Error::TooLarge { size: 131_073, limit: 131_072, .. }), "{error}");
+    assert!(error.to_string().contains("rows that its few bytes unpack to") && error.is_usage(), "{error}");
+    // As many rows that are there are read.
+    table(&path, (1 << 17) + 1, 1 << 15, |row| (row as i32).wrapping_mul(0x9e37_79b1_u32 as i32));
+    assert_eq!(open_one(&path, &schema).unwrap().len(), (1 << 17) + 1);
 }

@@ -10,11 +10,12 @@ use serde_json::{Map, Value as Json};
 use super::jsonl::value_in;
 use super::{Purpose, Records, Use, unknown_column, value_of};
 use crate::card::SourceFile;
-use crate::content::Content;
+use crate::content::{Content, Room};
 use crate::decode::decode_within;
 use crate::error::{Error, listed};
 use crate::example::{Record, Value};
 use crate::file_tree::spread;
+use crate::json_object::Object as Unique;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema};
 use crate::split::Part;
@@ -107,9 +108,9 @@ impl Tar {
     /// Reads the headers of `files`, and of folders those of the shards below them.
     pub fn open(files: &[SourceFile], config: &Config, schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
         config.check(ENTRY.name)?;
-        let (mut shards, mut starts) = (Vec::new(), vec![0]);
+        let (mut shards, mut starts, mut room) = (Vec::new(), vec![0], Room::of(0));
         for file in spread(files, ENDINGS)? {
-            let shard = Shard::open(file, schema, purpose)?;
+            let shard = Shard::open(file, &mut room, schema, purpose)?;
             starts.push(starts[starts.len() - 1] + shard.samples.len());
             shards.push(shard);
         }
@@ -125,7 +126,7 @@ impl Tar {
     /// The object of a sample, which is read only where a column needs it; every key must be known, as every column must.
     fn object(&self, shard: &Shard, row: usize) -> Result<Option<Map<String, Json>>, Error> {
         let Some(bytes) = shard.member(row, Kind::Json)? else { return Ok(None) };
-        let object: Map<String, Json> = serde_json::from_slice(&bytes)
+        let Unique(object) = serde_json::from_slice(&bytes)
             .map_err(|error| shard.refuse(row, &format!("its member .json is not a JSON object ({error})")))?;
         if self.purpose == Purpose::Training
             && let Some(key) = object.keys().find(|key| !self.schema.knows(key))
@@ -192,9 +193,9 @@ impl Tar {
 }
 
 impl Shard {
-    fn open(file: SourceFile, schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
-        // A packed shard is unpacked once, into a temporary file; nothing is held in memory.
-        let content = Content::open(&file.path, &mut 0)?;
+    fn open(file: SourceFile, room: &mut Room, schema: &Schema, purpose: Purpose) -> Result<Self, Error> {
+        // Packed shards are unpacked once, into a temporary file; nothing is held in memory.
+        let content = Content::open(&file.path, room)?;
         let (mut samples, mut places): (Vec<(Box<str>, usize)>, Vec<Place>) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         let found = members(&content, |member| {

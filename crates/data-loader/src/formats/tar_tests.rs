@@ -97,3 +97,17 @@ fn samples_that_cannot_be_meant_are_refused() {
     );
     assert_eq!((tar.field(0, "y").unwrap(), tar.field(1, "y").unwrap()), (Value::Text("7".into()), Value::Missing));
 }
+
+#[test]
+fn shards_without_labels_say_so() {
+    let shard = named(&["a.txt", "b.txt"]);
+    let schema = schema("target = { name = \"y\", kind = \"class\" }\n[features]\ncaption = \"text\"");
+    let tar = open(shard.path(), &schema).unwrap();
+    for skip in [false, true] {
+        let error = crate::targets::Targets::read(&tar, &schema, skip).err().unwrap();
+        assert!(
+            matches!(&error, Error::TargetMissing { id, column } if id.ends_with("/a") && column == "y"),
+            "{error}"
+        );
+    }
+}

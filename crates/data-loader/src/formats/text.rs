@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Purpose, Records};
 use crate::card::SourceFile;
-use crate::content::{Content, IN_MEMORY, PIECE};
+use crate::content::{Content, IN_MEMORY, PIECE, Room};
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::file_tree::files_below;
+use crate::file_tree::{files_below, name_below};
 use crate::registry::Entry;
 use crate::row_index::{RowIndex, blocks_of};
 use crate::schema::{FeatureKind, Schema, TargetKind};
@@ -45,6 +45,8 @@ pub struct Text {
     sources: Vec<(SourceFile, Source)>,
     /// The number of rows before each source, and at the end the number of all rows.
     starts: Vec<usize>,
+    /// The files beside the texts that are none by their names.
+    passed_over: Vec<PathBuf>,
     feature: String,
     target: Option<String>,
 }
@@ -68,10 +70,11 @@ impl Text {
             });
         }
         let target = target.map(|target| target.name.clone());
-        let (mut sources, mut starts, mut room) = (Vec::new(), vec![0], IN_MEMORY);
+        let (mut sources, mut starts, mut room) = (Vec::new(), vec![0], Room::of(IN_MEMORY));
+        let mut passed_over = Vec::new();
         for file in files {
             let (source, rows) = if file.path.is_dir() {
-                let texts = texts_below(&file.path, config, target.is_some())?;
+                let texts = texts_below(&file.path, config, target.is_some(), &mut passed_over)?;
                 let rows = texts.len();
                 (Source::Files(texts), rows)
             } else if target.is_some() {
@@ -87,7 +90,7 @@ impl Text {
             starts.push(starts[starts.len() - 1] + rows);
             sources.push((file.clone(), source));
         }
-        Ok(Self { sources, starts, feature: feature.clone(), target })
+        Ok(Self { sources, starts, passed_over, feature: feature.clone(), target })
     }
 
     /// The source that holds `row`, and the row within it.
@@ -144,13 +147,17 @@ impl Text {
 }
 
 /// The texts below `folder`, in the order of their paths.
-fn texts_below(folder: &Path, config: &Config, classes: bool) -> Result<Vec<(PathBuf, String, Option<String>)>, Error> {
-    let mut paths = Vec::new();
-    files_below(folder, &[".txt"], &mut paths)?;
-    paths.sort();
+fn texts_below(
+    folder: &Path,
+    config: &Config,
+    classes: bool,
+    passed_over: &mut Vec<PathBuf>,
+) -> Result<Vec<(PathBuf, String, Option<String>)>, Error> {
+    let (paths, others) = files_below(folder, &[".txt"])?;
+    passed_over.extend(others);
     let mut texts = Vec::with_capacity(paths.len());
     for path in paths {
-        let below = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        let below = name_below(folder, &path);
         let class = below.split_once('/').map(|(class, _)| class.to_owned());
         if class.is_none() && classes {
             return Err(Error::Mismatch {
@@ -182,7 +189,7 @@ fn texts_below(folder: &Path, config: &Config, classes: bool) -> Result<Vec<(Pat
 }
 
 /// Finds the lines of a file that have something in them.
-fn index(path: &Path, room: &mut u64) -> Result<(Content, RowIndex), Error> {
+fn index(path: &Path, room: &mut Room) -> Result<(Content, RowIndex), Error> {
     let content = Content::open(path, room)?;
     let (mut buffer, mut index) = (Vec::new(), RowIndex::default());
     let (mut place, mut line, mut start, mut is_empty) = (0, 1, 0, true);
@@ -248,6 +255,10 @@ impl Records for Text {
 
     fn part(&self, row: usize) -> Option<Part> {
         self.locate(row).0.part
+    }
+
+    fn passed_over(&self) -> &[PathBuf] {
+        &self.passed_over
     }
 
     fn blocks(&self) -> Vec<usize> {

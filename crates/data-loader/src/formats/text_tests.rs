@@ -75,10 +75,21 @@ fn each_line_is_a_text() {
 fn a_link_out_of_the_folder_is_refused() {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), "secret.txt", b"secret");
-    write(root.path(), "data/pos/0.txt", b"text");
-    std::os::unix::fs::symlink(root.path().join("data/pos/0.txt"), root.path().join("data/pos/1.txt")).unwrap();
-    assert_eq!(open(&root.path().join("data"), "", true).unwrap().len(), 2);
-    std::os::unix::fs::symlink(root.path().join("secret.txt"), root.path().join("data/pos/2.txt")).unwrap();
-    let error = open(&root.path().join("data"), "", true).err().unwrap();
-    assert!(error.to_string().contains("2.txt is a link to a file outside of"), "{error}");
+    write(root.path(), "card/store/2.txt", b"another");
+    write(root.path(), "card/data/pos/0.txt", b"text");
+    write(root.path(), "card/data/notes.md", b"notes");
+    let card = "name = \"c\"\ntitle = \"\"\nsummary = \"\"\nsource = \"\"\nlicence = \"\"\ncitation = \"\"\n[format.text]\n[[files]]\npath = \"data\"\n[schema]\ntarget = { name = \"y\", kind = \"class\" }\n[schema.features]\ntext = \"text\"\n";
+    write(root.path(), "card/card.toml", card.as_bytes());
+    let records = || crate::formats::open(&crate::Card::open(&root.path().join("card"))?);
+    let pos = root.path().join("card/data/pos");
+    std::os::unix::fs::symlink(pos.join("0.txt"), pos.join("1.txt")).unwrap();
+    std::os::unix::fs::symlink("../../store", pos.join("more")).unwrap();
+    let found = records().unwrap();
+    assert_eq!((found.len(), found.passed_over().len()), (3, 1));
+    for (link, end) in [("9.txt", "secret.txt"), ("more/9.txt", "secret.txt"), ("out", "")] {
+        std::os::unix::fs::symlink(root.path().join(end), pos.join(link)).unwrap();
+        let error = records().err().unwrap();
+        assert!(error.to_string().contains("lies outside of the card's folder"), "{link}: {error}");
+        std::fs::remove_file(pos.join(link)).unwrap();
+    }
 }

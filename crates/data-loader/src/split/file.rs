@@ -37,7 +37,7 @@ pub fn split(config: &Config, rows: &Rows<'_>) -> Result<Parts, Error> {
                     "The split `file` needs the part of every file, and the card does not state that of the file with {}",
                     rows.records.key(row as usize)?
                 ),
-                hint: "Write `part = \"train\"`, `\"validation\"` or `\"test\"` in each [[files]] table, or use another split.".into(),
+                hint: "Write `part = \"train\"`, `\"validation\"` or `\"test\"` in each [[files]] table, or use another split; files below a folder have the part that their names say, such as train-0.parquet.".into(),
             });
         };
         parts.part_mut(part).push(row);

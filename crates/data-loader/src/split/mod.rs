@@ -84,7 +84,9 @@ impl Parts {
 
     fn sorted(mut self) -> Self {
         for part in Part::ALL {
-            self.part_mut(part).sort_unstable();
+            let rows = self.part_mut(part);
+            rows.sort_unstable();
+            rows.shrink_to_fit();
         }
         self
     }
@@ -185,7 +187,8 @@ impl SplitConfig {
         if let Some(by) = schema.windows.as_ref().and_then(|windows| windows.time.clone()) {
             return Self::Time(time::Config { by, validation: share, test: share });
         }
-        if rows.usable.first().is_some_and(|&row| rows.records.part(row as usize).is_some()) {
+        // Where but some files say so the split is refused: a test part that was published must not be learnt from.
+        if rows.usable.iter().any(|&row| rows.records.part(row as usize).is_some()) {
             return Self::File(file::Config::default());
         }
         if rows.classes.is_some() {
@@ -245,10 +248,12 @@ impl SplitConfig {
 /// Deals `rows` out by chance: the first `v` to validation, the next `t` to test, the rest to training.
 pub(crate) fn deal(mut rows: Vec<u32>, v: usize, t: usize, random: &mut Random) -> Parts {
     random.shuffle(&mut rows);
-    let test = rows.split_off(v.min(rows.len()));
-    let (validation, mut test) = (rows, test);
-    let train = test.split_off(t.min(test.len()));
-    Parts { train, validation, test }
+    let v = v.min(rows.len());
+    let end = (v + t).min(rows.len());
+    let (validation, test) = (rows[..v].to_vec(), rows[v..end].to_vec());
+    // The many rows of training stay where they are, so that they are not held twice.
+    rows.drain(..end);
+    Parts { train: rows, validation, test }
 }
 
 #[cfg(test)]
@@ -352,6 +357,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_part_takes_no_more_memory_than_its_rows() {
+        let column = Column(vec![String::from("1"); 1000], vec![Some(Part::Train); 1000]);
+        let classes: Vec<u32> = (0..1000).map(|row| row % 3).collect();
+        for name in ["file", "random", "stratified"] {
+            let test = if name == "file" { "" } else { "test = 0.2" };
+            let config: SplitConfig = toml::from_str(&format!("[{name}]\nvalidation = 0.1\n{test}")).unwrap();
+            let parts = check(&config, &column, Some(&classes)).unwrap();
+            let taken: usize = [&parts.train, &parts.validation, &parts.test].iter().map(|rows| rows.capacity()).sum();
+            assert!(taken <= 1010, "{name}: room for {taken} rows");
+        }
+    }
+
+    #[test]
     fn the_default_follows_from_the_data() {
         let mut column = Column::of(&[1, 2]);
         let default = |column: &Column, classes| {
@@ -362,5 +380,13 @@ pub(crate) mod tests {
         assert_eq!(default(&column, Some(&[0, 1])), "stratified");
         column.1 = vec![Some(Part::Train), Some(Part::Test)];
         assert_eq!(default(&column, None), "file");
+        // The first file does not say its part, and the test part that the second says must not be mixed into training.
+        column.1 = vec![None, Some(Part::Test)];
+        assert_eq!(default(&column, None), "file");
+        let usable = [0, 1];
+        let rows = Rows { records: &column, usable: &usable, classes: None, key: None };
+        let error = SplitConfig::File(file::Config::default()).split(&rows).unwrap_err();
+        assert!(error.to_string().contains("does not state that of the file with 1"), "{error}");
+        assert!(error.hint().unwrap().contains("below a folder") && error.is_usage());
     }
 }

@@ -44,11 +44,14 @@ pub fn split(config: &Config, rows: &Rows<'_>) -> Result<Parts, Error> {
 /// Deals out `v` examples to validation and `t` to test, in the proportions of the classes.
 pub(super) fn deal_by_class(rows: &[u32], classes: &[u32], v: usize, t: usize, seed: u64) -> Parts {
     let count = classes.iter().max().map_or(0, |&most| most as usize + 1);
-    let mut by_class = vec![Vec::new(); count];
+    let mut sizes = vec![0; count];
+    for &class in classes {
+        sizes[class as usize] += 1;
+    }
+    let mut by_class: Vec<Vec<u32>> = sizes.iter().map(|&size| Vec::with_capacity(size)).collect();
     for (&row, &class) in rows.iter().zip(classes) {
         by_class[class as usize].push(row);
     }
-    let sizes: Vec<usize> = by_class.iter().map(Vec::len).collect();
     let mut validation = apportion(&sizes, v, &vec![0; count]);
     let mut test = apportion(&sizes, t, &validation);
     let mut parts = Parts::default();
