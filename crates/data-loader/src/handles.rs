@@ -161,6 +161,11 @@ impl Drop for Handle {
     }
 }
 
+/// Opens the file at `path` to be read from its beginning, whatever is held open.
+pub(crate) fn open_once(path: &Path) -> std::io::Result<File> {
+    open(path, &POOL)
+}
+
 /// Opens a file; where too many are open, those of the pool are let go first.
 fn open(path: &Path, pool: &Mutex<Pool>) -> std::io::Result<File> {
     /// What Linux, macOS and their kin call too many open files, in this process and in all.

@@ -1,12 +1,12 @@
 //! How do the bytes of a file get into memory, unpacked where they are packed, and no more of them than there may be?
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
 use crate::error::Error;
+use crate::handles::open_once;
 
 /// How much memory a file may take once it is unpacked: 4 GiB. Larger data belongs in several files.
 pub const MAX_BYTES: u64 = 4 << 30;
@@ -42,7 +42,7 @@ impl Unpacked {
     /// Opens the file at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::io("data file", path, source);
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = open_once(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.is_dir() {
             return Err(Error::Malformed { path: path.to_path_buf(), message: "it is a folder".into() });
         }
