@@ -17,11 +17,11 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::error::Error;
 use crate::example::Image;
+use crate::files::unpack::{is_packed, read_bytes};
 use crate::raster::colour::grey;
 use crate::raster::movement::{Filter, Rectangle, resize};
 use crate::raster::{buffer, give_back};
 use crate::schema::ImageSize;
-use crate::unpack::{is_packed, read_bytes};
 
 /// The most pixels that an image may claim; 50 million are 150 MB once they are decoded.
 pub(crate) const MAX_PIXELS: u64 = 50_000_000;

@@ -11,8 +11,8 @@ use image::{DynamicImage, ImageError, ImageReader, Limits};
 use crate::decode::MAX_PIXELS;
 use crate::error::Error;
 use crate::example::{Image, Record, TargetValue};
+use crate::files::unpack::read_bytes;
 use crate::schema::TargetSpec;
-use crate::unpack::read_bytes;
 
 /// The largest file that is read as a mask: 256 MiB.
 const MAX_FILE: u64 = 256 << 20;

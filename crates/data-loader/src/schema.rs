@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::OrderedMap;
 use crate::error::Error;
-use crate::number;
+use crate::tables::number;
 use crate::task::Task;
 use crate::windows;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Found, counted};
 use crate::error::Error;
+use crate::formats::image_folder::is_image;
 use crate::registry::Entry;
 use crate::survey::report::{Finding, SHOWN, Sample, Shown};
 use crate::survey::{Gates, Survey};
@@ -102,7 +103,7 @@ fn judge(path: &Path, in_folder: bool) -> Option<Wrong> {
                 KINDS.iter().any(|(.., known)| known.contains(&ending.as_str())) || TEXTS.contains(&ending.as_str());
             // Files are unpacked whatever they are called, which is no reason to alarm anybody, unless it is an image.
             let packed = matches!(*name, "a gzip file" | "a zstd file") && !readable;
-            let passed_over = in_folder && image(endings) && !readable;
+            let passed_over = in_folder && image(endings) && !is_image(path);
             let counts = (judged && !packed && *name != SHORT) || passed_over;
             counts.then(|| Wrong { path: path.to_owned(), is: name, ending, passed_over })
         }

@@ -208,7 +208,7 @@ fn jsonl_keeps_every_byte_that_no_decision_changes() {
     sandbox.clean_by("d.jsonl", decisions, false).unwrap();
     let path = sandbox.path("new/t.jsonl.gz");
     assert_eq!(fs::read(&path).unwrap()[..2], [0x1f, 0x8b]);
-    let found = String::from_utf8(crate::unpack::read_bytes(&path, 1000).unwrap()).unwrap();
+    let found = String::from_utf8(crate::files::unpack::read_bytes(&path, 1000).unwrap()).unwrap();
     let expected = "{\"y\": 1, \"x\": 1.50e0 , \"t\":\"\\u0041\"}\n\n {\"t\": \"none\\n\", \"y\": 0, \"x\": 3}\n{\"y\":1,\"t\":\"d\",\"x\":4.25}";
     assert_eq!(found, expected);
     assert_eq!(
@@ -223,7 +223,7 @@ fn jsonl_keeps_every_byte_that_no_decision_changes() {
     assert!(error.to_string().contains("line 2") && error.hint().unwrap().contains("`example`"), "{error}");
     // A column goes from every line.
     sandbox.clean_by("d.jsonl", "{\"column\": \"x\", \"action\": \"drop\"}", false).unwrap();
-    let found = String::from_utf8(crate::unpack::read_bytes(&path, 1000).unwrap()).unwrap();
+    let found = String::from_utf8(crate::files::unpack::read_bytes(&path, 1000).unwrap()).unwrap();
     assert!(found.starts_with("{\"y\": 0, \"t\":\"\\u0041\"}\n\n{\"t\":\"b\",\"y\":1}\r\n"), "{found}");
 }
 
@@ -248,7 +248,7 @@ fn idx_files_lose_what_is_dropped_and_stay_packed() {
     );
     let decisions = "[[decisions]]\nexample = \"data/a.gz#1\"\naction = \"drop\"\n[[decisions]]\nexample = \"data/b#0\"\naction = \"relabel\"\nlabel = \"0\"\n";
     sandbox.clean(decisions).unwrap();
-    let unpacked = |name: &str| crate::unpack::read_bytes(&sandbox.path("new").join(name), 1000).unwrap();
+    let unpacked = |name: &str| crate::files::unpack::read_bytes(&sandbox.path("new").join(name), 1000).unwrap();
     assert_eq!(unpacked("a.gz"), idx(&[2, 1, 2], &[1, 2, 5, 6]));
     assert_eq!(fs::read(sandbox.path("new/a.gz")).unwrap()[..2], [0x1f, 0x8b]);
     assert_eq!((unpacked("a-labels"), unpacked("b-labels")), (idx(&[2], &[0, 0]), idx(&[2], &[0, 0])));

@@ -283,7 +283,8 @@ impl<'a> Context<'a> {
         match (used, &value) {
             (Use::Feature(FeatureKind::Number) | Use::Target(TargetKind::Number), Json::Number(number)) => {
                 let fits = number.as_f64().is_some_and(|number| number.abs() <= f64::from(f32::MAX));
-                if schema.is_missing(&number.to_string()) {
+                let marks = |number: &serde_json::Number| number.as_f64().is_some_and(|n| schema.is_missing_number(n));
+                if schema.is_missing(&number.to_string()) || marks(number) {
                     return refuse("no number that stands for a missing value");
                 }
                 if fits { Ok(value) } else { refuse("numbers up to 3.4e38") }

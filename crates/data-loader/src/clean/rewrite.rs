@@ -11,9 +11,9 @@ use super::{idx, image_folder, jsonl};
 use crate::atomic::NewFolder;
 use crate::card::{Card, Role, SourceFile};
 use crate::error::Error;
+use crate::files::unpack::read_bytes;
 use crate::formats::{FormatConfig, MAX_BYTES};
 use crate::split::Part;
-use crate::unpack::read_bytes;
 
 /// A file, or folder, of the new data set.
 #[derive(Clone, Debug)]

@@ -14,17 +14,17 @@ use arrow_ipc::{MessageHeader, RecordBatch, root_as_message};
 use arrow_schema::SchemaRef;
 
 use super::{MAX_BYTES, Purpose, Records};
-use crate::block_cache::{Decoded, Failure};
 use crate::card::SourceFile;
-use crate::cells::Cells;
-use crate::columnar::{Blocks, Columnar, bounded, guarded};
-use crate::content::{Content, Room};
 use crate::error::Error;
-use crate::file_tree::spread;
+use crate::files::content::{Content, Room};
+use crate::files::file_tree::spread;
 use crate::registry::Entry;
 use crate::schema::Schema;
+use crate::tables::block_cache::{Decoded, Failure};
+use crate::tables::cells::Cells;
+use crate::tables::columnar::{Blocks, Columnar, bounded, guarded};
 
-pub use crate::columnar::Config;
+pub use crate::tables::columnar::Config;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry =

@@ -1,7 +1,7 @@
 //! Are the rows of Arrow files those that pyarrow wrote, and are files that lie refused?
 
 use super::*;
-use crate::columnar::tests::{check, everything, fixtures, refuses, source};
+use crate::tables::columnar::tests::{check, everything, fixtures, refuses, source};
 
 fn open_one(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     open(&[source(path)], &Config::default(), schema, Purpose::Training)

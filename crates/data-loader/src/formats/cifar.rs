@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Records;
 use crate::card::SourceFile;
-use crate::content::{Content, IN_MEMORY, Room};
 use crate::error::Error;
 use crate::example::{Image, Record, Value};
+use crate::files::content::{Content, IN_MEMORY, Room};
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;

@@ -1,7 +1,7 @@
 //! Are labels and pixels those that the layout of CIFAR puts where they are?
 
 use super::*;
-use crate::columnar::tests::source;
+use crate::tables::columnar::tests::source;
 
 fn schema() -> Schema {
     toml::from_str("target = { name = \"y\", kind = \"class\" }\n[features]\nimage = \"image\"").unwrap()

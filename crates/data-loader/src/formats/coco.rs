@@ -13,12 +13,12 @@ use crate::card::{Role, SourceFile};
 use crate::decode::decode;
 use crate::error::{Error, listed};
 use crate::example::{Record, Value};
+use crate::files::unpack::read_bytes;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
-use crate::unpack::read_bytes;
 
-pub use crate::columnar::Config;
+pub use crate::tables::columnar::Config;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry =

@@ -5,18 +5,18 @@ use std::ops::ControlFlow;
 
 use super::{Purpose, Records, VisitKey, is_number, value_of};
 use crate::card::SourceFile;
-use crate::content::{IN_MEMORY, PIECE, Room};
-use crate::csv_rows::{Cut, Fields};
-use crate::csv_table::Table;
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::number;
+use crate::files::content::{IN_MEMORY, PIECE, Room};
 use crate::registry::Entry;
-use crate::row_index::{blocks_of, by_file, file_of, runs, visit_counted};
 use crate::schema::Schema;
 use crate::split::Part;
+use crate::tables::csv_rows::{Cut, Fields};
+use crate::tables::csv_table::Table;
+use crate::tables::number;
+use crate::tables::row_index::{blocks_of, by_file, file_of, runs, visit_counted};
 
-pub use crate::csv_header::Config;
+pub use crate::tables::csv_header::Config;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "csv", summary: "lines of values separated by commas, with a header line" };

@@ -1,8 +1,8 @@
 //! Are the rows of a CSV file what a person would read in it, and its mistakes found on their lines?
 
 use super::*;
-use crate::csv_header::MAX_HEADER;
 use crate::formats::open_for_prediction;
+use crate::tables::csv_header::MAX_HEADER;
 
 fn schema(key: Option<&str>) -> Schema {
     let mut schema: Schema =

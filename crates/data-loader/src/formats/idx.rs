@@ -9,10 +9,10 @@ use super::{MAX_BYTES, Records};
 use crate::card::{Role, SourceFile};
 use crate::error::Error;
 use crate::example::{Image, Record, Value};
+use crate::files::unpack::Unpacked;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
-use crate::unpack::Unpacked;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "idx", summary: "arrays of bytes for images and labels, as MNIST is published" };

@@ -10,7 +10,7 @@ use crate::card::SourceFile;
 use crate::decode::{MAX_PIXELS, decode};
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::file_tree::{first_empty, name_below, walk};
+use crate::files::file_tree::{first_empty, name_below, walk};
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;

@@ -9,14 +9,14 @@ use serde_json::{Map, Value as Json};
 
 use super::{Purpose, Records, Use, is_number, unknown_column, value_of};
 use crate::card::SourceFile;
-use crate::content::{Content, IN_MEMORY, PIECE, Room};
 use crate::error::{Error, quoted};
 use crate::example::{Image, Record, Value};
+use crate::files::content::{Content, IN_MEMORY, PIECE, Room};
 use crate::json_object::{Object, TWICE, is_rounded};
 use crate::registry::Entry;
-use crate::row_index::{RowIndex, blocks_of, by_file, file_of, runs};
 use crate::schema::{FeatureKind, Schema};
 use crate::split::Part;
+use crate::tables::row_index::{RowIndex, blocks_of, by_file, file_of, runs};
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "jsonl", summary: "a JSON object a line" };

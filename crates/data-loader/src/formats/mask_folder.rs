@@ -10,7 +10,7 @@ use crate::card::SourceFile;
 use crate::decode::decode;
 use crate::error::Error;
 use crate::example::{Image, Record, Value};
-use crate::file_tree::files_below;
+use crate::files::file_tree::files_below;
 use crate::masks::decode_mask;
 use crate::raster::Kind;
 use crate::raster::movement::{Filter, Movement, Rectangle};
@@ -18,7 +18,7 @@ use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
 
-pub use crate::columnar::Config;
+pub use crate::tables::columnar::Config;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry =

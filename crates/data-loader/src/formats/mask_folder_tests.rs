@@ -5,11 +5,11 @@ use std::path::Path;
 use super::*;
 use crate::batch::Target;
 use crate::card::Role;
-use crate::columnar::tests::{fixtures, json};
 use crate::formats::Records;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
 use crate::signature::OutputSpec;
+use crate::tables::columnar::tests::{fixtures, json};
 use crate::task::Task;
 
 fn schema(count: usize, void: &str) -> Schema {

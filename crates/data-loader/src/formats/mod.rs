@@ -22,14 +22,14 @@ use serde::{Deserialize, Serialize};
 use crate::card::{Card, SourceFile};
 use crate::error::{Error, closest, listed, quoted};
 use crate::example::{Record, Value};
-use crate::number;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::series;
 use crate::split::Part;
+use crate::tables::number;
 use crate::windows::Windows;
 
-pub use crate::unpack::MAX_BYTES;
+pub use crate::files::unpack::MAX_BYTES;
 pub use jsonl::record_from_json;
 
 /// Every format, alphabetically.
@@ -219,7 +219,7 @@ fn open_rows(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
         part: None,
     };
     let extension = stem.rsplit('.').next().unwrap_or_default();
-    let images = crate::columnar::Config::for_prediction(schema);
+    let images = crate::tables::columnar::Config::for_prediction(schema);
     Ok(match extension {
         "arrow" | "feather" => arrow::open(&[file], &images, schema, Purpose::Prediction)?,
         "csv" => Box::new(csv::Csv::open(&[file], &csv::Config::default(), schema, Purpose::Prediction)?),

@@ -78,7 +78,7 @@ fn a_marker_that_is_a_number_stands_for_every_way_to_write_it() {
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        crate::columnar::tests::source(&path)
+        crate::tables::columnar::tests::source(&path)
     };
     let numbers = ["-9", "-9.0", " -9e0 ", "1000", "1000.000", "NA", "nan", "NaN"];
     let rows: Vec<String> = numbers.iter().map(|number| format!("{number},-9.0,a\n")).collect();

@@ -10,19 +10,19 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::{Purpose, Records};
-use crate::block_cache::{Decoded, Failure};
 use crate::card::SourceFile;
-use crate::cells::{Cells, as_views};
-use crate::columnar::{Blocks, Columnar, bounded, cut, guarded};
 use crate::error::Error;
-use crate::file_tree::spread;
-use crate::handles::Handle;
-use crate::parquet_chunks::Chunks;
-use crate::parquet_pages::check_chunk;
+use crate::files::file_tree::spread;
+use crate::files::handles::Handle;
 use crate::registry::Entry;
 use crate::schema::Schema;
+use crate::tables::block_cache::{Decoded, Failure};
+use crate::tables::cells::{Cells, as_views};
+use crate::tables::columnar::{Blocks, Columnar, bounded, cut, guarded};
+use crate::tables::parquet_chunks::Chunks;
+use crate::tables::parquet_pages::check_chunk;
 
-pub use crate::columnar::Config;
+pub use crate::tables::columnar::Config;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry =

@@ -1,9 +1,9 @@
 //! Are the rows of Parquet files those that pyarrow wrote, and are files that lie refused?
 
 use super::*;
-use crate::columnar::tests::{check, everything, fixtures, json, refuses, source};
 use crate::example::{Image, Value};
 use crate::split::Part;
+use crate::tables::columnar::tests::{check, everything, fixtures, json, refuses, source};
 
 fn open_one(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     open(&[source(path)], &Config::default(), schema, Purpose::Training)

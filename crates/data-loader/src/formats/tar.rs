@@ -10,18 +10,18 @@ use serde_json::{Map, Value as Json};
 use super::jsonl::value_in;
 use super::{Purpose, Records, Use, unknown_column, value_of};
 use crate::card::SourceFile;
-use crate::content::{Content, Room};
 use crate::decode::decode_within;
 use crate::error::{Error, listed};
 use crate::example::{Record, Value};
-use crate::file_tree::spread;
+use crate::files::content::{Content, Room};
+use crate::files::file_tree::spread;
+use crate::files::tar_index::members;
 use crate::json_object::Object as Unique;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, Schema};
 use crate::split::Part;
-use crate::tar_index::members;
 
-pub use crate::columnar::Config;
+pub use crate::tables::columnar::Config;
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "tar", summary: "tar shards in the layout of WebDataset, also packed" };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::columnar::tests::{fixtures, json, source};
+use crate::tables::columnar::tests::{fixtures, json, source};
 
 fn schema(text: &str) -> Schema {
     toml::from_str(text).unwrap()

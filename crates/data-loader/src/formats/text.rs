@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Purpose, Records};
 use crate::card::SourceFile;
-use crate::content::{Content, IN_MEMORY, PIECE, Room};
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::file_tree::{files_below, name_below};
+use crate::files::content::{Content, IN_MEMORY, PIECE, Room};
+use crate::files::file_tree::{files_below, name_below};
+use crate::files::unpack::read_bytes;
 use crate::registry::Entry;
-use crate::row_index::{RowIndex, blocks_of};
 use crate::schema::{FeatureKind, Schema, TargetKind};
 use crate::split::Part;
-use crate::unpack::read_bytes;
+use crate::tables::row_index::{RowIndex, blocks_of};
 
 /// This format in the list of formats.
 pub const ENTRY: Entry = Entry { name: "text", summary: "text files in a folder for each class, or one text a line" };

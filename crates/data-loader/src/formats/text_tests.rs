@@ -1,7 +1,7 @@
 //! Are texts those that lie in the files and on the lines, and is what is no text found where it is?
 
 use super::*;
-use crate::columnar::tests::source;
+use crate::tables::columnar::tests::source;
 
 fn schema(target: bool) -> Schema {
     let target = if target { "target = { name = \"y\", kind = \"class\" }\n" } else { "" };

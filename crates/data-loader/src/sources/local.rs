@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{SourceConfig, Wanted};
 use crate::error::Error;
 use crate::fetch::{self, Context, Target};
-use crate::pattern::{self, is_pattern};
+use crate::files::pattern::{self, is_pattern};
 use crate::registry::Entry;
 
 /// The entry of the list.

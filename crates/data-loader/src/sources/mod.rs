@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::card::{CardConfig, CardFile, hex};
 use crate::error::Error;
 use crate::fetch::{Context, Target, json_text};
-use crate::pattern::{MATCHING, is_pattern, pattern};
+use crate::files::pattern::{MATCHING, is_pattern, pattern};
 use crate::registry::Entry;
 
 /// Every source, alphabetically.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::SourceConfig;
 use crate::error::Error;
 use crate::fetch::{Context, Target};
-use crate::pattern;
+use crate::files::pattern;
 use crate::registry::Entry;
 use crate::sources::Wanted;
 

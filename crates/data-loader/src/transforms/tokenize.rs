@@ -10,10 +10,10 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use super::{Training, Transform};
 use crate::error::{Error, quoted};
 use crate::example::{Record, Value};
-use crate::merges::{Plan, learn};
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
+use crate::subwords::merges::{Plan, learn};
 use crate::subwords::{Kind, PADDING_TOKEN, Subwords, UNKNOWN_TOKEN};
 
 /// This transform in the list of transforms.

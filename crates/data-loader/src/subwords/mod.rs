@@ -3,6 +3,8 @@
 //! A network's ids begin with 0 for padding and 1 for the unknown token, whatever numbers the file has: the tokens that stand
 //! for these two get their ids, all others follow in the order of the file. Files that are learnt here have these ids already.
 
+pub(crate) mod merges;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -13,10 +15,10 @@ use tokenizers::tokenizer::{
     NormalizedString, Normalizer, OffsetReferential, OffsetType, PostProcessor, PreTokenizedString, PreTokenizer,
 };
 
+use self::merges::Pieces;
 use crate::error::Error;
-use crate::merges::Pieces;
+use crate::files::unpack::read_bytes;
 use crate::transforms::tokenize::{PADDING, UNKNOWN};
-use crate::unpack::read_bytes;
 
 /// The token of padding, in the files that are learnt here.
 pub(crate) const PADDING_TOKEN: &str = "[PAD]";

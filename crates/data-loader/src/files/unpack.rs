@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::error::Error;
-use crate::handles::open_once;
+use crate::files::handles::open_once;
 
 /// How much memory a file may take once it is unpacked: 4 GiB. Larger data belongs in several files.
 pub const MAX_BYTES: u64 = 4 << 30;

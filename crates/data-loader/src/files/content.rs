@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::handles::{Handle, read_at};
-use crate::unpack::{MAX_BYTES, Unpacked};
+use crate::files::handles::{Handle, read_at};
+use crate::files::unpack::{MAX_BYTES, Unpacked};
 
 /// How much memory the files of one data set take in all: 256 MiB. What does not fit stays on the disk.
 pub(crate) const IN_MEMORY: u64 = 256 << 20;

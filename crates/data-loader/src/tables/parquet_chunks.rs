@@ -7,9 +7,9 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::block_cache::Failure;
 use crate::error::Error;
-use crate::handles::Handle;
+use crate::files::handles::Handle;
+use crate::tables::block_cache::Failure;
 
 /// A file as one decoder sees it.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::cells::Cells;
 use crate::error::Error;
+use crate::tables::cells::Cells;
 
 /// The decoded blocks that are kept may take so many bytes; the one that is being read is kept whatever its size.
 const KEPT_BYTES: u64 = 256 << 20;

@@ -5,8 +5,8 @@
 
 use tar::{EntryType, Header};
 
-use crate::content::{Content, PIECE};
 use crate::error::{Error, quoted};
+use crate::files::content::{Content, PIECE};
 
 /// Everything in an archive begins at a multiple of this.
 const BLOCK: u64 = 512;

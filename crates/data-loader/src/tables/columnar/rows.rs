@@ -1,10 +1,10 @@
 //! How are rows taken from decoded columns? Many of them together, column by column within each block.
 
 use super::Columnar;
-use crate::cells::{Cells, is_taken};
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::Records;
+use crate::tables::cells::{Cells, is_taken};
 
 /// Of some rows of a block their places in it, and among all rows that were asked for.
 type Places = Vec<(usize, usize)>;

@@ -15,12 +15,12 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveTime};
 
-use crate::columnar::{Config, Interleaved, spoken};
 use crate::decode::decode_within;
 use crate::error::Error;
 use crate::example::Value;
 use crate::formats::{Use, is_number, value_of};
 use crate::schema::{FeatureKind, Schema, TargetKind};
+use crate::tables::columnar::{Config, Interleaved, spoken};
 
 /// One decoded column of one block.
 #[derive(Debug)]

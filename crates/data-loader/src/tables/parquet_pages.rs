@@ -8,7 +8,7 @@ use std::io::Read;
 
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use crate::parquet_chunks::Chunks;
+use crate::tables::parquet_chunks::Chunks;
 
 /// The longest header that is read; page statistics may stand in it.
 const MAX_HEADER: u64 = 1 << 20;

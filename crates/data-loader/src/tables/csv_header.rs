@@ -6,10 +6,10 @@ use std::path::Path;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
-use crate::content::{Content, PIECE};
-use crate::csv_rows::{AFTER_QUOTE, Fields};
 use crate::error::Error;
+use crate::files::content::{Content, PIECE};
 use crate::schema::Schema;
+use crate::tables::csv_rows::{AFTER_QUOTE, Fields};
 
 /// `[format.csv]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,17 +15,17 @@ use std::path::Path;
 use arrow_schema::{DataType, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use crate::block_cache::{BlockCache, Decoded, Failure};
 use crate::card::SourceFile;
-use crate::cells::{Cells, Meaning, unsuited};
 use crate::decode::MAX_PIXELS;
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::formats::{Purpose, Records, Use, VisitKey, check_columns};
 use crate::hugging_face::{METADATA, class_names};
-use crate::row_index::visit_counted;
 use crate::schema::Schema;
 use crate::split::Part;
+use crate::tables::block_cache::{BlockCache, Decoded, Failure};
+use crate::tables::cells::{Cells, Meaning, unsuited};
+use crate::tables::row_index::visit_counted;
 
 pub(crate) use interleaved::Interleaved;
 

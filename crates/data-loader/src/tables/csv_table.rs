@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use crate::card::SourceFile;
-use crate::content::{Content, PIECE, Room};
-use crate::csv_header::Header;
-use crate::csv_rows::{AFTER_QUOTE, Cut, Fields, Scanner, lines_in};
 use crate::error::Error;
+use crate::files::content::{Content, PIECE, Room};
 use crate::formats::csv::Config;
 use crate::formats::{Purpose, Use, check_columns};
-use crate::row_index::RowIndex;
 use crate::schema::Schema;
+use crate::tables::csv_header::Header;
+use crate::tables::csv_rows::{AFTER_QUOTE, Cut, Fields, Scanner, lines_in};
+use crate::tables::row_index::RowIndex;
 
 /// The longest row that is read: 256 MiB.
 const MAX_ROW: u64 = 256 << 20;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, Float64Array};
 
-use crate::cells::Cells;
+use crate::tables::cells::Cells;
 
 /// So many columns are gone through together, one cache line of numbers from a row.
 const COLUMNS: usize = 8;
