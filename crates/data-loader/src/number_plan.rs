@@ -4,6 +4,7 @@
 //! and every transform can say what it does to a single column, a batch is filled column by column instead. What comes out is
 //! the same to the last bit, and whatever is unusual about a row is left to the slow way, which knows how to say it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use crate::batch::{Array, ArrayData, Batch, InputArray, Target};
@@ -55,6 +56,11 @@ impl ColumnSteps {
         all.then(|| Self(names.iter().map(|name| steps.take(name)).collect()))
     }
 
+    /// Whether numbers stay as they are.
+    fn change_nothing(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+
     /// The numbers of a row as the transforms leave them.
     pub(crate) fn apply<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         row.iter().zip(&self.0).map(|(&number, steps)| {
@@ -76,6 +82,11 @@ enum Goal {
     Number,
     /// A class.
     Class(String),
+}
+
+thread_local! {
+    /// The numbers of the batch that a thread made last: the next one takes the same memory.
+    static READ: RefCell<Vec<f64>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How batches are filled.
@@ -114,31 +125,37 @@ impl NumberPlan {
         Some(Self { input: input.name.clone(), names, steps, goal })
     }
 
-    /// The batch of `rows`, whose classes have these `codes`; none if anything about them is unusual.
-    pub(crate) fn batch(&self, records: &dyn Records, rows: &[u32], codes: &HashMap<String, i64>) -> Option<Batch> {
+    /// The features of `rows`, row by row, and their targets if these are numbers; none if anything about them is unusual. `read` is
+    /// memory to be used again.
+    fn read(&self, records: &dyn Records, rows: &[u32], read: &mut Vec<f64>) -> Option<(Vec<f32>, Vec<f32>)> {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        let mut read = Vec::new();
-        if rows.is_empty() || !records.numbers(rows, &names, &mut read) || read.len() != rows.len() * names.len() {
+        if rows.is_empty() || !records.numbers(rows, &names, read) || read.len() != rows.len() * names.len() {
             return None;
         }
         let width = names.len() - usize::from(self.goal == Goal::Number);
         let mut numbers = Vec::with_capacity(rows.len() * width);
         let mut targets = Vec::with_capacity(rows.len());
-        let mut usual = true;
+        let as_is = self.steps.change_nothing();
         for row in read.chunks_exact(names.len()) {
-            for (place, number) in self.steps.apply(row).enumerate() {
-                let number = number as f32;
-                usual &= number.is_finite();
-                if place < width {
-                    numbers.push(number);
-                } else {
-                    targets.push(number);
-                }
+            let (features, target) = row.split_at(width);
+            if as_is {
+                numbers.extend(features.iter().map(|&number| number as f32));
+                targets.extend(target.iter().map(|&number| number as f32));
+            } else {
+                let mut prepared = self.steps.apply(row).map(|number| number as f32);
+                numbers.extend(prepared.by_ref().take(width));
+                targets.extend(prepared);
             }
         }
-        if !usual {
-            return None;
-        }
+        // One after the other without a way out in between, which processors do many at a time.
+        let finite = |numbers: &[f32]| numbers.iter().fold(true, |all, number| all & number.is_finite());
+        (finite(&numbers) && finite(&targets)).then_some((numbers, targets))
+    }
+
+    /// The batch of `rows`, whose classes have these `codes`; none if anything about them is unusual.
+    pub(crate) fn batch(&self, records: &dyn Records, rows: &[u32], codes: &HashMap<String, i64>) -> Option<Batch> {
+        let (numbers, targets) = READ.with_borrow_mut(|read| self.read(records, rows, read))?;
+        let width = numbers.len() / rows.len();
         let target = match &self.goal {
             Goal::None => Target::None,
             Goal::Number => Target::Values { shape: vec![rows.len(), 1], values: targets },

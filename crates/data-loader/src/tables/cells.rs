@@ -243,11 +243,15 @@ impl Cells {
         }
     }
 
-    /// Puts the numbers of a column of numbers into `targets`, `width` apart; of each cell `places` has its place and that of
+    /// Puts the numbers of a column of numbers into `targets`, `width` apart, NaN for a missing one; of each cell `places` has its place and that of
     /// its target. False if one is none that a network takes.
     pub(crate) fn numbers(&self, places: &[(usize, usize)], targets: &mut [f64], width: usize) -> bool {
         let mut all = true;
-        for &(cell, target) in places.iter().filter(|(cell, _)| !self.is_missing(*cell)) {
+        for &(cell, target) in places {
+            if self.is_missing(cell) {
+                targets[target * width] = f64::NAN;
+                continue;
+            }
             let Some(number) = self.number(cell) else { return false };
             targets[target * width] = number;
             all &= is_taken(number);

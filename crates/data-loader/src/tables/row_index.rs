@@ -3,7 +3,6 @@
 //! Of every 64th row the index holds the place and the line, and of the rows behind it their distance from there.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::formats::VisitKey;
@@ -167,13 +166,13 @@ pub(crate) fn by_file<'a>(rows: &'a [u32], starts: &'a [usize]) -> impl Iterator
 /// Calls `visit` with the id of each of `rows` where files have no key column: the name of the file, and the row within it.
 /// The files begin at `starts`.
 pub(crate) fn visit_counted<'a>(rows: &[u32], starts: &[usize], name: impl Fn(usize) -> &'a str, visit: VisitKey<'_>) {
-    let mut id = String::new();
+    let (mut id, mut digits) = (String::new(), itoa::Buffer::new());
     for &row in rows {
         let file = file_of(row as usize, starts);
-        let (name, row) = (name(file), row as usize - starts[file]);
         id.clear();
-        // To write into a text cannot fail.
-        let _ = write!(id, "{name}#{row}");
+        id.push_str(name(file));
+        id.push('#');
+        id.push_str(digits.format(row as usize - starts[file]));
         visit(Ok(Cow::Borrowed(&id)));
     }
 }

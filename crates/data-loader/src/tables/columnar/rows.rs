@@ -53,7 +53,7 @@ impl Columnar {
     /// Puts the numbers in these columns at each of `rows` one after the other, row by row; false if they must be read one by
     /// one.
     pub(super) fn numbers_at(&self, rows: &[u32], names: &[&str], numbers: &mut Vec<f64>) -> bool {
-        numbers.clear();
+        // What stands in it is written over, so that it need not be filled first.
         numbers.resize(rows.len() * names.len(), f64::NAN);
         let blocks = self.by_block(rows);
         // Rows that lie in one or two blocks are probably read in the order in which they lie.
