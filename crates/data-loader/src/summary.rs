@@ -214,7 +214,9 @@ mod tests {
                     one.add(row, &Record::new(String::new(), vec![("x".into(), value)], None), &["x"]);
                 }
             }
-            parts.into_iter().for_each(|(_, one)| all.append(one));
+            for (_, one) in parts {
+                all.append(one);
+            }
         }
         assert_eq!(all.rows, u64::from(rows));
         all.columns.remove(0)

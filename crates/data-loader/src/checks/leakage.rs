@@ -171,7 +171,9 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     let (mut ranks, mut first) = (vec![0.0; values.len()], 0);
     for equal in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        equal.iter().for_each(|&row| ranks[row] = first as f64 + (equal.len() - 1) as f64 / 2.0);
+        for &row in equal {
+            ranks[row] = first as f64 + (equal.len() - 1) as f64 / 2.0;
+        }
         first += equal.len();
     }
     ranks

@@ -62,7 +62,9 @@ fn twins(survey: &Survey<'_>, progress: Progress<'_>) -> (Vec<Twin>, Vec<String>
         images::compare(&survey.images, EACH_WITH_EACH, survey.seed, progress, &mut pairs, &mut remarks);
         // Where an image is missing there is none to compare.
         let pictured = |at: u32| survey.pictured[at as usize];
-        pairs.iter_mut().for_each(|(a, b, _)| (*a, *b) = (pictured(*a), pictured(*b)));
+        for (a, b, _) in &mut pairs {
+            (*a, *b) = (pictured(*a), pictured(*b));
+        }
     } else if !survey.texts.is_empty() && survey.texts.len() == survey.closely.len() {
         texts::compare(survey, progress, &mut pairs, &mut remarks);
     } else if !survey.columns.is_empty() {

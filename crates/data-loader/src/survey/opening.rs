@@ -15,7 +15,7 @@ impl Dataset {
         let open = |config: &DataConfig| Self::open(config, root, task, seed);
         let error = match open(&lenient) {
             Err(error) if !matches!(error, Error::Setting { .. }) => error,
-            opened => return opened.map(|dataset| dataset.as_asked(config)),
+            opened => return opened.map(|dataset| dataset.with_loader_of(config)),
         };
         // Where too little is left without the examples that cannot be used, the first of them says more.
         if let Some(first) = open(config).err().filter(Error::is_bad_example) {
@@ -29,13 +29,13 @@ impl Dataset {
             open(&DataConfig { transforms: Some(fewer), ..lenient.clone() }).ok()
         };
         match (0..all.0.len()).find_map(without) {
-            Some(dataset) => Ok(Self { unfit: Some(error.to_string()), ..dataset.as_asked(config) }),
+            Some(dataset) => Ok(Self { unfit: Some(error.to_string()), ..dataset.with_loader_of(config) }),
             None => Err(error),
         }
     }
 
     /// The same with the loader of the config, which a reader was kinder than.
-    fn as_asked(mut self, config: &DataConfig) -> Self {
+    fn with_loader_of(mut self, config: &DataConfig) -> Self {
         self.config.loader = config.loader.clone();
         self
     }

@@ -49,7 +49,9 @@ impl<'a> Plan<'a> {
         let mut parts = vec![None; records.len()];
         for part in Part::ALL {
             let rows = beneath(part).map_or_else(|| dataset.part(part).to_vec(), |(_, rows)| rows);
-            rows.into_iter().for_each(|row| parts[row as usize] = Some(part));
+            for row in rows {
+                parts[row as usize] = Some(part);
+            }
         }
         // Under a limit a row without a part was left out on purpose; otherwise something is wrong with it.
         let limited = dataset.config().limit.is_some();

@@ -150,7 +150,7 @@ mod tests {
         };
         let pixels = (0..40 * 40).map(|at| {
             let (x, y) = ((at % 40) as f64 / 40.0, (at / 40) as f64 / 40.0);
-            (grey(x, y).round() as i32 + lighter + (at % 3) as i32).clamp(0, 255) as u8
+            (grey(x, y).round() as i32 + lighter + at % 3).clamp(0, 255) as u8
         });
         ImageFacts::of(&Image { channels: 1, height: 40, width: 40, pixels: pixels.collect() })
     }
