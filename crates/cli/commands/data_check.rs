@@ -113,6 +113,10 @@ fn tell(found: &Report) {
     let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| found.count(severity));
     report::line(match counts {
         [0, 0, 0] => "Nothing was found.".to_owned(),
-        [errors, warnings, notes] => format!("{errors} errors, {warnings} warnings, {notes} notes."),
+        counts => {
+            let counted = |(count, word): (usize, &str)| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+            let words = counts.into_iter().zip(["error", "warning", "note"]).map(counted);
+            format!("{}.", words.collect::<Vec<_>>().join(", "))
+        }
     });
 }
