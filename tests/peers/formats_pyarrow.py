@@ -57,7 +57,8 @@ days = some(dt.date(1960, 1, 1) + dt.timedelta(days=int(x)) for x in random.inte
 base = dt.datetime(1965, 3, 4, 5, 6, 7)
 seconds = some(base + dt.timedelta(seconds=int(x)) for x in random.integers(0, 10**9, ROWS))
 millis = some(base + dt.timedelta(milliseconds=int(x) * 1000 + 250) for x in random.integers(0, 10**9, ROWS))
-micros = some(base + dt.timedelta(microseconds=int(x)) for x in random.integers(0, 10**15, ROWS))
+# Odd, because Python writes six digits where three would do.
+micros = some(base + dt.timedelta(microseconds=int(x) | 1) for x in random.integers(0, 10**15, ROWS))
 berlin = dt.timezone(dt.timedelta(hours=2))
 zoned = some((base + dt.timedelta(seconds=int(x))).replace(tzinfo=berlin) for x in random.integers(0, 10**9, ROWS))
 times = some(dt.time(int(x) % 24, int(x) % 60, int(x) % 59) for x in random.integers(0, 10**6, ROWS))
