@@ -82,6 +82,9 @@ impl NetworkConfig for MlpConfig {
                         width += features;
                     }
                 }
+                InputKind::Series { .. } => {
+                    return Err(unfit(format!("the input `{}` is a series of steps, which it does not read", spec.name)));
+                }
                 _ => return Err(unfit(format!("the input `{}` is a sequence; use `[model.gru]`", spec.name))),
             }
         }
