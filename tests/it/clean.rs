@@ -47,7 +47,8 @@ fn wrong_labels_are_proposed_reviewed_mended_and_trained_on() {
     assert!(page.contains("probably wrong") && page.contains("margin"), "the page does not show them");
     let json = std::fs::read_to_string(sandbox.path("data-report.json")).unwrap();
     assert!(json.contains("\"suggested\""));
-    sandbox.run("data check config.toml --set data.gates.label_errors=0.2 --set label_errors.folds=0").expect(0);
+    sandbox.run("data check config.toml --set data.gates.label_errors=0.2 --set label_errors.folds=0").expect(3);
+    sandbox.run("data check config.toml --set label_errors.folds=0").expect(0);
     sandbox.run("data check config.toml --set data.gates.label_errors=0.2").expect(0);
 
     // Nobody has looked at the proposals yet.

@@ -82,7 +82,10 @@ fn numbers_the_rows(values: &[f64]) -> bool {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let steps = || sorted.windows(2).map(|pair| pair[1] - pair[0]);
-    let Some(step) = steps().next().filter(|&step| step > 0.0) else { return false };
+    let mut ordered: Vec<f64> = steps().collect();
+    ordered.sort_unstable_by(f64::total_cmp);
+    // The usual step, which the first need not be.
+    let step = ordered[ordered.len() / 2];
     let same = steps().filter(|&found| found == step).count();
     steps().all(|step| step > 0.0) && same as f64 >= 0.95 * (values.len() - 1) as f64
 }

@@ -326,3 +326,49 @@ fn a_column_without_any_value_is_a_finding_and_not_the_end() {
     let [unfit] = of(&report, "unreadable")[..] else { panic!("{:?}", report.findings) };
     assert!(unfit.severity == Severity::Error && unfit.message.contains("cannot be fitted"), "{}", unfit.message);
 }
+
+#[test]
+fn tables_of_few_answers_are_full_of_equal_rows() {
+    for seed in 0..5 {
+        let mut random = Random::derive(&[seed, 11]);
+        let mut one = |of: &[(&str, u64)]| {
+            let mut at = random.below(100);
+            let mut chosen = of[0].0;
+            for (word, share) in of {
+                chosen = word;
+                if at < *share {
+                    break;
+                }
+                at -= share;
+            }
+            chosen.to_owned()
+        };
+        // As of the passengers of a ship: class, sex and age say nearly the same of hundreds.
+        let table: Vec<String> = (0..1500)
+            .map(|_| {
+                [
+                    one(&[("crew", 40), ("third", 32), ("first", 15), ("second", 13)]),
+                    one(&[("male", 79), ("female", 21)]),
+                    one(&[("adult", 95), ("child", 5)]),
+                    one(&[("u", 70), ("v", 30)]),
+                ]
+                .join(",")
+            })
+            .collect();
+        let features = "a = \"category\"\nb = \"category\"\nc = \"category\"";
+        let report = Planted::new(features, "class", "a,b,c,y", &table[..1100], &table[1100..]).check();
+        assert_eq!(report.failed().count(), 0, "{:?}", report.findings);
+        assert!(report.duplicates.is_empty());
+    }
+}
+
+#[test]
+fn a_flag_is_no_outlier_and_one_pair_far_out_no_leak() {
+    let report = checked(7, "number", |at, row| row.push(if at % 33 == 0 { "1" } else { "0" }.to_owned()));
+    assert!(of(&report, "outliers").iter().all(|finding| finding.columns != ["d"]), "{:?}", report.findings);
+    let mut random = Random::derive(&[12]);
+    let mut rows: Vec<String> = (0..400).map(|_| format!("{},{}", normal(&mut random), normal(&mut random))).collect();
+    rows[17] = "5e3,7e3".into();
+    let report = Planted::new("a = \"number\"", "number", "a,y", &rows[..300], &rows[300..]).check();
+    assert!(of(&report, "leakage").is_empty(), "{:?}", report.findings);
+}

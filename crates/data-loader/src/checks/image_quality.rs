@@ -66,7 +66,7 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     for ((name, words, of), least) in MEASURES.iter().zip(LEAST) {
         let values: Vec<f64> =
             survey.images.iter().map(|image| if blank(image) { f64::NAN } else { of(image) }).collect();
-        let scores = robust_scores(&values).unwrap_or_else(|| vec![0.0; values.len()]);
+        let scores = robust_scores(&values).map_or_else(|| vec![0.0; values.len()], |(scores, _)| scores);
         let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let median = crate::statistics::quantile(&sorted, 0.5);

@@ -92,6 +92,11 @@ pub struct LabelErrors {
 
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     let Some(answers) = found.answers else {
+        if gates.label_errors.is_some() {
+            let text = "The gate `label_errors` is set, and no labels were judged: it takes a target of classes, and models that learn \
+                        from [label_errors] `folds` of at least 2.";
+            found.add(Finding::new(ENTRY.name, Severity::Error, 1, text.into()).gated("label_errors"));
+        }
         if matches!(survey.targets, Targets::Classes { .. }) {
             found.remark("Labels are checked by a quick model, and none was trained.".into());
         }

@@ -6,6 +6,8 @@
 //! B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers" (1993); in long columns the bound is that which of normal
 //! numbers as many rows pass with a probability of 5 %.
 
+use std::collections::HashMap;
+
 use super::{Found, counted, percent};
 use crate::error::Error;
 use crate::registry::Entry;
@@ -29,9 +31,17 @@ const FEWEST: usize = 20;
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     for column in &survey.columns {
         let Values::Numbers(values) = &column.values else { continue };
-        let Some(scores) = robust_scores(values) else { continue };
+        let Some((scores, is_median)) = robust_scores(values) else { continue };
+        // Where most numbers are equal, another one that is met again and again is an answer like the first, as in a flag.
+        let mut counts: HashMap<u64, usize> = HashMap::new();
+        for value in values {
+            *counts.entry(value.to_bits()).or_default() += 1;
+        }
+        let is_answer = |at: usize| !is_median && counts[&values[at].to_bits()] > 2;
+        let present = scores.iter().filter(|score| !score.is_nan()).count();
         let mut outliers: Vec<(usize, f64)> =
-            scores.iter().copied().enumerate().filter(|(_, score)| score.abs() > bound(values.len())).collect();
+            scores.iter().copied().enumerate().filter(|(_, score)| score.abs() > bound(present)).collect();
+        outliers.retain(|(at, _)| !is_answer(*at));
         let share = outliers.len() as f64 / values.len() as f64;
         if share > SKEWED {
             found.remark(format!(
@@ -72,8 +82,9 @@ fn bound(count: usize) -> f64 {
     (2.0 * (count as f64 / BY_CHANCE).ln()).sqrt().max(SCORE)
 }
 
-/// The robust z-score of each number, NaN for a missing one; none where all numbers are equal, or there are few.
-pub(super) fn robust_scores(values: &[f64]) -> Option<Vec<f64>> {
+/// The robust z-score of each number, NaN for a missing one, and whether they are in units of the median distance; none where all
+/// numbers are equal, or there are few.
+pub(super) fn robust_scores(values: &[f64]) -> Option<(Vec<f64>, bool)> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     if sorted.len() < FEWEST {
         return None;
@@ -89,7 +100,8 @@ pub(super) fn robust_scores(values: &[f64]) -> Option<Vec<f64>> {
     } else {
         distances.iter().sum::<f64>() / distances.len() as f64 * std::f64::consts::FRAC_PI_2.sqrt()
     };
-    (scale > 0.0 && scale.is_finite()).then(|| values.iter().map(|value| (value - median) / scale).collect())
+    let scores = || values.iter().map(|value| (value - median) / scale).collect();
+    (scale > 0.0 && scale.is_finite()).then(|| (scores(), mad > 0.0))
 }
 
 #[cfg(test)]
@@ -100,10 +112,12 @@ mod tests {
     fn scores_are_those_of_the_formula() {
         // Of 0 to 100 the median is 50, and so is the median distance from it 25.
         let values: Vec<f64> = (0..=100).map(f64::from).chain([f64::NAN]).collect();
-        let scores = robust_scores(&values).unwrap();
+        let (scores, is_median) = robust_scores(&values).unwrap();
+        assert!(is_median);
         assert!((scores[100] - 0.674_489_75 * 2.0).abs() < 1e-7 && scores[101].is_nan() && scores[50] == 0.0);
         // Of 99 zeros and a thousand the mean distance is 10.
-        let scores = robust_scores(&[&[0.0; 99][..], &[1000.0]].concat()).unwrap();
+        let (scores, is_median) = robust_scores(&[&[0.0; 99][..], &[1000.0]].concat()).unwrap();
+        assert!(!is_median);
         assert!((scores[99] - 100.0 / 1.253_314_137).abs() < 1e-6 && scores[0] == 0.0, "{}", scores[99]);
         assert!((bound(100_000) - 5.386).abs() < 1e-3 && bound(20) == SCORE);
         assert!(robust_scores(&[1.0; 100]).is_none() && robust_scores(&values[..10]).is_none());

@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
 pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> Result<(), Error> {
     if let Some(why) = &survey.dataset.unfit {
         let text = format!("The transforms cannot be fitted, so no training can begin: {why}");
-        found.add(Finding::new(ENTRY.name, Severity::Error, 1, text).gated("unreadable"));
+        found.add(Finding::new(ENTRY.name, Severity::Error, 1, text).gated("transforms"));
     }
     let Some(first) = survey.bad.first() else { return Ok(()) };
     let level = gates.unreadable(survey.dataset.config().loader.bad_examples);

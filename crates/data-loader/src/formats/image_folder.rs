@@ -111,7 +111,8 @@ impl ImageFolder {
         let mut folder = Self::empty(schema, channels, schema.size_to_read())?;
         folder.target = None;
         let paths = if path.is_dir() {
-            let (found, others) = walk(path)?.files.into_iter().partition(|path| is_image(path));
+            // Whoever asks about a folder of photographs wants answers for those that can be read.
+            let (found, others) = walk(path)?.files.into_iter().partition(|path| has_ending(path, &ENDINGS[..READ]));
             folder.passed_over = others;
             found
         } else if path.exists() {
@@ -226,10 +227,17 @@ pub(crate) const ENDINGS: &[&str] = &[
     ".ppm", ".tif", ".tiff", ".webp",
 ];
 
+/// The first so many of these are those of images that can be decoded.
+const READ: usize = 5;
+
 /// Whether the name at the end of `path` is that of an image, be it one that can be decoded or not.
 pub fn is_image(path: &Path) -> bool {
+    has_ending(path, ENDINGS)
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    endings.iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

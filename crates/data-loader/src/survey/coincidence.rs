@@ -8,7 +8,7 @@ use super::{MISSING, Survey, Values};
 /// rows are no wonder.
 const EXPECTED: f64 = 0.05;
 
-/// How often each value of each column occurs among rows that differ: a row that was copied does not make its values frequent.
+/// How often each value of each column occurs. A value that stands in a row and its copies alone is not frequent.
 pub(crate) struct Coincidence {
     columns: Vec<Frequencies>,
     /// How many rows there are in all.
@@ -19,19 +19,20 @@ pub(crate) struct Coincidence {
 
 /// How often the values of a column occur.
 struct Frequencies {
-    counts: HashMap<u64, usize>,
+    /// Among all rows.
+    all: HashMap<u64, usize>,
+    /// Among rows that differ.
+    different: HashMap<u64, usize>,
     /// How often a value that was met once is to be expected to come again in as many rows: twice the number of values that were
     /// met twice, over that of those that were met once (I. Good, "The Population Frequencies of Species", 1953).
     once: f64,
 }
 
 impl Frequencies {
-    fn of(values: impl Iterator<Item = u64>) -> Self {
-        let mut counts = HashMap::new();
-        values.for_each(|value| *counts.entry(value).or_default() += 1);
-        let met = |times: usize| counts.values().filter(|&&count| count == times).count() as f64;
+    fn of(all: HashMap<u64, usize>, different: HashMap<u64, usize>) -> Self {
+        let met = |times: usize| different.values().filter(|&&count| count == times).count() as f64;
         let once = (2.0 * met(2) / met(1).max(1.0)).min(0.5);
-        Self { counts, once }
+        Self { all, different, once }
     }
 }
 
@@ -45,8 +46,16 @@ impl Coincidence {
         let mut met = HashSet::new();
         let content = |at: usize| survey.contents[survey.closely[at] as usize];
         let different: Vec<usize> = (0..survey.closely.len()).filter(|&at| met.insert(content(at))).collect();
-        let count = |values: &Values| Frequencies::of(different.iter().filter_map(|&at| value(values, at)));
-        let columns = survey.columns.iter().map(|column| count(&column.values)).collect();
+        let all: Vec<usize> = (0..survey.closely.len()).collect();
+        let count = |values: &Values, places: &[usize]| {
+            let mut counts = HashMap::new();
+            for value in places.iter().filter_map(|&at| value(values, at)) {
+                *counts.entry(value).or_default() += 1;
+            }
+            counts
+        };
+        let of = |values: &Values| Frequencies::of(count(values, &all), count(values, &different));
+        let columns = survey.columns.iter().map(|column| of(&column.values)).collect();
         Some(Self { columns, rows: survey.closely.len(), different: different.len() })
     }
 
@@ -56,9 +65,12 @@ impl Coincidence {
         let shares = survey.columns.iter().zip(&self.columns).map(|(column, frequencies)| {
             // A gap tells nothing: where one value is missing, others often are too.
             let Some(value) = value(&column.values, at) else { return 1.0 };
-            // The row itself must not explain its copies.
-            let others = frequencies.counts.get(&value).map_or(0, |count| count - 1);
-            (if others == 0 { frequencies.once } else { others as f64 }) / self.different as f64
+            // Of what rows have that differ otherwise all count, because a frequent value makes frequent rows; what stands in a
+            // row and its copies alone must not explain them.
+            match frequencies.different.get(&value) {
+                Some(2..) => frequencies.all[&value] as f64 / self.rows as f64,
+                _ => frequencies.once / self.different as f64,
+            }
         });
         self.rows as f64 * shares.product::<f64>() >= EXPECTED * copies as f64
     }

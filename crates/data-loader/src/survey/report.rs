@@ -118,6 +118,9 @@ impl Finding {
             Some(key @ ("label_errors" | "missing" | "smallest_class")) => {
                 format!("Mend the data, or change `data.gates.{key}`.")
             }
+            Some("transforms") => {
+                "Mend the data, list the column under `ignore` of [schema], or change [data.transforms].".to_owned()
+            }
             Some("unreadable") => {
                 "Mend the data, or set `data.loader.bad_examples = \"skip\"` to go on without these examples."
                     .to_owned()

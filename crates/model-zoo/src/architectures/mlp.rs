@@ -83,7 +83,10 @@ impl NetworkConfig for MlpConfig {
                     }
                 }
                 InputKind::Series { .. } => {
-                    return Err(unfit(format!("the input `{}` is a series of steps, which it does not read", spec.name)));
+                    return Err(unfit(format!(
+                        "the input `{}` is a series of steps, which it does not read",
+                        spec.name
+                    )));
                 }
                 _ => return Err(unfit(format!("the input `{}` is a sequence; use `[model.gru]`", spec.name))),
             }
@@ -119,7 +122,7 @@ impl NetworkConfig for MlpConfig {
 }
 
 /// How many features stand for a category: about half as many as it has values, at most 50.
-fn embedding_width(size: usize) -> usize {
+pub(super) fn embedding_width(size: usize) -> usize {
     size.div_ceil(2).clamp(1, 50)
 }
 

@@ -7,17 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::NetworkConfig;
 
+pub mod bag;
 pub mod cnn;
 pub mod gpt;
 pub mod gru;
 pub mod lenet;
 pub mod mlp;
 pub mod resnet;
+pub mod tabular_resnet;
 
 /// An architecture with its settings, as it stands under `[model.<name>]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
+    /// The mean of embedded tokens.
+    Bag(bag::BagConfig),
     /// Runs of convolutions and poolings.
     Cnn(cnn::CnnConfig),
     /// A transformer that continues a sequence of tokens.
@@ -30,6 +34,8 @@ pub enum Architecture {
     Mlp(mlp::MlpConfig),
     /// The residual network for small images.
     Resnet(resnet::ResnetConfig),
+    /// The residual network for tables.
+    TabularResnet(tabular_resnet::TabularResnetConfig),
 }
 
 /// What `firebox list` says of an architecture.
@@ -45,6 +51,7 @@ pub struct Entry {
 
 /// Every architecture, alphabetically.
 pub const ARCHITECTURES: &[Entry] = &[
+    Entry { name: "bag", summary: bag::SUMMARY, default: || Architecture::Bag(bag::BagConfig::default()) },
     Entry { name: "cnn", summary: cnn::SUMMARY, default: || Architecture::Cnn(cnn::CnnConfig::default()) },
     Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(gpt::GptConfig::default()) },
     Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(gru::GruConfig::default()) },
@@ -54,6 +61,11 @@ pub const ARCHITECTURES: &[Entry] = &[
         name: "resnet",
         summary: resnet::SUMMARY,
         default: || Architecture::Resnet(resnet::ResnetConfig::default()),
+    },
+    Entry {
+        name: "tabular_resnet",
+        summary: tabular_resnet::SUMMARY,
+        default: || Architecture::TabularResnet(tabular_resnet::TabularResnetConfig::default()),
     },
 ];
 
@@ -70,24 +82,28 @@ impl Architecture {
     /// an enum of modules instead would put the variant's name into every parameter path.
     pub fn with<J: WithNetwork>(&self, job: J) -> J::Out {
         match self {
+            Self::Bag(config) => job.run(config),
             Self::Cnn(config) => job.run(config),
             Self::Gpt(config) => job.run(config),
             Self::Gru(config) => job.run(config),
             Self::Lenet(config) => job.run(config),
             Self::Mlp(config) => job.run(config),
             Self::Resnet(config) => job.run(config),
+            Self::TabularResnet(config) => job.run(config),
         }
     }
 
     /// The name under `[model.<name>]`.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Bag(_) => "bag",
             Self::Cnn(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Gru(_) => "gru",
             Self::Lenet(_) => "lenet",
             Self::Mlp(_) => "mlp",
             Self::Resnet(_) => "resnet",
+            Self::TabularResnet(_) => "tabular_resnet",
         }
     }
 }

@@ -11,6 +11,7 @@ type Suits = (&'static str, fn() -> Value, &'static [&'static str]);
 
 /// What each architecture is for. On every other kind of data it must be refused.
 pub(crate) const CASES: &[Suits] = &[
+    ("bag", || json!({ "embedding": 8 }), TEXTS),
     ("cnn", || json!({ "channels": [[4, 6], [5]], "hidden": 12 }), IMAGES),
     ("gpt", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9 }), &["texts to tokens"]),
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
@@ -20,10 +21,12 @@ pub(crate) const CASES: &[Suits] = &[
     ("mlp", || json!({ "hidden": [] }), TABLES),
     ("mlp", || json!({ "hidden": [16], "activation": "tanh" }), TABLES),
     ("resnet", || json!({ "depth": 8, "width": 4 }), &["images to classes", "images to values", "images of any size"]),
+    ("tabular_resnet", || json!({ "blocks": 2, "width": 16, "hidden": 24 }), COLUMNS),
 ];
 
 const IMAGES: &[&str] = &["images to classes", "images to values"];
 const TEXTS: &[&str] = &["texts to classes", "texts to values"];
+const COLUMNS: &[&str] = &["categories to classes", "numbers to classes", "table to classes", "table to values"];
 const TABLES: &[&str] = &[
     "categories to classes",
     "everything to classes",

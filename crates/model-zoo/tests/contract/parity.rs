@@ -1,6 +1,6 @@
 //! Do the same weights and inputs give PyTorch's answers?
 //!
-//! The fixtures come from `tests/peers/parity_torch.py`, which says what is in them. PyTorch computed in double precision.
+//! The fixtures come from `tests/peers/parity_networks.py`, which says what is in them. PyTorch computed in double precision.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -173,6 +173,11 @@ fn tokens(vocabulary: usize, max_length: usize) -> InputSpec {
 }
 
 #[test]
+fn bag_on_texts_of_different_lengths() {
+    check("bag", json!({ "embedding": 5 }), vec![tokens(11, 7)], 3);
+}
+
+#[test]
 fn cnn() {
     check("cnn", json!({ "channels": [[4, 6], [5]], "hidden": 8 }), vec![image(3, 9, 12)], 4);
 }
@@ -211,6 +216,19 @@ fn mlp_with_batch_norm_on_pixels_numbers_and_categories() {
 #[test]
 fn resnet20() {
     check("resnet", json!({ "depth": 20, "width": 3 }), vec![image(3, 10, 14)], 4);
+}
+
+#[test]
+fn tabular_resnet_on_numbers_and_categories() {
+    let names = |letters: &str| letters.chars().map(String::from).collect::<Vec<_>>();
+    let numbers = InputKind::Numbers { names: names("abc") };
+    let categories = InputKind::Categories { names: names("de"), sizes: vec![4, 7] };
+    let inputs = vec![
+        InputSpec { name: "numbers".into(), dtype: Dtype::F32, shape: vec![Some(3)], kind: numbers },
+        InputSpec { name: "categories".into(), dtype: Dtype::I64, shape: vec![Some(2)], kind: categories },
+    ];
+    let settings = json!({ "blocks": 2, "width": 8, "hidden": 11, "dropout": 0.0 });
+    check("tabular_resnet", settings, inputs, 4);
 }
 
 #[test]
