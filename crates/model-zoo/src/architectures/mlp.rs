@@ -88,7 +88,9 @@ impl NetworkConfig for MlpConfig {
                         spec.name
                     )));
                 }
-                _ => return Err(unfit(format!("the input `{}` is a sequence; use `[model.gru]`", spec.name))),
+                InputKind::Tokens { .. } => {
+                    return Err(unfit(format!("the input `{}` is a sequence; use `[model.gru]`", spec.name)));
+                }
             }
         }
         if width == 0 {
