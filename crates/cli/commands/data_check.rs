@@ -84,12 +84,11 @@ fn judge_labels(
             });
             Ok((Some(judged.answers), remark))
         }
-        // What is wrong with the config must not switch a gate off.
-        Err(trainer::Error::Data(error @ data_loader::Error::Setting { .. })) => {
-            Err(trainer::Error::Data(error).into())
+        // What is wrong with the data themselves is found by the other checks, which must not end here; what is wrong with the config
+        // must not switch a gate off.
+        Err(trainer::Error::Data(error)) if !matches!(error, data_loader::Error::Setting { .. }) => {
+            Ok((None, Some(format!("Labels were not checked: {error}"))))
         }
-        // What is wrong with the data themselves is found by the other checks, which must not end here.
-        Err(trainer::Error::Data(error)) => Ok((None, Some(format!("Labels were not checked: {error}")))),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,5 @@
 //! What does an experiment learn from? A card's files, split, with a pipeline fitted on the training part.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -24,7 +23,7 @@ use crate::split::{Part, Parts, Rows, SplitConfig};
 use crate::targets::Targets;
 use crate::task::Task;
 use crate::transforms::Transforms;
-use crate::windows::{Windows, embargo};
+use crate::windows::{Windows, beneath, embargo};
 
 /// An opened data set.
 pub struct Dataset {
@@ -130,10 +129,7 @@ impl Dataset {
             let task = task.unwrap_or_else(|| card.task());
             let classes = targets.of(&parts.train);
             // Transforms learn from the rows under the windows of the training part, each once.
-            let (records, rows) = match records.steps(&parts.train) {
-                Some((steps, rows)) => (steps, Cow::Owned(rows)),
-                None => (records.as_ref(), Cow::Borrowed(&parts.train)),
-            };
+            let (records, rows) = beneath(records.as_ref(), &parts.train);
             Pipeline::fit_with(schema, task, &transforms, records, &rows, skip, classes)?
         };
         let mut lineage = Lineage::of(card.name(), &card.files, records.as_ref(), &parts, &split, unusable)?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::batch::Array;
+use crate::formats::Records;
 
 /// The name of an example, by which errors, label decisions, feedback and monitoring speak of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -141,6 +142,11 @@ impl Record {
     pub fn field_mut(&mut self, name: &str) -> Option<&mut Value> {
         self.fields.iter_mut().find(|(field, _)| field == name).map(|(_, value)| value)
     }
+}
+
+/// What a sentence calls the example at `row`: its id, or where that cannot be read its number.
+pub(crate) fn id_of(records: &dyn Records, row: u32) -> String {
+    records.key(row as usize).unwrap_or_else(|_| format!("row {row}"))
 }
 
 /// A value of one input of a network: an array without the batch axis.

@@ -11,6 +11,7 @@
 //! - No row lies in windows of two parts: of those that would share one, the window of the earlier part is left out. At the border
 //!   of a split by time these are `length + horizon - 1` windows, where each step begins one.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{is_format, moment, seconds};
 use crate::error::{Error, quoted};
-use crate::example::{Record, Value};
+use crate::example::{Record, Value, id_of};
 use crate::formats::Records;
 use crate::schema::{Schema, TargetKind};
 use crate::split::{Part, Parts};
@@ -235,7 +236,7 @@ fn steps(records: &dyn Records, config: &Config) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::with_capacity(records.len());
     let wrong = |row: usize, column: &str, found: String| {
         Error::Field {
-        id: records.key(row).unwrap_or_else(|_| format!("row {row}")),
+        id: id_of(records, row as u32),
         kind: "time or group",
         column: column.to_owned(),
         found,
@@ -302,10 +303,18 @@ fn gap(records: &dyn Records, config: &Config, steps: &[Step]) -> Result<impl Fn
 }
 
 fn gap_error(records: &dyn Records, last: &Step, next: &Step) -> Error {
-    let name = |step: &Step| records.key(step.row as usize).unwrap_or_else(|_| format!("row {}", step.row));
+    let name = |step: &Step| id_of(records, step.row);
     Error::Mismatch {
         message: format!("There is a gap in time between the rows {} and {}", name(last), name(next)),
         hint: "Fill the rows in, raise `max_step`, or set `gaps = \"break\"` in [data.windows].".into(),
+    }
+}
+
+/// What `rows` are made of: under windows the rows of what they look at, each once; rows that stand for themselves as they are.
+pub(crate) fn beneath<'r>(records: &'r dyn Records, rows: &'r [u32]) -> (&'r dyn Records, Cow<'r, [u32]>) {
+    match records.steps(rows) {
+        Some((steps, rows)) => (steps, Cow::Owned(rows)),
+        None => (records, Cow::Borrowed(rows)),
     }
 }
 

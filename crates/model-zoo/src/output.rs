@@ -1,10 +1,11 @@
 //! What does a network answer? (DOOR 2)
 
 use burn::tensor::Tensor;
+use data_loader::signature::{OutputSpec, Signature};
 use data_loader::task::Task;
 use serde::{Deserialize, Serialize};
 
-use crate::ops;
+use crate::{Error, ops};
 
 /// What the scores of classes mean; it follows from the loss that they were trained with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +49,24 @@ pub enum Output {
     Reconstruction(Tensor<2>),
 }
 
+/// How many numbers a network called `architecture` answers to each example, and whether they are the scores of classes.
+///
+/// # Errors
+/// [`Error::Unfit`] if the task asks for something else.
+pub(crate) fn row(signature: &Signature, architecture: &'static str) -> Result<(usize, bool), Error> {
+    match &signature.output {
+        OutputSpec::Classes { labels } => Ok((labels.len(), true)),
+        OutputSpec::Values { names, .. } => Ok((names.len(), false)),
+        _ => Err(Error::Unfit { architecture, reason: format!("it cannot do the task `{}`", signature.task) }),
+    }
+}
+
 impl Output {
+    /// What [`row`] promises of each example, `[batch, numbers]`.
+    pub(crate) fn of_rows(numbers: Tensor<2>, classify: bool) -> Self {
+        if classify { Self::Classes(numbers) } else { Self::Values(numbers) }
+    }
+
     /// The task to which this answer belongs.
     pub fn task(&self) -> Task {
         match self {

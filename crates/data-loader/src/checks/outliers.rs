@@ -32,16 +32,17 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
     for column in &survey.columns {
         let Values::Numbers(values) = &column.values else { continue };
         let Some((scores, is_median)) = robust_scores(values) else { continue };
-        // Where most numbers are equal, another one that is met again and again is an answer like the first, as in a flag.
-        let mut counts: HashMap<u64, usize> = HashMap::new();
-        for value in values {
-            *counts.entry(value.to_bits()).or_default() += 1;
-        }
-        let is_answer = |at: usize| !is_median && counts[&values[at].to_bits()] > 2;
-        let present = scores.iter().filter(|score| !score.is_nan()).count();
+        let bound = bound(scores.iter().filter(|score| !score.is_nan()).count());
         let mut outliers: Vec<(usize, f64)> =
-            scores.iter().copied().enumerate().filter(|(_, score)| score.abs() > bound(present)).collect();
-        outliers.retain(|(at, _)| !is_answer(*at));
+            scores.iter().copied().enumerate().filter(|(_, score)| score.abs() > bound).collect();
+        if !is_median {
+            // Where most numbers are equal, another one that is met again and again is an answer like the first, as in a flag.
+            let mut counts: HashMap<u64, usize> = HashMap::new();
+            for (at, _) in &outliers {
+                *counts.entry(values[*at].to_bits()).or_default() += 1;
+            }
+            outliers.retain(|(at, _)| counts[&values[*at].to_bits()] <= 2);
+        }
         let share = outliers.len() as f64 / values.len() as f64;
         if share > SKEWED {
             found.remark(format!(

@@ -213,24 +213,14 @@ impl Records for Csv {
         complete
     }
 
-    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
-        let mut keys = Vec::with_capacity(rows.len());
-        if self.tables.iter().all(|table| table.key.is_none()) {
-            self.visit_keys(rows, &mut |key| keys.push(key.map(Cow::into_owned)));
-            return keys;
-        }
-        self.each(rows, None, |table, row, cut| {
-            keys.push(cut.and_then(|cut| table.key(row, cut, self.purpose)));
-            ControlFlow::Continue(())
-        });
-        keys
-    }
-
     fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         if self.tables.iter().all(|table| table.key.is_none()) {
             return visit_counted(rows, &self.starts, |file| &self.tables[file].file.name, visit);
         }
-        self.keys(rows).into_iter().for_each(|key| visit(key.map(Cow::Owned)));
+        self.each(rows, None, |table, row, cut| {
+            visit(cut.and_then(|cut| table.key(row, cut, self.purpose)).map(Cow::Owned));
+            ControlFlow::Continue(())
+        });
     }
 }
 

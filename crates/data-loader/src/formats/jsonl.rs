@@ -1,5 +1,6 @@
 //! How does a file with a JSON object on each line become records? Also: how does one JSON object sent to a server?
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
 
@@ -7,7 +8,7 @@ use memchr::{memchr, memchr_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{Purpose, Records, Use, is_number, unknown_column, value_of};
+use super::{Purpose, Records, Use, VisitKey, is_number, unknown_column, value_of};
 use crate::card::SourceFile;
 use crate::error::{Error, quoted};
 use crate::example::{Image, Record, Value};
@@ -270,16 +271,14 @@ impl Records for Jsonl {
         values
     }
 
-    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         if self.schema.key.is_none() {
-            return rows.iter().map(|&row| self.key(row as usize)).collect();
+            return rows.iter().for_each(|&row| visit(self.key(row as usize).map(Cow::Owned)));
         }
-        let mut keys = Vec::with_capacity(rows.len());
         self.each(rows, |row, object| {
-            keys.push(object.and_then(|object| self.key_of(row, &object)));
+            visit(object.and_then(|object| self.key_of(row, &object)).map(Cow::Owned));
             ControlFlow::Continue(())
         });
-        keys
     }
 }
 

@@ -154,14 +154,19 @@ pub trait Records: Send + Sync {
         false
     }
 
-    /// What [`key`](Self::key) says of each of `rows`, in their order. All of them are rows that can be read.
-    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
-        rows.iter().map(|&row| self.key(row as usize)).collect()
+    /// Calls `visit` with what [`key`](Self::key) says of each of `rows`, in their order; where keys only count rows, none of them
+    /// takes memory of its own. All of them are rows that can be read.
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
+        for &row in rows {
+            visit(self.key(row as usize).map(Cow::Owned));
+        }
     }
 
-    /// Calls `visit` with the same keys; where they only count rows, none of them takes memory of its own.
-    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
-        self.keys(rows).into_iter().for_each(|key| visit(key.map(Cow::Owned)));
+    /// The same keys together. Formats that read neighbours together say so in [`visit_keys`](Self::visit_keys).
+    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
+        let mut keys = Vec::with_capacity(rows.len());
+        self.visit_keys(rows, &mut |key| keys.push(key.map(Cow::into_owned)));
+        keys
     }
 }
 

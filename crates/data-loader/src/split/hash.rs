@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Part, Parts, Rows, Share};
 use crate::error::Error;
-use crate::example::Value;
+use crate::example::{Value, id_of};
 use crate::registry::Entry;
 
 /// This split in the list of splits.
@@ -88,7 +88,7 @@ fn part_of(text: &str, config: &Config) -> Part {
 /// The error for a row without a value in the column by which a split goes.
 pub(super) fn no_value(rows: &Rows<'_>, row: u32, column: &str) -> Error {
     Error::Field {
-        id: rows.records.key(row as usize).unwrap_or_else(|_| format!("row {row}")),
+        id: id_of(rows.records, row),
         kind: "split column",
         column: column.to_owned(),
         found: "missing".into(),

@@ -215,9 +215,8 @@ impl<'a> Survey<'a> {
                 }
             };
             let place = self.rows.len() as u32;
-            if let Some(message) = seen.unprepared {
-                let id = self.records.key(seen.row as usize).unwrap_or_else(|_| format!("row {}", seen.row));
-                self.add_bad(Bad { id, part: Some(seen.part), message });
+            if let Some(bad) = seen.unprepared {
+                self.add_bad(bad);
             }
             self.rows.push(seen.row);
             self.parts.push(seen.part);

@@ -3,11 +3,12 @@
 use super::{Bad, CLOSE_BYTES, Depth, ImageFacts, STREAM, TextFacts, is_column};
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::example::Value;
+use crate::example::{Value, id_of};
 use crate::formats::Records;
 use crate::random::Random;
 use crate::schema::FeatureKind;
 use crate::split::Part;
+use crate::windows::beneath;
 
 /// What a thread found out about a row.
 pub(super) struct Seen {
@@ -24,7 +25,7 @@ pub(super) struct Seen {
     pub(super) image: Option<ImageFacts>,
     pub(super) text: Option<TextFacts>,
     /// Why it cannot be prepared for a network, if it cannot.
-    pub(super) unprepared: Option<String>,
+    pub(super) unprepared: Option<Bad>,
 }
 
 /// The plan of a survey, which all threads follow.
@@ -44,12 +45,10 @@ impl<'a> Plan<'a> {
     pub(super) fn new(dataset: &'a Dataset, depth: Depth, seed: u64) -> Self {
         let schema = dataset.card().schema();
         // Windows overlap, so that of a series the steps are looked at, each once.
-        let beneath = |part: Part| dataset.records().steps(dataset.part(part));
-        let records = beneath(Part::Train).map_or(dataset.records(), |(records, _)| records);
+        let (records, _) = beneath(dataset.records(), &[]);
         let mut parts = vec![None; records.len()];
         for part in Part::ALL {
-            let rows = beneath(part).map_or_else(|| dataset.part(part).to_vec(), |(_, rows)| rows);
-            for row in rows {
+            for &row in beneath(dataset.records(), dataset.part(part)).1.iter() {
                 parts[row as usize] = Some(part);
             }
         }
@@ -70,10 +69,6 @@ impl<'a> Plan<'a> {
 
     /// Looks at one row; none if there is nothing to say of it.
     pub(super) fn look(&self, row: u32, part: Option<Part>) -> Option<Result<Seen, Bad>> {
-        let bad = |message: String| {
-            let id = self.records.key(row as usize).unwrap_or_else(|_| format!("row {row}"));
-            Some(Err(Bad { id, part, message }))
-        };
         let target = self.dataset.card().schema().target.as_ref();
         let seen = match (part, target) {
             (Some(part), _) => self.see(row, part),
@@ -87,10 +82,11 @@ impl<'a> Plan<'a> {
                 Err(error) => Err(error),
             },
         };
-        match seen {
-            Ok(seen) => Some(Ok(seen)),
-            Err(error) => bad(error.to_string()),
-        }
+        Some(seen.map_err(|error| self.bad(row, part, &error)))
+    }
+
+    fn bad(&self, row: u32, part: Option<Part>, error: &Error) -> Bad {
+        Bad { id: id_of(self.records, row), part, message: error.to_string() }
     }
 
     fn see(&self, row: u32, part: Part) -> Result<Seen, Error> {
@@ -146,10 +142,8 @@ impl<'a> Plan<'a> {
         }
         // A training would meet with its first epoch what transforms cannot take.
         let prepared = self.depth == Depth::Thorough && schema.windows.is_none() && self.dataset.unfit.is_none();
-        let unprepared = prepared
-            .then(|| self.dataset.pipeline().prepare_from(&mut record, None).err())
-            .flatten()
-            .map(|e| e.to_string());
+        let refused = if prepared { self.dataset.pipeline().prepare_from(&mut record, None).err() } else { None };
+        let unprepared = refused.map(|error| self.bad(row, Some(part), &error));
         Ok(Seen { row, part, content, target: answer, missing, closely, cells, image, text, unprepared })
     }
 }

@@ -8,7 +8,7 @@ use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, imageops::FilterType
 
 use super::Survey;
 use super::report::{Sample, Shown};
-use crate::example::{Image, Value};
+use crate::example::{Image, Value, id_of};
 
 /// The longer side of a small picture, in pixels.
 const SIDE: u32 = 96;
@@ -24,7 +24,7 @@ impl Survey<'_> {
         let target = self.dataset.card().schema().target.as_ref().map(|target| target.name.as_str());
         // It was read before; should the disk have failed since, the report says less and is still true.
         let Ok(mut record) = self.records.read(row as usize) else {
-            let id = self.records.key(row as usize).unwrap_or_else(|_| format!("row {row}"));
+            let id = id_of(self.records, row);
             return Sample { id, part, target: None, why, shown: Shown::Nothing };
         };
         let place = target.and_then(|target| record.place(target, 0));

@@ -6,13 +6,13 @@
 //! Shapes: B batch, L length, E embedding, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Dropout, Embedding, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output};
+use crate::{Error, Inputs, Output, output};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "the mean of embedded tokens, in whatever order (Joulin et al. 2016)";
@@ -53,11 +53,7 @@ impl NetworkConfig for BagConfig {
         let [InputSpec { kind: InputKind::Tokens { vocabulary, .. }, .. }] = signature.inputs.as_slice() else {
             return Err(unfit("it reads one text feature and nothing else".into()));
         };
-        let (outputs, classify) = match &signature.output {
-            OutputSpec::Classes { labels } => (labels.len(), true),
-            OutputSpec::Values { names, .. } => (names.len(), false),
-            _ => return Err(unfit(format!("it cannot do the task `{}`", signature.task))),
-        };
+        let (outputs, classify) = output::row(signature, "bag")?;
         Ok(Bag {
             embedding: Embedding::new(*vocabulary, self.embedding, 1.0, init),
             dropout: Dropout::new(self.dropout),
@@ -77,6 +73,6 @@ impl Network for Bag {
         let lengths = mask.clone().sum_dim(1).clamp_min(1.0);
         let sum = (self.embedding.forward(ids) * mask.unsqueeze_dim(2)).sum_dim(1).squeeze_dim::<2>(1);
         let y = self.head.forward(self.dropout.forward(sum / lengths));
-        Ok(if self.classify { Output::Classes(y) } else { Output::Values(y) })
+        Ok(Output::of_rows(y, self.classify))
     }
 }

@@ -6,13 +6,13 @@
 //! Shapes: B batch, C channels, H height, W width, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Conv2d, Conv2dConfig, Dropout, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops};
+use crate::{Error, Inputs, Output, ops, output};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str =
@@ -70,11 +70,7 @@ impl NetworkConfig for CnnConfig {
         if area == 0 {
             return Err(unfit(format!("{halvings} poolings leave nothing of images of {height} x {width} pixels")));
         }
-        let (outputs, classify) = match &signature.output {
-            OutputSpec::Classes { labels } => (labels.len(), true),
-            OutputSpec::Values { names, .. } => (names.len(), false),
-            _ => return Err(unfit(format!("it cannot do the task `{}`", signature.task))),
-        };
+        let (outputs, classify) = output::row(signature, "cnn")?;
         let mut inputs = *channels;
         let mut runs = Vec::new();
         for run in &self.channels {
@@ -111,14 +107,14 @@ impl Network for Cnn {
         let x = x.reshape([batch, channels * height * width]);
         let x = self.dropout.forward(ops::relu(self.fc1.forward(x)));
         let y = self.fc2.forward(x);
-        Ok(if self.classify { Output::Classes(y) } else { Output::Values(y) })
+        Ok(Output::of_rows(y, self.classify))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use data_loader::signature::Dtype;
+    use data_loader::signature::{Dtype, OutputSpec};
     use data_loader::task::Task;
 
     use super::*;

@@ -6,13 +6,13 @@
 //! Shapes: B batch, L length, E embedding, H hidden, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Dropout, Embedding, Gru, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output};
+use crate::{Error, Inputs, Output, output};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "a gated recurrent layer over embedded characters or tokens (Cho et al. 2014)";
@@ -58,11 +58,7 @@ impl NetworkConfig for GruConfig {
         let [InputSpec { kind: InputKind::Tokens { vocabulary, .. }, .. }] = signature.inputs.as_slice() else {
             return Err(unfit("it reads one text feature and nothing else".into()));
         };
-        let (outputs, classify) = match &signature.output {
-            OutputSpec::Classes { labels } => (labels.len(), true),
-            OutputSpec::Values { names, .. } => (names.len(), false),
-            _ => return Err(unfit(format!("it cannot do the task `{}`", signature.task))),
-        };
+        let (outputs, classify) = output::row(signature, "gru")?;
         let directions = if self.bidirectional { 2 } else { 1 };
         Ok(GruClassifier {
             embedding: Embedding::new(*vocabulary, self.embedding, 1.0, init),
@@ -83,6 +79,6 @@ impl Network for GruClassifier {
         let x = self.dropout.forward(self.embedding.forward(ids));
         let state = self.gru.final_state(x, mask);
         let y = self.head.forward(self.dropout.forward(state));
-        Ok(if self.classify { Output::Classes(y) } else { Output::Values(y) })
+        Ok(Output::of_rows(y, self.classify))
     }
 }

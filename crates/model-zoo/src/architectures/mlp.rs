@@ -6,13 +6,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use data_loader::signature::{InputKind, OutputSpec, Signature};
+use data_loader::signature::{InputKind, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Activation, BatchNorm, Dropout, Embedding, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output};
+use crate::{Error, Inputs, Output, output};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "linear layers with a non-linearity between, for tables and small images";
@@ -96,11 +96,7 @@ impl NetworkConfig for MlpConfig {
         if width == 0 {
             return Err(unfit("there is no input".into()));
         }
-        let (outputs, classify) = match &signature.output {
-            OutputSpec::Classes { labels } => (labels.len(), true),
-            OutputSpec::Values { names, .. } => (names.len(), false),
-            _ => return Err(unfit(format!("it cannot do the task `{}`", signature.task))),
-        };
+        let (outputs, classify) = output::row(signature, "mlp")?;
         let mut layers = Vec::new();
         let mut norms = Vec::new();
         for &units in &self.hidden {
@@ -138,12 +134,7 @@ impl Network for Mlp {
             match name.as_str() {
                 "image" => parts.push(inputs.image()?.flatten(1, 3)),
                 "numbers" => parts.push(inputs.numbers()?),
-                _ => {
-                    let codes = inputs.categories()?;
-                    for (column, embedding) in self.embeddings.iter().enumerate() {
-                        parts.push(embedding.forward(codes.clone().slice_dim(1, column..column + 1)).flatten(1, 2));
-                    }
-                }
+                _ => parts.extend(Embedding::of_columns(&self.embeddings, &inputs.categories()?)),
             }
         }
         let mut x = if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 1) };
@@ -155,6 +146,6 @@ impl Network for Mlp {
             x = self.dropout.forward(self.activation.forward(x));
         }
         let y = self.head.forward(x);
-        Ok(if self.classify { Output::Classes(y) } else { Output::Values(y) })
+        Ok(Output::of_rows(y, self.classify))
     }
 }

@@ -9,13 +9,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{BatchNorm, Conv2d, Conv2dConfig, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops};
+use crate::{Error, Inputs, Output, ops, output};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "residual blocks in three stages for small images (He et al. 2015)";
@@ -71,11 +71,7 @@ impl NetworkConfig for ResnetConfig {
         let [Some(channels), ..] = shape.as_slice() else {
             return Err(unfit("it needs images whose channels are known".into()));
         };
-        let (outputs, classify) = match &signature.output {
-            OutputSpec::Classes { labels } => (labels.len(), true),
-            OutputSpec::Values { names, .. } => (names.len(), false),
-            _ => return Err(unfit(format!("it cannot do the task `{}`", signature.task))),
-        };
+        let (outputs, classify) = output::row(signature, "resnet")?;
         let (blocks, w) = ((self.depth - 2) / 6, self.width);
         Ok(Resnet {
             conv1: convolution(*channels, w, 3, 1, init),
@@ -99,7 +95,7 @@ impl Network for Resnet {
             x = block.forward(x);
         }
         let y = self.fc.forward(ops::global_avg_pool2d(x));
-        Ok(if self.classify { Output::Classes(y) } else { Output::Values(y) })
+        Ok(Output::of_rows(y, self.classify))
     }
 }
 
@@ -158,7 +154,7 @@ fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize, init
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use data_loader::signature::Dtype;
+    use data_loader::signature::{Dtype, OutputSpec};
     use data_loader::task::Task;
 
     use super::*;

@@ -8,13 +8,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use data_loader::signature::{InputKind, OutputSpec, Signature};
+use data_loader::signature::{InputKind, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Activation, BatchNorm, Dropout, Embedding, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output};
+use crate::{Error, Inputs, Output, output};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "linear layers with shortcuts between them, for tables (Gorishniy et al. 2021)";
@@ -103,11 +103,7 @@ impl NetworkConfig for TabularResnetConfig {
         if features == 0 {
             return Err(unfit("there is no input".into()));
         }
-        let (outputs, classify) = match &signature.output {
-            OutputSpec::Classes { labels } => (labels.len(), true),
-            OutputSpec::Values { names, .. } => (names.len(), false),
-            _ => return Err(unfit(format!("it cannot do the task `{}`", signature.task))),
-        };
+        let (outputs, classify) = output::row(signature, "tabular_resnet")?;
         let input_projection = Linear::new(features, self.width, init);
         let block = |_| Block {
             normalization: BatchNorm::new(self.width, init),
@@ -142,19 +138,15 @@ impl Network for TabularResnet {
     fn forward(&self, inputs: &Inputs) -> Result<Output, Error> {
         let mut parts: Vec<Tensor<2>> = Vec::new();
         for name in &self.inputs {
-            if name == "numbers" {
-                parts.push(inputs.numbers()?);
-                continue;
-            }
-            let codes = inputs.categories()?;
-            for (column, embedding) in self.embeddings.iter().enumerate() {
-                parts.push(embedding.forward(codes.clone().slice_dim(1, column..column + 1)).flatten(1, 2));
+            match name.as_str() {
+                "numbers" => parts.push(inputs.numbers()?),
+                _ => parts.extend(Embedding::of_columns(&self.embeddings, &inputs.categories()?)),
             }
         }
         let x = if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 1) };
         let x = self.blocks.iter().fold(self.input_projection.forward(x), |x, block| block.forward(x));
         let y = self.output.linear.forward(Activation::Relu.forward(self.output.normalization.forward(x)));
-        Ok(if self.classify { Output::Classes(y) } else { Output::Values(y) })
+        Ok(Output::of_rows(y, self.classify))
     }
 }
 
@@ -162,7 +154,7 @@ impl Network for TabularResnet {
 mod tests {
     use burn::tensor::Device;
     use data_loader::Task;
-    use data_loader::signature::{Dtype, InputSpec};
+    use data_loader::signature::{Dtype, InputSpec, OutputSpec};
 
     use super::*;
 

@@ -19,6 +19,16 @@ impl Embedding {
         Self { weight: init.normal([vocabulary, features], std) }
     }
 
+    /// Looks up each column of `codes` in a table of its own.
+    ///
+    /// # Shapes
+    /// - `codes`: `[batch, columns]`
+    /// - result: of each column `[batch, features]`
+    pub fn of_columns(tables: &[Self], codes: &Tensor<2, Int>) -> impl Iterator<Item = Tensor<2>> {
+        let column = |(at, table): (usize, &Self)| table.forward(codes.clone().slice_dim(1, at..=at)).flatten(1, 2);
+        tables.iter().enumerate().map(column)
+    }
+
     /// Looks up each index.
     ///
     /// # Shapes

@@ -283,12 +283,6 @@ impl Records for Columnar {
         self.key_in(place, row)
     }
 
-    fn keys(&self, rows: &[u32]) -> Vec<Result<String, Error>> {
-        let mut keys = Vec::with_capacity(rows.len());
-        self.visit_keys(rows, &mut |key| keys.push(key.map(Cow::into_owned)));
-        keys
-    }
-
     fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
         if self.files.iter().all(|file| file.key.is_none()) {
             return visit_counted(rows, &self.starts, |file| &self.files[file].file.name, visit);
