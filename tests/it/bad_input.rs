@@ -235,6 +235,13 @@ fn an_image_that_is_not_an_image_is_named() {
     sandbox.write("tiny/images/1/5.png", &picture[..picture.len() / 2]);
     sandbox.run("predict r tiny/images/1/5.png").refused(2, &["tiny/images/1/5.png"]);
     sandbox.run("predict r tiny/images/0/0.png").expect(0);
+    // What is left out is told.
+    std::fs::create_dir(sandbox.path("new")).unwrap();
+    std::fs::copy(sandbox.path("tiny/images/0/0.png"), sandbox.path("new/a.png")).unwrap();
+    sandbox.write("new/b.gif", "GIF89a");
+    let ended = sandbox.run("predict r new").expect(0);
+    assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
+    assert!(ended.stderr.contains("Passed over new/b.gif"), "{}", ended.stderr);
 }
 
 /// A grey PNG of 4 x 4 pixels, stored without compression.

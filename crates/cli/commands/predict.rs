@@ -21,6 +21,11 @@ pub(super) fn run(args: &Predict, json: bool) -> Ended {
         let hint = "Give a file with at least one record in it.";
         return Err(data_loader::Error::NoExamples { place, hint }.into());
     }
+    if let [first, others @ ..] = records.passed_over() {
+        let more =
+            if others.is_empty() { String::new() } else { format!(" and {} more", report::count(others.len() as u64)) };
+        report::note(format!("Passed over {}{more}: by its name it is nothing that can be read.", first.display()));
+    }
     let rows: Vec<usize> = (0..records.len()).collect();
     let mut predictions = Vec::new();
     for chunk in rows.chunks(args.batch_size as usize) {

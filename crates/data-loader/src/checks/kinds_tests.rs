@@ -162,6 +162,12 @@ fn drawings_that_differ_in_colour_alone_are_not_nearly_equal() {
         "[format.image_folder]\n[[files]]\npath = \"images\"\n[schema]\ntarget = { name = \"y\", kind = \"class\" }\n\
          [schema.features]\nimage = \"image\"\n",
     );
+    for name in ["notes.txt", "list.csv"] {
+        std::fs::write(folder.path().join("images/c0").join(name), "x").unwrap();
+    }
+    let remarks = checked(&config, Depth::Thorough).remarks;
+    let told = remarks.iter().find(|remark| remark.check == "wrong_extension").unwrap();
+    assert!(told.reason.contains("images/c0/list.csv and 1 other file passed over"), "{}", told.reason);
     let dataset = Dataset::open_for_checks(&config, folder.path(), None, 7).unwrap();
     let pairs = near_duplicates::pairs(&dataset, 7, &mut |_, _, _| {}).unwrap();
     assert!(!pairs.is_empty(), "drawings of one colour at nearly one place are nearly equal");

@@ -69,6 +69,12 @@ pub(super) fn run(survey: &Survey<'_>, gates: &Gates, found: &mut Found<'_>) -> 
             }
         }
     }
+    if let [first, others @ ..] = survey.records.passed_over() {
+        let more =
+            if others.is_empty() { String::new() } else { format!(" and {}", counted(others.len(), "other file")) };
+        let first = survey.within(&first.display().to_string());
+        found.remark(format!("{first}{more} passed over, because by its name it is no example."));
+    }
     wrong.sort_by(|a, b| a.path.cmp(&b.path));
     let (over, read): (Vec<Wrong>, Vec<Wrong>) = wrong.into_iter().partition(|file| file.passed_over);
     for (files, what) in [(read, ""), (over, " by its bytes, and its ending lets it be passed over")] {
