@@ -107,6 +107,38 @@ impl Inputs {
     }
 }
 
+/// Channels, height and width of the only input, which is an image; height and width where they are fixed.
+///
+/// # Errors
+/// [`Error::Unfit`] if there is another input or the channels are not known.
+pub(crate) fn only_image(
+    signature: &Signature,
+    architecture: &'static str,
+) -> Result<(usize, [Option<usize>; 2]), Error> {
+    let unfit = |reason: &str| Error::Unfit { architecture, reason: reason.into() };
+    let [InputSpec { kind: InputKind::Image { .. }, shape, .. }] = signature.inputs.as_slice() else {
+        return Err(unfit("it reads images and nothing else"));
+    };
+    match shape.as_slice() {
+        [Some(channels), height, width] => Ok((*channels, [*height, *width])),
+        _ => Err(unfit("it needs images whose channels are known")),
+    }
+}
+
+/// Whether every side that is known is at least `least` pixels.
+///
+/// # Errors
+/// [`Error::Unfit`] with the size.
+pub(crate) fn at_least(sides: [Option<usize>; 2], least: usize, architecture: &'static str) -> Result<(), Error> {
+    match sides.iter().flatten().find(|side| **side < least) {
+        None => Ok(()),
+        Some(side) => Err(Error::Unfit {
+            architecture,
+            reason: format!("a side of the images has {side} pixels, and it must have at least {least}"),
+        }),
+    }
+}
+
 fn to_device(field: &InputArray, spec: &InputSpec, device: &Device) -> Result<Input, Error> {
     let shape = &field.array.shape;
     let fits = shape.len() == spec.shape.len() + 1

@@ -14,6 +14,8 @@ pub mod inputs;
 pub mod network;
 pub mod ops;
 pub mod output;
+#[cfg(test)]
+mod published;
 pub mod summary;
 pub mod weights;
 

@@ -21,6 +21,12 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `min(max(x / 6 + 1/2, 0), 1)`.
+    HardSigmoid,
+    /// `x hard_sigmoid(x)`.
+    HardSwish,
 }
 
 impl Activation {
@@ -32,6 +38,9 @@ impl Activation {
             Self::Silu => ops::silu(x),
             Self::Tanh => ops::tanh(x),
             Self::Sigmoid => ops::sigmoid(x),
+            Self::Relu6 => ops::relu6(x),
+            Self::HardSigmoid => ops::hard_sigmoid(x),
+            Self::HardSwish => ops::hard_swish(x),
         }
     }
 }

@@ -5,12 +5,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Buffer, Init};
+use super::{Buffer, Init, Norm};
 use crate::ops;
-
-const EPSILON: f64 = 1e-5;
-/// How much of the running statistics each batch replaces.
-const MOMENTUM: f64 = 0.1;
 
 /// Brings each channel to mean 0 and variance 1, then scales and shifts it.
 #[derive(Module, Debug)]
@@ -23,12 +19,20 @@ pub struct BatchNorm {
     pub running_mean: Buffer<1>,
     /// `[channels]`.
     pub running_var: Buffer<1>,
+    #[module(skip)]
+    norm: Norm,
 }
 
 impl BatchNorm {
     /// Scale 1, shift 0, running mean 0 and variance 1.
     pub fn new(channels: usize, init: &mut Init) -> Self {
+        Self::of(channels, Norm::USUAL, init)
+    }
+
+    /// The same with other habits.
+    pub fn of(channels: usize, norm: Norm, init: &mut Init) -> Self {
         Self {
+            norm,
             weight: init.constant([channels], 1.0),
             bias: init.constant([channels], 0.0),
             running_mean: Buffer::new(init.filled([channels], 0.0)),
@@ -44,19 +48,20 @@ impl BatchNorm {
     /// - result: as `x`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
+        let Norm { epsilon, momentum } = self.norm;
         if !x.device().is_autodiff() {
-            return ops::batch_norm(x, weight, bias, self.running_mean.get(), self.running_var.get(), EPSILON);
+            return ops::batch_norm(x, weight, bias, self.running_mean.get(), self.running_var.get(), epsilon);
         }
         let dims = x.dims();
         let count: usize = dims.iter().product::<usize>() / dims[1];
-        let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, EPSILON);
+        let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, epsilon);
         if count < 2 {
             // A single value says nothing about the spread: the last batch of an epoch must not spoil what is known of it.
             return y;
         }
         let unbiased = variance.detach() * (count as f64 / (count - 1) as f64);
-        self.running_mean.set(self.running_mean.get() * (1.0 - MOMENTUM) + mean.detach() * MOMENTUM);
-        self.running_var.set(self.running_var.get() * (1.0 - MOMENTUM) + unbiased * MOMENTUM);
+        self.running_mean.set(self.running_mean.get() * (1.0 - momentum) + mean.detach() * momentum);
+        self.running_var.set(self.running_var.get() * (1.0 - momentum) + unbiased * momentum);
         y
     }
 }

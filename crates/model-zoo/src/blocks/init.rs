@@ -80,6 +80,23 @@ impl Init {
         self.normal(shape, (2.0 / fan_out.max(1) as f64).sqrt())
     }
 
+    /// PyTorch's default for filters, but that the first ones pass a channel each on as it is, which is what `dirac_` makes of them there.
+    /// `shape` is `[filters, channels, side, side]`, the side odd.
+    pub fn passing(&mut self, shape: [usize; 4]) -> Param<Tensor<4>> {
+        let [filters, channels, down, across] = self.admit(shape);
+        let size = channels * down * across;
+        let bound = 1.0 / (size as f64).sqrt();
+        let middle = (down * across) / 2;
+        let mut values = Vec::with_capacity(filters * size);
+        for filter in 0..filters {
+            values.extend((0..size).map(|at| match filter < channels {
+                true => f32::from(u8::from(at == filter * down * across + middle)),
+                false => ((self.random.unit() * 2.0 - 1.0) * bound) as f32,
+            }));
+        }
+        self.param([filters, channels, down, across], values)
+    }
+
     /// Every value the same.
     pub fn constant<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
         let shape = self.admit(shape);

@@ -17,12 +17,18 @@ pub struct LayerNorm {
     pub weight: Param<Tensor<1>>,
     /// `[features]`.
     pub bias: Param<Tensor<1>>,
+    epsilon: f64,
 }
 
 impl LayerNorm {
     /// Scale 1 and shift 0.
     pub fn new(features: usize, init: &mut Init) -> Self {
-        Self { weight: init.constant([features], 1.0), bias: init.constant([features], 0.0) }
+        Self::of(features, EPSILON, init)
+    }
+
+    /// The same with another number added to the variance before its root is taken.
+    pub fn of(features: usize, epsilon: f64, init: &mut Init) -> Self {
+        Self { weight: init.constant([features], 1.0), bias: init.constant([features], 0.0), epsilon }
     }
 
     /// Normalises the last axis.
@@ -31,6 +37,15 @@ impl LayerNorm {
     /// - `x`: `[..., features]`
     /// - result: as `x`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::layer_norm(x, self.weight.val(), self.bias.val(), EPSILON)
+        ops::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
+    }
+
+    /// Normalises the channels of each pixel.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, features, height, width]`
+    /// - result: as `x`
+    pub fn forward_image(&self, x: Tensor<4>) -> Tensor<4> {
+        self.forward(x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2])
     }
 }

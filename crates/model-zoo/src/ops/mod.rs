@@ -5,7 +5,7 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Bool, Distribution, Int, Tensor, activation, module};
 
 use crate::device::is_processor;
@@ -46,6 +46,48 @@ pub fn conv2d(
 /// - result: `[batch, channels, height / window, width / window]`, rounded down
 pub fn max_pool2d(x: Tensor<4>, window: [usize; 2]) -> Tensor<4> {
     module::max_pool2d(x, MaxPoolOptions::new(window))
+}
+
+/// The largest value of each window; what lies outside of the image is smaller than everything.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - result: `[batch, channels, (height + 2 padding - window) / stride + 1, ...]`
+pub fn max_pool2d_strided(x: Tensor<4>, window: usize, stride: usize, padding: usize) -> Tensor<4> {
+    let options = MaxPoolOptions::new([window; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+    module::max_pool2d(x, options)
+}
+
+/// The largest value of each channel over the image.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - result: `[batch, channels]`
+pub fn global_max_pool2d(x: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, height, width] = x.dims();
+    x.reshape([batch, channels, height * width]).max_dim(2).reshape([batch, channels])
+}
+
+/// Spreads each pixel over a square of `stride` pixels with weights of its own; the squares do not overlap.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - `weight`: `[channels, filters, stride, stride]`
+/// - `bias`: `[filters]`
+/// - result: `[batch, filters, stride height, stride width]`
+pub fn conv_transpose2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
+    let options = ConvTransposeOptions::new([stride; 2], [0; 2], [0; 2], [1; 2], 1);
+    module::conv_transpose2d(x, weight, Some(bias), options)
+}
+
+/// Zeros before and behind the rows and columns of an image.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`
+/// - `rows`, `columns`: how many before and behind
+/// - result: `[batch, channels, height + rows, width + columns]`
+pub fn pad_image(x: Tensor<4>, rows: (usize, usize), columns: (usize, usize)) -> Tensor<4> {
+    x.pad([rows, columns], 0.0)
 }
 
 /// The mean of each window, the stride being the window.
@@ -169,6 +211,21 @@ pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// The hyperbolic tangent.
 pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::tanh(x)
+}
+
+/// `min(max(x, 0), 6)`.
+pub fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::relu6(x)
+}
+
+/// `min(max(x / 6 + 1/2, 0), 1)`.
+pub fn hard_sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::hard_sigmoid(x, 1.0 / 6.0, 0.5)
+}
+
+/// `x hard_sigmoid(x)`.
+pub fn hard_swish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::hard_swish(x)
 }
 
 /// The probabilities that belong to the scores of an axis.

@@ -11,8 +11,16 @@ type Suits = (&'static str, fn() -> Value, &'static [&'static str]);
 
 /// What each architecture is for. On every other kind of data it must be refused.
 pub(crate) const CASES: &[Suits] = &[
+    ("airbench", || json!({ "channels": [12, 16, 24] }), PICTURES),
     ("bag", || json!({ "embedding": 8 }), TEXTS),
     ("cnn", || json!({ "channels": [[4, 6], [5]], "hidden": 12 }), IMAGES),
+    (
+        "convnext",
+        || json!({ "blocks": [1, 1, 2, 1], "channels": [6, 8, 8, 12], "patch": 1, "drop_path": 0.0 }),
+        PICTURES,
+    ),
+    ("efficientnet", || json!({ "form": "b0", "width": 0.05, "dropout": 0.0, "drop_path": 0.0 }), PICTURES),
+    ("efficientnet", || json!({ "form": "lite0", "width": 0.05, "dropout": 0.0, "drop_path": 0.0 }), PICTURES),
     ("gpt", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9 }), &["texts to tokens"]),
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
     ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),
@@ -20,11 +28,17 @@ pub(crate) const CASES: &[Suits] = &[
     ("mlp", || json!({ "hidden": [16, 12], "batch_norm": true, "activation": "gelu" }), TABLES),
     ("mlp", || json!({ "hidden": [] }), TABLES),
     ("mlp", || json!({ "hidden": [16], "activation": "tanh" }), TABLES),
-    ("resnet", || json!({ "depth": 8, "width": 4 }), &["images to classes", "images to values", "images of any size"]),
+    ("mobilenet_v3", || json!({ "width": 0.1, "dropout": 0.0 }), PICTURES),
+    ("resnet", || json!({ "depth": 8, "width": 4 }), PICTURES),
+    ("resnet_imagenet", || json!({ "depth": 18, "width": 4 }), PICTURES),
+    ("resnet_imagenet", || json!({ "depth": 50, "width": 2, "stem": "small" }), PICTURES),
     ("tabular_resnet", || json!({ "blocks": 2, "width": 16, "hidden": 24 }), COLUMNS),
+    ("unet", || json!({ "depth": 2, "width": 4 }), &["images to mask"]),
+    ("vit", || json!({ "patch": 2, "features": 12, "layers": 2, "heads": 3 }), IMAGES),
 ];
 
 const IMAGES: &[&str] = &["images to classes", "images to values"];
+const PICTURES: &[&str] = &["images of any size", "images to classes", "images to values"];
 const TEXTS: &[&str] = &["texts to classes", "texts to values"];
 const COLUMNS: &[&str] = &["categories to classes", "numbers to classes", "table to classes", "table to values"];
 const TABLES: &[&str] = &[
@@ -139,7 +153,13 @@ pub(crate) fn batch(signature: &Signature, examples: usize, seed: u64) -> Batch 
                 .collect();
             Target::Tokens { shape: [examples, LENGTH], ids }
         }
-        OutputSpec::Mask { .. } | OutputSpec::Inputs => Target::None,
+        OutputSpec::Mask { labels } => {
+            let (height, width) = (16, 14);
+            let pixel = |_| random.below(labels.len() as u64) as i64;
+            let classes = (0..examples * height * width).map(pixel).collect();
+            Target::Mask { shape: [examples, height, width], classes }
+        }
+        OutputSpec::Inputs => Target::None,
     };
     let ids = (0..examples).map(|k| ExampleId { key: format!("made-up#{k}") }).collect();
     Batch { inputs, target, ids, weights: None, epoch: 0, index: 0, skipped: 0 }

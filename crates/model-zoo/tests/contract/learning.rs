@@ -127,7 +127,7 @@ fn loss(output: Output, target: &Target) -> Tensor<1> {
     let matrix = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [count, width]), &device);
     match target {
         Target::Values { values, .. } => (rows - matrix(values.clone())).square().mean(),
-        Target::Classes(classes) | Target::Tokens { ids: classes, .. } => {
+        Target::Classes(classes) | Target::Tokens { ids: classes, .. } | Target::Mask { classes, .. } => {
             let hot = classes.iter().flat_map(|&class| (0..width).map(move |k| f32::from(u8::from(class == k as i64))));
             let counted = classes.iter().filter(|class| **class >= 0).count();
             (ops::log_softmax(rows, 1) * matrix(hot.collect())).sum().neg() / counted as f64

@@ -9,4 +9,5 @@
 mod data;
 mod learning;
 mod parity;
+mod parity_images;
 mod promises;

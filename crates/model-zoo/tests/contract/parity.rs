@@ -101,9 +101,9 @@ impl ModuleVisitor for Gradients<'_> {
     }
 }
 
-struct Compare<'a> {
-    file: &'a str,
-    signature: Signature,
+pub(crate) struct Compare<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) signature: Signature,
 }
 
 impl WithNetwork for Compare<'_> {
@@ -155,13 +155,18 @@ fn as_rows(tensor: &HostTensor) -> HostTensor {
     HostTensor { shape: vec![tensor.values.len() / width, width], values: tensor.values.clone() }
 }
 
-fn check(name: &str, settings: serde_json::Value, inputs: Vec<InputSpec>, classes: usize) {
-    let labels = (0..classes).map(|class| class.to_string()).collect();
-    let signature = Signature { task: Task::Classify, inputs, output: OutputSpec::Classes { labels } };
-    data::architecture(name, settings).with(Compare { file: name, signature });
+pub(crate) fn check(name: &str, settings: serde_json::Value, inputs: Vec<InputSpec>, classes: usize) {
+    check_as(name, name, settings, inputs, classes);
 }
 
-fn image(channels: usize, height: usize, width: usize) -> InputSpec {
+/// Compares the architecture called `name` with a fixture that is called otherwise.
+pub(crate) fn check_as(file: &str, name: &str, settings: serde_json::Value, inputs: Vec<InputSpec>, classes: usize) {
+    let labels = (0..classes).map(|class| class.to_string()).collect();
+    let signature = Signature { task: Task::Classify, inputs, output: OutputSpec::Classes { labels } };
+    data::architecture(name, settings).with(Compare { file, signature });
+}
+
+pub(crate) fn image(channels: usize, height: usize, width: usize) -> InputSpec {
     let kind = InputKind::Image { mean: vec![0.0; channels], std: vec![1.0; channels] };
     let shape = [channels, height, width].map(Some).to_vec();
     InputSpec { name: "image".into(), dtype: Dtype::U8, shape, kind }
