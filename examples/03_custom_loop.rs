@@ -20,9 +20,10 @@ use trainer::evaluate::answers;
 use trainer::losses::{Loss, RowLosses, cross_entropy::CrossEntropy};
 use trainer::metrics::Metric;
 use trainer::metrics::accuracy::Accuracy;
-use trainer::optimizers::{Optimizer, Stepper, Update, adamw::Adamw};
+use trainer::optimizers::{Optimizer, adamw::Adamw};
 use trainer::schedules::{Cosine, Schedule};
 use trainer::step::step_seed;
+use trainer::stepper::{Stepper, Update};
 
 const SEED: u64 = 7;
 const STEPS: u64 = 300;

@@ -225,8 +225,22 @@ pub struct Bench {
 /// What `firebox bench` measures besides training.
 #[derive(Debug, Subcommand)]
 pub enum BenchOther {
+    /// Measure how fast the network of a config learns, batch size by batch size.
+    Batch(BenchBatch),
     /// Measure how fast a folder of photographs becomes batches.
     Data(BenchData),
+}
+
+/// `firebox bench batch`
+#[derive(Debug, Args)]
+pub struct BenchBatch {
+    /// The config.
+    pub config: PathBuf,
+    /// Measure this size alone, in this process; results are JSON.
+    #[arg(long, hide = true, value_name = "SIZE")]
+    pub only: Option<usize>,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// `firebox bench data`

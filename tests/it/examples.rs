@@ -66,3 +66,11 @@ fn a_metric_of_ones_own_judges() {
     assert!(coverage > 0.0 && coverage < 1.0, "the threshold never mattered: {said}");
     assert!(number(&said, "test selective_accuracy ") > 0.95, "{said}");
 }
+
+#[test]
+fn pixels_of_digits_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("05_segment_digits", folder.path());
+    assert!(number(&said, "test iou ") > 0.7, "{said}");
+    assert_eq!(std::fs::read_dir(folder.path().join("digits/masks")).unwrap().count(), 600);
+}

@@ -175,3 +175,36 @@ fn an_answer_that_is_not_a_number_is_no_answer() {
     let ended = sandbox.run("predict r@last tiny/tiny.csv");
     ended.refused(1, &["tiny.csv#0 is not a number", "lower learning rate"]);
 }
+
+/// Recomputing what the backward pass needs is the same arithmetic, done twice.
+#[test]
+fn checkpoints_of_gradients_change_no_bit() {
+    let sandbox = Sandbox::new();
+    let losses = |run: &str, more: &str| {
+        sandbox.run(&format!("train config.toml --run {run} --set train.steps=8 {more}")).succeeded();
+        sandbox.history(run).progress.iter().map(|progress| progress.loss).collect::<Vec<_>>()
+    };
+    let kept = losses("kept", "");
+    assert_eq!(kept.len(), 8);
+    assert_eq!(losses("again", "--set train.gradient_checkpointing=true"), kept);
+}
+
+#[test]
+fn a_batch_size_that_is_left_to_measurement_is_settled_before_the_run() {
+    let sandbox = Sandbox::new();
+    let measured = sandbox.run("bench batch config.toml --set train.accumulate=1 --json").succeeded().json();
+    let chosen = measured["batch_size"].as_u64().unwrap();
+    // There are 54 examples to learn from.
+    assert!(chosen.is_power_of_two() && chosen <= 32, "{measured}");
+    assert!(
+        measured["probes"].as_array().unwrap().iter().all(|probe| probe["examples_per_second"].as_f64().unwrap() > 0.0)
+    );
+    let auto = "--set train.accumulate=1 --set train.batch_size=auto --set train.steps=4";
+    let told = sandbox.run(&format!("train config.toml --run r {auto}")).succeeded();
+    assert!(told.stderr.contains("examples a second by batch size"), "{}", told.stderr);
+    let experiment = Experiment::read(&sandbox.path("r/config.toml"), &[]).unwrap();
+    let size = serde_json::to_value(experiment.train.batch_size).unwrap();
+    assert!(size.as_u64().is_some_and(|size| size.is_power_of_two() && size <= 32), "{size}");
+    sandbox.run("train config.toml --set train.batch_size=atuo").refused(2, &["a number of examples, or \"auto\""]);
+    sandbox.run(&format!("verify resume config.toml --steps 3 {auto}")).succeeded();
+}

@@ -27,6 +27,7 @@ mod door_to_door;
 mod examples;
 mod exits;
 mod fetch;
+mod fine_tune;
 mod golden_losses;
 mod house;
 mod killed;

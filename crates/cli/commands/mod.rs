@@ -4,6 +4,7 @@ use crate::args::{Bench, BenchOther, Command, Data, Verify};
 use crate::failure::{Failure, Status};
 
 mod bench;
+mod bench_batch;
 mod bench_data;
 mod completions;
 mod config;
@@ -37,6 +38,7 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Devices => devices::run(json),
         Command::Runs(args) => runs::run(&args, json),
         Command::Verify(Verify::Resume(args)) => verify_resume::run(&args, json),
+        Command::Bench(Bench { other: Some(BenchOther::Batch(args)), .. }) => bench_batch::run(&args, json),
         Command::Bench(Bench { other: Some(BenchOther::Data(args)), .. }) => bench_data::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
         Command::Completions { shell } => completions::run(shell),

@@ -23,7 +23,8 @@ use crate::report;
 const RUNS: &str = "runs";
 
 pub(super) fn run(args: &Train, json: bool) -> Ended {
-    let experiment = Experiment::read(&args.config, &args.settings.all())?;
+    let mut experiment = Experiment::read(&args.config, &args.settings.all())?;
+    super::bench_batch::settle(&mut experiment, &args.config, &args.settings.all(), json)?;
     let device = model_zoo::device::open(&experiment.device)?;
     let interrupt = interrupt_flag()?;
     let recorders = recorders(&args.view, json, &interrupt)?;

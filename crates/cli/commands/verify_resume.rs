@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use trainer::batch_size::BatchSize;
 use trainer::recorders::jsonl;
 use trainer::{Experiment, RunDir, verify};
 
@@ -21,10 +22,11 @@ const LIMIT: Duration = Duration::from_hours(1);
 
 pub(super) fn run(args: &VerifyResume, json: bool) -> Ended {
     // Mistakes in the config are told here once, not by three children.
-    Experiment::read(&args.config, &args.settings.all())?;
+    let mut experiment = Experiment::read(&args.config, &args.settings.all())?;
+    super::bench_batch::settle(&mut experiment, &args.config, &args.settings.all(), json)?;
     let folder = std::env::temp_dir().join(format!("firebox-verify-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot create {}: {error}", folder.display())))?;
-    let verdict = prove(args, &folder, json);
+    let verdict = prove(args, experiment.train.batch_size, &folder, json);
     match &verdict {
         Ok(_) => std::fs::remove_dir_all(&folder).unwrap_or(()),
         Err(_) => report::note(format!("Both runs are kept for inspection in {}", folder.display())),
@@ -53,7 +55,7 @@ fn failed(message: String) -> Failure {
     Failure { message, hint: None, usage: false, gate: false }
 }
 
-fn prove(args: &VerifyResume, folder: &Path, json: bool) -> Result<verify::Equal, Failure> {
+fn prove(args: &VerifyResume, batch_size: BatchSize, folder: &Path, json: bool) -> Result<verify::Equal, Failure> {
     let (straight, resumed) = (folder.join("straight"), folder.join("resumed"));
     let say = |text: String| {
         if !json {
@@ -61,11 +63,11 @@ fn prove(args: &VerifyResume, folder: &Path, json: bool) -> Result<verify::Equal
         }
     };
     say(format!("1 of 3: {} steps straight", 2 * args.steps));
-    finish(train(args, &straight, None)?)?;
+    finish(train(args, batch_size, &straight, None)?)?;
 
     let pause = args.steps + args.steps.div_ceil(2);
     say(format!("2 of 3: the same, killed with SIGKILL after step {pause}"));
-    let mut child = train(args, &resumed, Some(pause))?;
+    let mut child = train(args, batch_size, &resumed, Some(pause))?;
     wait_for_step(&mut child, &resumed, pause)?;
     let ended = child.kill().and_then(|()| child.wait());
     let ended = ended.map_err(|error| failed(format!("cannot kill the child: {error}")))?;
@@ -93,13 +95,15 @@ fn spawn(mut command: Command) -> Result<Child, Failure> {
 
 /// Starts a training of 2N steps with a checkpoint at N; on the processor unless a device is named, since only there bits are
 /// promised.
-fn train(args: &VerifyResume, run: &Path, pause_at: Option<u64>) -> Result<Child, Failure> {
+fn train(args: &VerifyResume, batch_size: BatchSize, run: &Path, pause_at: Option<u64>) -> Result<Child, Failure> {
     let mut command = Command::new(program()?);
     command.arg("train").arg(&args.config).arg("--json").arg("--run").arg(run);
     let fixed = [
         format!("train.steps={}", 2 * args.steps),
         format!("train.evaluate_every={}", args.steps),
         "train.record_every=1".to_owned(),
+        // Two measurements may disagree.
+        format!("train.batch_size={}", json!(batch_size)),
         format!("checkpoints.every_steps={}", args.steps),
         "checkpoints.keep_last=1000".to_owned(),
         // A run that stops early has no end to compare; what stopping remembers is compared all the same.

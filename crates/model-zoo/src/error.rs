@@ -91,6 +91,14 @@ pub enum Error {
         /// The missing, unused and misshapen names.
         reason: String,
     },
+    /// Weights that others trained do not suit the network.
+    #[error("the weights in {} do not suit the network: {reason}", path.display())]
+    Misfit {
+        /// The file.
+        path: PathBuf,
+        /// The missing, unused and misshapen names.
+        reason: String,
+    },
     /// The data stage failed.
     #[error(transparent)]
     Data(#[from] data_loader::Error),
@@ -114,6 +122,9 @@ impl Error {
             Self::Unfit { .. } | Self::MissingInput { .. } => "`firebox list architectures` says what each is for".into(),
             Self::NewerVersion { .. } => "update Firebox, or write the file again with this version".into(),
             Self::WrongWeights { .. } => "the architecture and its settings must be those the weights were trained with".into(),
+            Self::Misfit { .. } => {
+                "names can be changed by `rename` in [pretrained], what the file lacks can begin anew by `allow_missing`, and what it has too much stay unused by `allow_unused`; `firebox list architectures` says after whom parameters are named".into()
+            }
             Self::Damaged { .. } => "restore the file, or choose an earlier checkpoint with RUN@step-N".into(),
             Self::Io { source, .. } if is_wrong_path(source) => "check the path, or restore the file".into(),
             Self::Data(error) => return error.hint(),

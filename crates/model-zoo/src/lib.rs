@@ -14,6 +14,7 @@ pub mod inputs;
 pub mod network;
 pub mod ops;
 pub mod output;
+pub mod pretrained;
 #[cfg(test)]
 mod published;
 pub mod summary;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use model_zoo::weights::Weights;
 
 use crate::checkpoint::{self, Chosen};
-use crate::{Error, RunDir};
+use crate::{Error, Experiment, RunDir};
 
 /// A run and, after an @, one of its checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +42,16 @@ impl Address {
     /// # Errors
     /// As [`open`](Self::open), [`Error::BadCheckpoint`], [`Error::NoAverage`].
     pub fn weights(&self) -> Result<Weights, Error> {
-        let (_, chosen) = self.open()?;
+        let (run, chosen) = self.open()?;
         if self.checkpoint.as_deref() == Some("ema") && !checkpoint::has_average(&chosen.path)? {
             return Err(Error::NoAverage(self.run.clone()));
         }
-        checkpoint::weights_of(&chosen.path, false)
+        let found = checkpoint::weights_of(&chosen.path, false)?;
+        let experiment = Experiment::read(&run.config(), &[])?;
+        Ok(match &experiment.fine_tune {
+            Some(fine_tune) => fine_tune.merged(found),
+            None => found,
+        })
     }
 }
 

@@ -19,7 +19,8 @@ use serde::Serialize;
 use crate::Error;
 use crate::losses::Loss;
 use crate::losses::cross_entropy::CrossEntropy;
-use crate::optimizers::{Optimizer, Stepper, Update, adamw};
+use crate::optimizers::{Optimizer, adamw};
+use crate::stepper::{Stepper, Update};
 
 /// Steps before the clock starts: kernels are compiled and buffers allocated in them.
 const WARM_UP: usize = 3;

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::optimizers::Update;
 use crate::run_dir::RunDir;
 use crate::state::{Memory, State};
+use crate::stepper::Update;
 
 /// The newest layout that this program writes and reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use data_loader::{DataConfig, Task};
 use model_zoo::Architecture;
+use model_zoo::pretrained::Pretrained;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::batch_size::BatchSize;
+use crate::fine_tune::FineTune;
 use crate::losses::Loss;
 use crate::optimizers::Optimizer;
 use crate::out_of_fold::LabelErrors;
@@ -33,6 +36,12 @@ pub struct Experiment {
     /// What learns; left out only by code that brings a network of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<Architecture>,
+    /// The weights to begin with, trained by others; fresh ones if left out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pretrained: Option<Pretrained>,
+    /// Which weights learn, from when on, and how fast; all of them alike if left out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fine_tune: Option<FineTune>,
     /// How long and in what portions to learn.
     #[serde(default)]
     pub train: Train,
@@ -79,8 +88,10 @@ pub struct Train {
     /// Ends after this many steps, whatever `epochs` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Examples in a batch.
-    pub batch_size: usize,
+    /// Examples in a batch, or "auto": the largest power of two that fits into memory and still learns faster.
+    pub batch_size: BatchSize,
+    /// Whether what the backward pass needs is computed again instead of kept, where that is cheap: less memory, more time.
+    pub gradient_checkpointing: bool,
     /// Batches whose gradients are averaged before a step.
     pub accumulate: usize,
     /// The largest norm of all gradients together; longer ones are shortened to it. Not clipped if left out.
@@ -108,7 +119,8 @@ impl Default for Train {
         Self {
             epochs: 10,
             steps: None,
-            batch_size: 64,
+            batch_size: BatchSize::Examples(64),
+            gradient_checkpointing: false,
             accumulate: 1,
             clip_norm: None,
             ema_decay: None,
@@ -187,6 +199,8 @@ impl Experiment {
             device: default_device(),
             data,
             model,
+            pretrained: None,
+            fine_tune: None,
             train: Train::default(),
             loss: None,
             optimizer: Optimizer::default(),

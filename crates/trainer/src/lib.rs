@@ -10,6 +10,8 @@
 
 pub mod address;
 pub mod average;
+pub mod batch_size;
+pub mod beginning;
 pub mod bench;
 pub mod checkpoint;
 pub mod data_gate;
@@ -17,6 +19,7 @@ pub mod environment;
 pub mod error;
 pub mod evaluate;
 pub mod experiment;
+pub mod fine_tune;
 pub mod fit;
 pub mod gradients;
 pub mod losses;
@@ -32,6 +35,7 @@ pub mod run_dir;
 pub mod schedules;
 pub mod state;
 pub mod step;
+pub mod stepper;
 pub mod stopping;
 pub mod train;
 pub mod verify;

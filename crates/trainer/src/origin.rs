@@ -97,6 +97,9 @@ pub fn identity(plan: &Plan, dataset: &Dataset, architecture: &serde_json::Value
         // Whether there is one; how fast it forgets may change.
         ("train.ema_decay", json!(train.ema_decay.is_some())),
     ];
+    // What there is only where it is asked for does not make another run of one that began before it could be.
+    let adapters = plan.experiment.fine_tune.as_ref().and_then(|fine_tune| fine_tune.lora.as_ref());
+    let adapters = adapters.map(|lora| ("fine_tune.lora", json!(lora)));
     let hash = |part: Value| format!("{:x}", Sha256::digest(part.to_string()));
-    parts.into_iter().map(|(address, part)| (address.to_owned(), hash(part))).collect()
+    parts.into_iter().chain(adapters).map(|(address, part)| (address.to_owned(), hash(part))).collect()
 }

@@ -15,6 +15,7 @@ use model_zoo::{Architecture, Decoding, Inputs, Network};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::batch_size::BatchSize;
 use crate::experiment::{Experiment, Train};
 use crate::optimizers::{Optimizer, adamw::Adamw};
 use crate::schedules::{Cosine, Schedule};
@@ -195,7 +196,8 @@ fn experiment(config: &LabelErrors, model: Architecture, fold: &Dataset, seed: u
     let usual = if images { 2 } else { 3 };
     let small = LEAST_STEPS.div_ceil(examples.div_ceil(batch_size.max(1)).max(1) as u64);
     let epochs = config.epochs.unwrap_or(usual.max(small.min(MOST_EPOCHS)));
-    let train = Train { epochs, batch_size, record_every: REPORT_EVERY, ..Train::default() };
+    let train =
+        Train { epochs, batch_size: BatchSize::Examples(batch_size), record_every: REPORT_EVERY, ..Train::default() };
     Experiment {
         task: Some(Task::Classify),
         seed: seed & i64::MAX as u64,
@@ -219,8 +221,8 @@ impl WithNetwork for Job<'_> {
     fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
         let Job { fold, plan, device, tell } = self;
         let (seed, device) = (plan.experiment.seed, &device.device);
-        let network = config.build(&plan.signature, seed, &device.clone().autodiff())?;
-        let batches = Loader::train(Arc::clone(fold), plan.experiment.train.batch_size, seed, 0, 0)?;
+        let network = config.build(&plan.signature, seed, &plan.training_device(device))?;
+        let batches = Loader::train(Arc::clone(fold), plan.batch_size, seed, 0, 0)?;
         let mut state = State::new(network, plan, batches, device);
         while state.memory.step < plan.total_steps {
             state = step(state, plan)?;

@@ -6,9 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use burn::tensor::Device;
 use data_loader::{Dataset, OutputSpec, Part, Signature, Task};
+use model_zoo::pretrained::Pretrained;
 
 use crate::Error;
+use crate::batch_size::BatchSize;
 use crate::experiment::{Experiment, Stopping};
 use crate::losses::Loss;
 use crate::metrics::{self, Direction};
@@ -48,6 +51,8 @@ pub struct Plan {
     pub watch: String,
     /// Which way of it is better.
     pub direction: Direction,
+    /// Examples in a batch of training.
+    pub batch_size: usize,
     /// Examples in a batch of an evaluation.
     pub evaluation_batch_size: usize,
 }
@@ -67,7 +72,10 @@ impl Plan {
             _ => Ok(value),
         };
         positive("train.epochs", train.epochs)?;
-        positive("train.batch_size", train.batch_size as u64)?;
+        let BatchSize::Examples(batch_size) = train.batch_size else {
+            return Err(error("train.batch_size", "is \"auto\", which `firebox train` settles by measuring".into()));
+        };
+        positive("train.batch_size", batch_size as u64)?;
         let accumulate = positive("train.accumulate", train.accumulate as u64)?;
         positive("train.record_every", train.record_every)?;
         positive("checkpoints.keep_last", experiment.checkpoints.keep_last as u64)?;
@@ -111,6 +119,9 @@ impl Plan {
             .schedule
             .check()
             .map_err(|reason| error(&format!("schedule.{}", experiment.schedule.name()), reason))?;
+        if let Some(Err((key, reason))) = experiment.pretrained.as_ref().map(Pretrained::check) {
+            return Err(error(&format!("pretrained.{key}"), reason));
+        }
         let loss = experiment.loss.clone().unwrap_or_else(|| Loss::for_task(task));
         let labels = labels(&signature);
         if !loss.suits(&signature.output) {
@@ -138,7 +149,7 @@ impl Plan {
         }
 
         let examples = dataset.part(Part::Train).len();
-        let batches_per_epoch = batches_per_epoch(examples, train.batch_size, dataset)?;
+        let batches_per_epoch = batches_per_epoch(examples, batch_size, dataset)?;
         let by_epochs = train.epochs.saturating_mul(batches_per_epoch).div_ceil(accumulate);
         let total_steps = train.steps.unwrap_or(by_epochs);
         if total_steps > MOST_STEPS {
@@ -154,7 +165,7 @@ impl Plan {
             0 => 0,
             _ => train.evaluate_every.unwrap_or(steps_per_epoch),
         };
-        let evaluation_batch_size = train.evaluation_batch_size.unwrap_or(train.batch_size.max(256));
+        let evaluation_batch_size = train.evaluation_batch_size.unwrap_or(batch_size.max(256));
         let save_every = experiment.checkpoints.every_steps.unwrap_or(steps_per_epoch);
         // What was left out and decides what is learnt is filled in, so that the config saved with the run says it.
         experiment.task = Some(task);
@@ -173,6 +184,7 @@ impl Plan {
             save_every,
             watch,
             direction: watched,
+            batch_size,
             evaluation_batch_size,
             signature,
             experiment,
@@ -213,6 +225,12 @@ impl Plan {
     /// Passes over the training split after `step` steps.
     pub fn epoch(&self, step: u64) -> f64 {
         step.saturating_mul(self.experiment.train.accumulate as u64) as f64 / self.batches_per_epoch as f64
+    }
+
+    /// The device with gradients, which keeps what the backward pass needs, or computes some of it again.
+    pub fn training_device(&self, device: &Device) -> Device {
+        let recording = device.clone().autodiff();
+        if self.experiment.train.gradient_checkpointing { recording.gradient_checkpointing() } else { recording }
     }
 
     /// The names of the classes; empty where there are none.

@@ -5,8 +5,9 @@ use data_loader::{ExampleId, Loader};
 use model_zoo::Network;
 use serde::{Deserialize, Serialize};
 
-use crate::optimizers::{Stepper, Update};
+use crate::fine_tune::FineTune;
 use crate::plan::Plan;
+use crate::stepper::{Stepper, Update};
 use crate::stopping::Best;
 
 /// Everything that training remembers besides tensors. Written into every checkpoint.
@@ -74,9 +75,10 @@ pub struct State<M: Network> {
 impl<M: Network> State<M> {
     /// Before the first step.
     pub fn new(network: M, plan: &Plan, batches: Loader, device: &Device) -> Self {
+        let rates = plan.experiment.fine_tune.as_ref().map(FineTune::rates).unwrap_or_default();
         Self {
             average: plan.experiment.train.ema_decay.map(|_| network.valid()),
-            optimizer: Box::new(Stepper::new(&plan.experiment.optimizer)),
+            optimizer: Box::new(Stepper::with_rates(&plan.experiment.optimizer, rates)),
             network,
             batches,
             memory: Memory { best: Best { metric: plan.watch.clone(), ..Best::default() }, ..Memory::default() },

@@ -19,9 +19,12 @@ use crate::state::{Pending, State};
 pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Error> {
     let train = &plan.experiment.train;
     // Randomness is derived from (seed, step), never carried along: so a resumed run draws the same.
-    let training_device = state.device.clone().autodiff();
+    let training_device = plan.training_device(&state.device);
     training_device.seed(step_seed(plan.experiment.seed, state.memory.step));
 
+    if let Some(fine_tune) = &plan.experiment.fine_tune {
+        state.network = fine_tune.unfreeze(state.network, state.memory.step);
+    }
     let mut sum: Option<GradientsParams> = None;
     let mut loss_sum: Option<Tensor<1>> = None;
     let mut weight_sum: Option<Tensor<1>> = None;

@@ -26,7 +26,7 @@ use crate::fit::{Ending, Surroundings, fit, tell};
 use crate::recorders::{Event, Recorder, Scores, Started, jsonl, tensorboard};
 use crate::result::{RunResult, Verdict, status};
 use crate::state::State;
-use crate::{Error, Plan, RunDir, origin, reports};
+use crate::{Error, Plan, RunDir, beginning, origin, reports};
 
 /// How many samples a bundle carries as proof.
 const GOLDEN_SAMPLES: usize = 8;
@@ -168,15 +168,17 @@ impl Job<'_> {
         let belongs_to = origin::identity(&plan, &dataset, &architecture);
         let device = request.device.device.clone();
         let seed = plan.experiment.seed;
-        let network = config.build(&plan.signature, seed, &device.clone().autodiff())?;
+        let network = config.build(&plan.signature, seed, &plan.training_device(&device))?;
 
         let from = match &beginning {
             Beginning::Resumed(Some(from)) => Some(from),
             _ => None,
         };
-        let position =
-            from.map_or(Ok(0), |from| Ok::<_, Error>(checkpoint::read_manifest(&from.path)?.memory.batches))?;
-        let batches = Loader::train(Arc::clone(&dataset), plan.experiment.train.batch_size, seed, 0, position)?;
+        let memory =
+            from.map(|from| checkpoint::read_manifest(&from.path)).transpose()?.map(|manifest| manifest.memory);
+        let (step, position) = memory.map_or((0, 0), |memory| (memory.step, memory.batches));
+        let (network, begun) = beginning::prepare(network, &plan, request.config, step, from.is_some())?;
+        let batches = Loader::train(Arc::clone(&dataset), plan.batch_size, seed, 0, position)?;
         let mut state = State::new(network, &plan, batches, &device);
         if let Some(from) = from {
             state = checkpoint::load(state, &from.path, &belongs_to)?;
@@ -208,7 +210,7 @@ impl Job<'_> {
             device: request.device.name.clone(),
         };
         tell(&mut around, &Event::Started(started))?;
-        for text in examined.notices {
+        for text in examined.notices.into_iter().chain(begun) {
             tell(&mut around, &Event::Notice(text))?;
         }
         if plan.evaluate_every == 0 {
@@ -313,7 +315,8 @@ fn finish<M: Network>(
 ) -> Result<RunResult, Error> {
     let chosen = checkpoint::choose(around.run, None)?;
     let best = checkpoint::weights_of(&chosen.path, false)?;
-    let network = weights::apply(state.network.valid(), &best, &chosen.path)?;
+    let best = plan.experiment.fine_tune.as_ref().map_or_else(|| best.clone(), |tuned| tuned.merged(best.clone()));
+    let network = weights::apply(state.network.valid().materialize(), &best, &chosen.path)?;
     let dataset = Arc::clone(around.dataset);
     let part = match dataset.part(Part::Test).len() {
         0 => Part::Validation,

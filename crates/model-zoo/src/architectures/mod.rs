@@ -12,6 +12,7 @@ pub mod bag;
 pub mod cnn;
 pub mod convnext;
 pub mod efficientnet;
+pub mod ft_transformer;
 pub mod gpt;
 pub mod gru;
 pub mod lenet;
@@ -37,6 +38,8 @@ pub enum Architecture {
     Convnext(convnext::ConvnextConfig),
     /// Gated inverted residual blocks.
     Efficientnet(efficientnet::EfficientnetConfig),
+    /// A transformer over the columns of a table.
+    FtTransformer(ft_transformer::FtTransformerConfig),
     /// A transformer that continues a sequence of tokens.
     Gpt(gpt::GptConfig),
     /// Characters or tokens, read in both directions by a gated recurrent layer.
@@ -89,6 +92,11 @@ pub const ARCHITECTURES: &[Entry] = &[
         summary: efficientnet::SUMMARY,
         default: || Architecture::Efficientnet(efficientnet::EfficientnetConfig::default()),
     },
+    Entry {
+        name: "ft_transformer",
+        summary: ft_transformer::SUMMARY,
+        default: || Architecture::FtTransformer(ft_transformer::FtTransformerConfig::default()),
+    },
     Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(gpt::GptConfig::default()) },
     Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(gru::GruConfig::default()) },
     Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(lenet::LenetConfig::default()) },
@@ -135,6 +143,7 @@ impl Architecture {
             Self::Cnn(config) => job.run(config),
             Self::Convnext(config) => job.run(config),
             Self::Efficientnet(config) => job.run(config),
+            Self::FtTransformer(config) => job.run(config),
             Self::Gpt(config) => job.run(config),
             Self::Gru(config) => job.run(config),
             Self::Lenet(config) => job.run(config),
@@ -156,6 +165,7 @@ impl Architecture {
             Self::Cnn(_) => "cnn",
             Self::Convnext(_) => "convnext",
             Self::Efficientnet(_) => "efficientnet",
+            Self::FtTransformer(_) => "ft_transformer",
             Self::Gpt(_) => "gpt",
             Self::Gru(_) => "gru",
             Self::Lenet(_) => "lenet",

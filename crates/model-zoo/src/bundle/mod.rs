@@ -29,7 +29,8 @@ pub const FORMAT_VERSION: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const PIPELINE: &str = "pipeline.json";
 const GOLDEN: &str = "golden.json";
-const WEIGHTS: &str = "weights.safetensors";
+/// The weights within the folder.
+pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
 /// What stands in `manifest.json`. Sections that a bundle lacks are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,7 +153,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     text
 }
 
-fn hash(bytes: &[u8]) -> String {
+/// The SHA-256 of some bytes, in hexadecimal.
+pub(crate) fn hash(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 

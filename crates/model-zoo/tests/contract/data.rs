@@ -21,6 +21,11 @@ pub(crate) const CASES: &[Suits] = &[
     ),
     ("efficientnet", || json!({ "form": "b0", "width": 0.05, "dropout": 0.0, "drop_path": 0.0 }), PICTURES),
     ("efficientnet", || json!({ "form": "lite0", "width": 0.05, "dropout": 0.0, "drop_path": 0.0 }), PICTURES),
+    (
+        "ft_transformer",
+        || json!({ "blocks": 2, "width": 16, "heads": 4, "hidden": 12, "dropout": 0.0, "attention_dropout": 0.0 }),
+        COLUMNS,
+    ),
     ("gpt", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9 }), &["texts to tokens"]),
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
     ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),

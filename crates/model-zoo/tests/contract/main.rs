@@ -10,4 +10,5 @@ mod data;
 mod learning;
 mod parity;
 mod parity_images;
+mod pretrained_lite0;
 mod promises;

@@ -188,6 +188,13 @@ fn cnn() {
 }
 
 #[test]
+fn ft_transformer_on_numbers_and_categories() {
+    let settings =
+        json!({ "blocks": 2, "width": 12, "heads": 3, "hidden": 7, "dropout": 0.0, "attention_dropout": 0.0 });
+    check("ft_transformer", settings, columns(), 4);
+}
+
+#[test]
 fn gpt() {
     let signature =
         Signature { task: Task::Generate, inputs: vec![tokens(9, 7)], output: OutputSpec::Tokens { vocabulary: 9 } };
@@ -223,17 +230,21 @@ fn resnet20() {
     check("resnet", json!({ "depth": 20, "width": 3 }), vec![image(3, 10, 14)], 4);
 }
 
-#[test]
-fn tabular_resnet_on_numbers_and_categories() {
+/// Three numbers and two categories.
+fn columns() -> Vec<InputSpec> {
     let names = |letters: &str| letters.chars().map(String::from).collect::<Vec<_>>();
     let numbers = InputKind::Numbers { names: names("abc") };
     let categories = InputKind::Categories { names: names("de"), sizes: vec![4, 7] };
-    let inputs = vec![
+    vec![
         InputSpec { name: "numbers".into(), dtype: Dtype::F32, shape: vec![Some(3)], kind: numbers },
         InputSpec { name: "categories".into(), dtype: Dtype::I64, shape: vec![Some(2)], kind: categories },
-    ];
+    ]
+}
+
+#[test]
+fn tabular_resnet_on_numbers_and_categories() {
     let settings = json!({ "blocks": 2, "width": 8, "hidden": 11, "dropout": 0.0 });
-    check("tabular_resnet", settings, inputs, 4);
+    check("tabular_resnet", settings, columns(), 4);
 }
 
 #[test]

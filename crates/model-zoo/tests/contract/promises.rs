@@ -130,7 +130,7 @@ fn settings_that_make_no_network_are_an_error() {
         for (key, value) in settings().as_object().unwrap() {
             let zero = match value {
                 // Noise of the probability 0 is none.
-                _ if key == "dropout" || key == "drop_path" => continue,
+                _ if key.ends_with("dropout") || key == "drop_path" => continue,
                 Value::Number(_) => serde_json::json!(0),
                 Value::Array(list) if list.first().is_some_and(Value::is_array) => serde_json::json!([[0, 1]]),
                 Value::Array(list) if !list.is_empty() => serde_json::json!(vec![0; list.len()]),

@@ -7,7 +7,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use model_zoo::weights::{self, HostTensor, Weights};
 use serde_json::{Value, json};
-use trainer::optimizers::{MEMBERS, Optimizer, Stepper, Update};
+use trainer::optimizers::{MEMBERS, Optimizer};
+use trainer::stepper::{Stepper, Update};
 use trainer::{Error, average, gradients};
 
 use crate::fixture::{compare, host, largest, load, tensor};

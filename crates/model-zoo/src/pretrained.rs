@@ -1,0 +1,300 @@
+//! How do weights that others trained come into a network?
+//!
+//! A file of named tensors, renamed by rules until the names are the network's. Whatever then is missing, left over or of another
+//! shape is an error, unless the config allows it: weights that are half loaded train, and nobody notices. Two misfits are expected and
+//! mended, and the user is told: a head for other classes begins anew, and filters that read colours are made to read grey.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use pytorch_reader::{DType, PytorchReader};
+use regex::Regex;
+use safetensors::tensor::{Dtype, SafeTensors};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::weights::{self, HostTensor, Weights};
+use crate::{Error, bundle};
+
+/// `[pretrained]` in a config.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrained {
+    /// A `.safetensors` file, a `.pth`, `.pt`, `.bin` or `.ckpt` file of PyTorch, of which no code is run, or the folder of a bundle.
+    pub weights: PathBuf,
+    /// What the file must be: its SHA-256, in hexadecimal. Not checked if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Regular expressions and what takes the place of what they find in a name, one after the other, as in
+    /// `[["^_fc\\.", "classifier.1."]]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rename: Vec<(String, String)>,
+    /// Parameters of the network that may begin anew, because the file does not have them: regular expressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_missing: Vec<String>,
+    /// Tensors of the file, under their new names, that may stay unused: regular expressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_unused: Vec<String>,
+}
+
+/// What PyTorch counts beside the statistics of a batch norm, and nobody needs.
+const COUNTER: &str = "num_batches_tracked";
+/// Where files of training keep the weights.
+const TOP_LEVEL: &[&str] = &["state_dict", "model_state_dict", "model"];
+/// More bytes than any weights that this program could hold.
+const LARGEST: u64 = 64 << 30;
+
+impl Pretrained {
+    /// Whether the patterns can be read.
+    ///
+    /// # Errors
+    /// The key, and a sentence.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let rename = self.rename.iter().map(|(pattern, _)| ("rename", pattern));
+        let missing = self.allow_missing.iter().map(|pattern| ("allow_missing", pattern));
+        let unused = self.allow_unused.iter().map(|pattern| ("allow_unused", pattern));
+        for (key, pattern) in rename.chain(missing).chain(unused) {
+            Regex::new(pattern).map_err(|error| (key, format!("`{pattern}` is no regular expression: {error}")))?;
+        }
+        if let Some(hash) = &self.sha256
+            && !(hash.len() == 64 && hash.chars().all(|digit| digit.is_ascii_hexdigit()))
+        {
+            return Err(("sha256", "must be 64 hexadecimal digits".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Gives `network` the weights of the file at `path`, and says what was done to them.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`] or [`Error::Misfit`] with every name that does not fit.
+    pub fn load<M: Module>(&self, network: M, path: &Path) -> Result<(M, Vec<String>), Error> {
+        let mut tensors = self.renamed(read(path, self.sha256.as_deref())?, path)?;
+        let shapes = weights::shapes(&network);
+        let head = head(&shapes);
+        let mut known = weights::collect(&network)?;
+        let mut notices = Vec::new();
+        let (mut missing, mut misshapen, mut begun_anew) = (Vec::new(), Vec::new(), Vec::new());
+        let first = shapes.iter().find(|(_, shape)| shape.len() == 4).map(|(name, _)| name.clone());
+        for (name, shape) in &shapes {
+            let Some(found) = tensors.remove(name) else {
+                missing.push(name.clone());
+                continue;
+            };
+            if found.shape == *shape {
+                known.insert(name.clone(), found);
+            } else if let Some(turned) =
+                first.as_ref().filter(|first| *first == name).and_then(|_| other_colours(&found, shape))
+            {
+                notices.push(format!(
+                    "The filters `{name}` were trained on {} channels and now read {}: {}.",
+                    found.shape[1],
+                    shape[1],
+                    if shape[1] == 1 { "the channels were added up" } else { "each channel gets its share" }
+                ));
+                known.insert(name.clone(), turned);
+            } else if in_module(name, head.as_deref()) && found.shape[1..] == shape[1..] {
+                begun_anew.push((found.shape[0], shape[0]));
+            } else {
+                misshapen.push(format!("{name} {:?} instead of {shape:?}", found.shape));
+            }
+        }
+        if let (Some(head), Some((then, now))) = (&head, begun_anew.first()) {
+            notices.push(format!(
+                "The head `{head}` was trained for {then} answers, and {now} are needed: it begins anew."
+            ));
+        }
+        let missing = not_among(missing, &self.allow_missing);
+        let unused = not_among(tensors.into_keys().collect(), &self.allow_unused);
+        let mut reasons = Vec::new();
+        for (what, names) in [("missing in the file", missing), ("of another shape", misshapen), ("unused", unused)] {
+            if !names.is_empty() {
+                reasons.push(format!("{what}: {}", names.join(", ")));
+            }
+        }
+        if !reasons.is_empty() {
+            return Err(Error::Misfit { path: path.to_owned(), reason: reasons.join("; ") });
+        }
+        Ok((weights::apply(network, &known, path)?, notices))
+    }
+
+    /// The tensors under the names that the rules give them.
+    fn renamed(&self, tensors: Weights, path: &Path) -> Result<Weights, Error> {
+        let rules: Vec<(Regex, &str)> =
+            self.rename.iter().filter_map(|(from, to)| Some((Regex::new(from).ok()?, to.as_str()))).collect();
+        // A network that was spread over several cards saves every name with this in front.
+        let spread = tensors.keys().all(|name| name.starts_with("module."));
+        let mut renamed = Weights::new();
+        for (old, tensor) in tensors {
+            let name = if spread { old.trim_start_matches("module.") } else { &old };
+            let name = rules.iter().fold(name.to_owned(), |name, (from, to)| from.replace(&name, *to).into_owned());
+            if renamed.insert(name.clone(), tensor).is_some() {
+                let reason = format!("two tensors are called `{name}` once they are renamed, `{old}` is one of them");
+                return Err(Error::Misfit { path: path.to_owned(), reason });
+            }
+        }
+        Ok(renamed)
+    }
+}
+
+/// The module that holds the last matrix, or filters, of a network.
+pub fn head(shapes: &[(String, Vec<usize>)]) -> Option<String> {
+    let (name, _) = shapes.iter().rev().find(|(_, shape)| shape.len() >= 2)?;
+    name.rsplit_once('.').map(|(module, _)| module.to_owned())
+}
+
+/// Whether a parameter belongs to a module.
+pub fn in_module(parameter: &str, module: Option<&str>) -> bool {
+    module.is_some_and(|module| parameter.strip_prefix(module).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn not_among(names: Vec<String>, allowed: &[String]) -> Vec<String> {
+    let allowed: Vec<Regex> = allowed.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect();
+    names.into_iter().filter(|name| !allowed.iter().any(|pattern| pattern.is_match(name))).collect()
+}
+
+/// Filters `[filters, channels, height, width]` that read one channel instead of several, or several instead of one, so that a grey
+/// image gives what it gave as a colour image.
+fn other_colours(found: &HostTensor, shape: &[usize]) -> Option<HostTensor> {
+    let (&[filters, from, down, across], &[wanted, to, height, width]) = (&found.shape[..], shape) else { return None };
+    if filters != wanted || [down, across] != [height, width] || !(from == 1 || to == 1) || from == 0 || to == 0 {
+        return None;
+    }
+    let area = down * across;
+    let mut values = Vec::with_capacity(filters * to * area);
+    for filter in found.values.chunks_exact(from * area) {
+        let sums = (0..area).map(|place| filter.iter().skip(place).step_by(area).sum::<f32>());
+        let shares: Vec<f32> = sums.map(|sum| sum / to as f32).collect();
+        (0..to).for_each(|_| values.extend(&shares));
+    }
+    Some(HostTensor { shape: shape.to_vec(), values })
+}
+
+/// Every tensor of real numbers in a file, as f32.
+fn read(path: &Path, sha256: Option<&str>) -> Result<Weights, Error> {
+    let path = if path.is_dir() { path.join(bundle::WEIGHTS) } else { path.to_owned() };
+    let io = |source| Error::Io { doing: "read", path: path.clone(), source };
+    let size = std::fs::metadata(&path).map_err(io)?.len();
+    if size > LARGEST {
+        return Err(Error::Damaged {
+            path: path.clone(),
+            reason: format!("it has {size} bytes, more than any weights"),
+        });
+    }
+    if let Some(expected) = sha256 {
+        let found = bundle::hash(&std::fs::read(&path).map_err(io)?);
+        if !found.eq_ignore_ascii_case(expected) {
+            let reason = format!("its SHA-256 is {found}, and the config says {expected}");
+            return Err(Error::Damaged { path: path.clone(), reason });
+        }
+    }
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let tensors = match ending.as_str() {
+        "safetensors" => from_safetensors(&std::fs::read(&path).map_err(io)?, &path)?,
+        "pth" | "pt" | "bin" | "ckpt" => from_pytorch(&path)?,
+        _ => {
+            let reason = format!("weights end in .safetensors, .pth, .pt, .bin or .ckpt, and not in `.{ending}`");
+            return Err(Error::Misfit { path: path.clone(), reason });
+        }
+    };
+    match tensors.is_empty() {
+        true => Err(Error::Damaged { path, reason: "there is no tensor of real numbers in it".into() }),
+        false => Ok(tensors),
+    }
+}
+
+fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, Error> {
+    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
+    let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
+    let mut tensors = Weights::new();
+    for (name, view) in file.iter() {
+        let width = match view.dtype() {
+            Dtype::F64 => Width::Double,
+            Dtype::F32 => Width::Single,
+            Dtype::F16 => Width::Half,
+            Dtype::BF16 => Width::Brain,
+            _ => continue,
+        };
+        if !name.ends_with(COUNTER) {
+            tensors
+                .insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values: width.read(view.data()) });
+        }
+    }
+    Ok(tensors)
+}
+
+/// Reads the pickle as a list of tensors; what it would call is not called.
+fn from_pytorch(path: &Path) -> Result<Weights, Error> {
+    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
+    let mut opened = PytorchReader::new(path);
+    if !opened.as_ref().is_ok_and(|reader| reader.tensors().values().any(|tensor| width_of(tensor.dtype()).is_some())) {
+        let nested = TOP_LEVEL
+            .iter()
+            .find_map(|key| PytorchReader::with_top_level_key(path, key).ok().filter(|reader| !reader.is_empty()));
+        opened = nested.map_or(opened, Ok);
+    }
+    let reader = opened.map_err(|error| damaged(error.to_string()))?;
+    let mut names = reader.keys();
+    names.sort();
+    // Files of training hold the weights beside the state of the optimizer. A module may be called `model` as well.
+    let trained = names.iter().any(|name| name.starts_with("optimizer"));
+    let within = TOP_LEVEL.iter().filter(|key| trained || **key != "model").map(|key| format!("{key}."));
+    let within = within.into_iter().find(|key| names.iter().any(|name| name.starts_with(key)));
+    let mut tensors = Weights::new();
+    for name in names {
+        let Some(tensor) = reader.get(&name) else { continue };
+        let inner = match &within {
+            None => name.as_str(),
+            Some(key) => match name.strip_prefix(key.as_str()) {
+                Some(inner) => inner,
+                None => continue,
+            },
+        };
+        let Some(width) = width_of(tensor.dtype()).filter(|_| !inner.ends_with(COUNTER)) else { continue };
+        let bytes = tensor.read().map_err(|error| damaged(format!("`{name}`: {error}")))?;
+        let values = width.read(&bytes);
+        if values.len() != tensor.num_elements() {
+            return Err(damaged(format!("`{name}` has {} of {} numbers", values.len(), tensor.num_elements())));
+        }
+        tensors.insert(inner.to_owned(), HostTensor { shape: tensor.shape().to_vec(), values });
+    }
+    Ok(tensors)
+}
+
+fn width_of(dtype: DType) -> Option<Width> {
+    Some(match dtype {
+        DType::F64 => Width::Double,
+        DType::F32 => Width::Single,
+        DType::F16 => Width::Half,
+        DType::BF16 => Width::Brain,
+        _ => return None,
+    })
+}
+
+/// In how many bits a real number is written.
+#[derive(Clone, Copy)]
+enum Width {
+    Double,
+    Single,
+    Half,
+    Brain,
+}
+
+impl Width {
+    /// Numbers of this width, the least significant byte first.
+    fn read(self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Self::Double => each(bytes, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+            Self::Single => each(bytes, f32::from_le_bytes),
+            Self::Half => each(bytes, |b: [u8; 2]| half::f16::from_le_bytes(b).to_f32()),
+            Self::Brain => each(bytes, |b: [u8; 2]| half::bf16::from_le_bytes(b).to_f32()),
+        }
+    }
+}
+
+fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks::<N>().0.iter().map(|&bytes| number(bytes)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! With which weights does a run begin, and which of them learn?
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use model_zoo::{summary, weights};
+
+use crate::experiment::root_of;
+use crate::{Error, Plan};
+
+/// Gives a fresh network the weights that others trained, unless those of a checkpoint are to follow, adds adapters, and freezes what
+/// does not learn after `step` steps. Says what was done.
+///
+/// # Errors
+/// If file and network do not go together, or [`Error::Config`] names a parameter that there is not.
+pub fn prepare<M: Module>(
+    mut network: M,
+    plan: &Plan,
+    config: &Path,
+    step: u64,
+    from_checkpoint: bool,
+) -> Result<(M, Vec<String>), Error> {
+    let mut notices = Vec::new();
+    if let Some(pretrained) = plan.experiment.pretrained.as_ref().filter(|_| !from_checkpoint) {
+        let root = root_of(config, &pretrained.weights).unwrap_or_default();
+        let path = root.join(&pretrained.weights);
+        let (loaded, told) = pretrained.load(network, &path)?;
+        network = loaded;
+        notices.push(format!("Training begins with the weights in {}.", path.display()));
+        notices.extend(told);
+    }
+    if let Some(fine_tune) = &plan.experiment.fine_tune {
+        fine_tune.check(&weights::names(&network)).map_err(|(key, reason)| Error::Config {
+            path: config.to_owned(),
+            key: format!("fine_tune.{key}"),
+            reason,
+        })?;
+        network = fine_tune.prepare(network, step, plan.experiment.seed);
+        let (all, learning) = (summary::parameters(&network), learning(&network));
+        if learning < all {
+            let until = match fine_tune.unfreeze_at {
+                Some(at) if fine_tune.lora.is_none() => format!(" until step {at}"),
+                _ => String::new(),
+            };
+            notices.push(format!("{learning} of {all} parameters learn{until}."));
+        }
+    }
+    Ok((network, notices))
+}
+
+/// How many numbers a gradient reaches.
+fn learning<M: Module>(network: &M) -> usize {
+    struct Learning {
+        name: String,
+        count: usize,
+    }
+    impl ModuleVisitor for Learning {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            name.clone_into(&mut self.name);
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() && !summary::is_buffer(&self.name) {
+                self.count += param.lazy_shape().num_elements();
+            }
+        }
+    }
+    let mut visitor = Learning { name: String::new(), count: 0 };
+    network.visit(&mut visitor);
+    visitor.count
+}
