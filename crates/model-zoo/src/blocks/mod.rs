@@ -13,6 +13,7 @@ mod gru;
 mod init;
 mod layer_norm;
 mod linear;
+mod lstm;
 
 pub use activation::Activation;
 pub use attention::SelfAttention;
@@ -25,3 +26,4 @@ pub use gru::Gru;
 pub use init::Init;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use lstm::{Lstm, LstmConfig};

@@ -141,6 +141,26 @@ pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64) -> Tensor<D> {
     x * noise * (1.0 / keep)
 }
 
+/// The steps of a sequence one by one. It is halved again and again, since the gradient of a part is as large as what the part was
+/// cut out of: cut out of the whole, the gradients of all steps would cost the square of the length.
+///
+/// # Shapes
+/// - `x`: `[batch, length, features]`
+/// - result: `length` times `[batch, features]`
+pub fn steps(x: Tensor<3>) -> Vec<Tensor<2>> {
+    let [batch, length, features] = x.dims();
+    match length {
+        0 => Vec::new(),
+        1 => vec![x.reshape([batch, features])],
+        _ => {
+            let half = length / 2;
+            let mut steps = steps(x.clone().slice_dim(1, 0..half));
+            steps.extend(self::steps(x.slice_dim(1, half..length)));
+            steps
+        }
+    }
+}
+
 /// `max(x, 0)`.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::relu(x)
