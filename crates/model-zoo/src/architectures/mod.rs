@@ -12,9 +12,12 @@ pub mod cnn;
 pub mod gpt;
 pub mod gru;
 pub mod lenet;
+pub mod lstm_forecast;
 pub mod mlp;
+pub mod patch_tst;
 pub mod resnet;
 pub mod tabular_resnet;
+pub mod tcn;
 
 /// An architecture with its settings, as it stands under `[model.<name>]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,12 +33,18 @@ pub enum Architecture {
     Gru(gru::GruConfig),
     /// LeNet-5, the small convolutional network.
     Lenet(lenet::LenetConfig),
+    /// Long short-term memory that continues a series.
+    LstmForecast(lstm_forecast::LstmForecastConfig),
     /// A multi-layer perceptron.
     Mlp(mlp::MlpConfig),
+    /// A transformer over patches of a series.
+    PatchTst(patch_tst::PatchTstConfig),
     /// The residual network for small images.
     Resnet(resnet::ResnetConfig),
     /// The residual network for tables.
     TabularResnet(tabular_resnet::TabularResnetConfig),
+    /// Causal convolutions that continue a series.
+    Tcn(tcn::TcnConfig),
 }
 
 /// What `firebox list` says of an architecture.
@@ -56,7 +65,17 @@ pub const ARCHITECTURES: &[Entry] = &[
     Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(gpt::GptConfig::default()) },
     Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(gru::GruConfig::default()) },
     Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(lenet::LenetConfig::default()) },
+    Entry {
+        name: "lstm_forecast",
+        summary: lstm_forecast::SUMMARY,
+        default: || Architecture::LstmForecast(lstm_forecast::LstmForecastConfig::default()),
+    },
     Entry { name: "mlp", summary: mlp::SUMMARY, default: || Architecture::Mlp(mlp::MlpConfig::default()) },
+    Entry {
+        name: "patch_tst",
+        summary: patch_tst::SUMMARY,
+        default: || Architecture::PatchTst(patch_tst::PatchTstConfig::default()),
+    },
     Entry {
         name: "resnet",
         summary: resnet::SUMMARY,
@@ -67,6 +86,7 @@ pub const ARCHITECTURES: &[Entry] = &[
         summary: tabular_resnet::SUMMARY,
         default: || Architecture::TabularResnet(tabular_resnet::TabularResnetConfig::default()),
     },
+    Entry { name: "tcn", summary: tcn::SUMMARY, default: || Architecture::Tcn(tcn::TcnConfig::default()) },
 ];
 
 /// Something to be done with a network whose type is not known before the config is read.
@@ -87,9 +107,12 @@ impl Architecture {
             Self::Gpt(config) => job.run(config),
             Self::Gru(config) => job.run(config),
             Self::Lenet(config) => job.run(config),
+            Self::LstmForecast(config) => job.run(config),
             Self::Mlp(config) => job.run(config),
+            Self::PatchTst(config) => job.run(config),
             Self::Resnet(config) => job.run(config),
             Self::TabularResnet(config) => job.run(config),
+            Self::Tcn(config) => job.run(config),
         }
     }
 
@@ -101,9 +124,12 @@ impl Architecture {
             Self::Gpt(_) => "gpt",
             Self::Gru(_) => "gru",
             Self::Lenet(_) => "lenet",
+            Self::LstmForecast(_) => "lstm_forecast",
             Self::Mlp(_) => "mlp",
+            Self::PatchTst(_) => "patch_tst",
             Self::Resnet(_) => "resnet",
             Self::TabularResnet(_) => "tabular_resnet",
+            Self::Tcn(_) => "tcn",
         }
     }
 }

@@ -12,6 +12,7 @@ mod embedding;
 mod gru;
 mod init;
 mod layer_norm;
+mod level;
 mod linear;
 mod lstm;
 
@@ -25,5 +26,6 @@ pub use embedding::Embedding;
 pub use gru::Gru;
 pub use init::Init;
 pub use layer_norm::LayerNorm;
+pub use level::{Level, Taken};
 pub use linear::Linear;
 pub use lstm::{Lstm, LstmConfig};

@@ -39,6 +39,24 @@ pub fn conv2d(
     module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups))
 }
 
+/// Cross-correlation of sequences with a bank of filters, of which no step sees a later one: as many zeros stand before each
+/// sequence as its filters reach back.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, length]`
+/// - `weight`: `[filters, channels, kernel]`
+/// - `bias`: `[filters]`
+/// - result: `[batch, filters, length]`
+pub fn causal_conv1d(x: Tensor<3>, weight: Tensor<3>, bias: Option<Tensor<1>>, dilation: usize) -> Tensor<3> {
+    let [batch, channels, _] = x.dims();
+    let reach = (weight.dims()[2] - 1) * dilation;
+    let padded = match reach {
+        0 => x,
+        _ => Tensor::cat(vec![Tensor::zeros([batch, channels, reach], &x.device()), x], 2),
+    };
+    module::conv1d(padded, weight, bias, ConvOptions::new([1], [0], [dilation], 1))
+}
+
 /// The largest value of each window, the stride being the window.
 ///
 /// # Shapes

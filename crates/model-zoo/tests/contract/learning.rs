@@ -126,6 +126,11 @@ fn loss(output: Output, target: &Target) -> Tensor<1> {
     let device = rows.device();
     let matrix = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [count, width]), &device);
     match target {
+        // Of a forecast every quantile is drawn to the one number that is known.
+        Target::Values { values, .. } if values.len() < count * width => {
+            let each = values.iter().flat_map(|&value| std::iter::repeat_n(value, width)).collect();
+            (rows - matrix(each)).square().mean()
+        }
         Target::Values { values, .. } => (rows - matrix(values.clone())).square().mean(),
         Target::Classes(classes) | Target::Tokens { ids: classes, .. } => {
             let hot = classes.iter().flat_map(|&class| (0..width).map(move |k| f32::from(u8::from(class == k as i64))));
