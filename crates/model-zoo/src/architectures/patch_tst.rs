@@ -1,6 +1,6 @@
 //! A transformer over patches of a series.
 //!
-//! Nie, Nguyen, Sinthong and Kalagnanam, "A Time Series is Worth 64 Words", 2023 (PatchTST), in the form and with the parameter names of
+//! Nie, Nguyen, Sinthong and Kalagnanam, "A Time Series is Worth 64 Words", 2023 (`PatchTST`), in the form and with the parameter names of
 //! `PatchTSTForPrediction` of the library transformers: pre-norm layers with batch norm, the patches flattened before the head, as in the
 //! paper. It differs from the library's default in that places are learnt and in that the second layer of each perceptron is called
 //! `ff.1` and not `ff.3`; the library counts what has no parameters.
@@ -81,11 +81,11 @@ pub struct PatchTst {
 
 #[derive(Module, Debug)]
 struct Model {
-    encoder: Encoder,
+    encoder: Stack,
 }
 
 #[derive(Module, Debug)]
-struct Encoder {
+struct Stack {
     embedder: Embedder,
     positional_encoder: Places,
     layers: Vec<Layer>,
@@ -139,7 +139,7 @@ impl NetworkConfig for PatchTstConfig {
         let patches = (task.length - self.patch) / self.stride + 1;
         Ok(PatchTst {
             model: Model {
-                encoder: Encoder {
+                encoder: Stack {
                     embedder: Embedder { input_embedding: Linear::new(self.patch, self.features, init) },
                     positional_encoder: Places { position_enc: init.normal([patches, self.features], STD) },
                     layers: (0..self.layers).map(|_| Layer::new(self, init)).collect(),
@@ -162,7 +162,7 @@ impl Network for PatchTst {
     fn forward(&self, inputs: &Inputs) -> Result<Output, Error> {
         let (x, taken) = self.level.take(inputs.series()?);
         let [batch, time, _] = x.dims();
-        let Encoder { embedder, positional_encoder, layers } = &self.model.encoder;
+        let Stack { embedder, positional_encoder, layers } = &self.model.encoder;
         let places = positional_encoder.position_enc.val();
         let [patches, features] = places.dims();
         let needed = self.patch + self.stride * (patches - 1);

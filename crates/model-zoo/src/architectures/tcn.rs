@@ -23,7 +23,7 @@ pub const SUMMARY: &str = "dilated causal convolutions over the known steps of a
 /// In so many blocks filters reach back by millions of steps.
 const MOST_BLOCKS: usize = 20;
 
-/// Settings of [`Tcn`].
+/// Settings of [`TcnForecast`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TcnConfig {
@@ -45,7 +45,7 @@ impl Default for TcnConfig {
 
 /// The network.
 #[derive(Module, Debug)]
-pub struct Tcn {
+pub struct TcnForecast {
     tcn: TemporalConvNet,
     linear: Linear,
     quantiles: usize,
@@ -54,9 +54,9 @@ pub struct Tcn {
 }
 
 impl NetworkConfig for TcnConfig {
-    type Network = Tcn;
+    type Network = TcnForecast;
 
-    fn init(&self, signature: &Signature, init: &mut Init) -> Result<Tcn, Error> {
+    fn init(&self, signature: &Signature, init: &mut Init) -> Result<TcnForecast, Error> {
         let unfit = |reason: String| Error::Unfit { architecture: "tcn", reason };
         let blocks = self.channels.len();
         if self.channels.contains(&0) || self.kernel == 0 || !(0.0..1.0).contains(&self.dropout) {
@@ -76,7 +76,7 @@ impl NetworkConfig for TcnConfig {
             network.push(TemporalBlock::new(inputs, filters, 1 << place, self, init));
             inputs = filters;
         }
-        Ok(Tcn {
+        Ok(TcnForecast {
             tcn: TemporalConvNet { network },
             linear: Linear::new(inputs, task.horizon * task.quantiles, init),
             quantiles: task.quantiles,
@@ -85,7 +85,7 @@ impl NetworkConfig for TcnConfig {
     }
 }
 
-impl Network for Tcn {
+impl Network for TcnForecast {
     /// # Shapes
     /// - series: `[B, T, C]`
     /// - result: `[B, H, Q]`

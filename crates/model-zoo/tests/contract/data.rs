@@ -17,20 +17,20 @@ pub(crate) const CASES: &[Suits] = &[
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
     ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),
     ("lenet", || json!({ "channels": [3, 4], "hidden": [16, 12] }), &["images to classes"]),
-    ("lstm_forecast", || json!({ "layers": 2, "hidden": 12 }), SERIES),
-    ("lstm_forecast", || json!({ "layers": 1, "hidden": 12, "level": "standard" }), SERIES),
+    ("lstm_forecast", || json!({ "layers": 2, "hidden": 32 }), SERIES),
+    ("lstm_forecast", || json!({ "layers": 1, "hidden": 32, "level": "standard" }), SERIES),
     ("mlp", || json!({ "hidden": [16, 12], "batch_norm": true, "activation": "gelu" }), TABLES),
     ("mlp", || json!({ "hidden": [] }), TABLES),
     ("mlp", || json!({ "hidden": [16], "activation": "tanh" }), TABLES),
     (
         "patch_tst",
-        || json!({ "patch": 3, "stride": 2, "layers": 2, "features": 8, "heads": 2, "hidden": 16 }),
+        || json!({ "patch": 3, "stride": 2, "layers": 2, "features": 16, "heads": 2, "hidden": 24 }),
         &["series to horizon"],
     ),
     ("resnet", || json!({ "depth": 8, "width": 4 }), &["images to classes", "images to values", "images of any size"]),
     ("tabular_resnet", || json!({ "blocks": 2, "width": 16, "hidden": 24 }), COLUMNS),
-    ("tcn", || json!({ "channels": [8, 8, 6], "kernel": 2 }), SERIES),
-    ("tcn", || json!({ "channels": [8, 6], "kernel": 3, "level": "none" }), SERIES),
+    ("tcn", || json!({ "channels": [16, 16, 16], "kernel": 2 }), SERIES),
+    ("tcn", || json!({ "channels": [16, 12], "kernel": 3, "level": "none" }), SERIES),
 ];
 
 const IMAGES: &[&str] = &["images to classes", "images to values"];
