@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::sandbox::{Sandbox, repository, run, shipped};
 
-const CONFIG: &str = "co2_lstm_forecast";
+const CONFIG: &str = "co2_patch_tst";
 const LENGTH: usize = 24;
 const HORIZON: usize = 12;
 const SEASON: usize = 12;
@@ -89,7 +89,7 @@ fn forecasts_that_cannot_be_meant_are_refused() {
     let sandbox = Sandbox::empty();
     let plain = without_quantiles();
     let with = |line: &str| plain.replace("season = 12\n", &format!("season = 12\n{line}\n"));
-    let network = |name: &str| plain.replace("[model.lstm_forecast]\nhidden = 64", name);
+    let network = |name: &str| plain.replace("[model.patch_tst]\n", name);
     for (text, word) in [
         (plain.replace("horizon = 12", "horizon = 0"), "data.windows.horizon"),
         (plain.replace("season = 12", "season = 25"), "24 steps are known"),
