@@ -9,6 +9,7 @@
 //! - `examples`: every example runs and reaches what it promises
 //! - `exits`: exit codes, Ctrl-C
 //! - `fetch`: data that is fetched, killed and gone on with
+//! - `forecast`: a series from a file to quantiles, judged as by hand
 //! - `golden_losses`: the first losses of every shipped config, as they were
 //! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
@@ -28,6 +29,7 @@ mod examples;
 mod exits;
 mod fetch;
 mod fine_tune;
+mod forecast;
 mod golden_losses;
 mod house;
 mod killed;

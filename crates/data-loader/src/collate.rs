@@ -138,7 +138,7 @@ fn join_targets(targets: Vec<TargetValue>, ids: &[ExampleId], signature: &Signat
     }
     if let Some(place) = first_absent {
         let column = match &signature.output {
-            OutputSpec::Values { names, .. } => names.join(", "),
+            OutputSpec::Values { names, .. } | OutputSpec::Horizon { names, .. } => names.join(", "),
             _ => "target".into(),
         };
         return Err(Error::TargetMissing { id: ids[place].key.clone(), column });

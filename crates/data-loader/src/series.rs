@@ -43,7 +43,14 @@ pub(crate) fn output(schema: &Schema, windows: &Config, task: Task, scale: (f64,
         });
     };
     let names = (1..=windows.horizon).map(|step| format!("{}+{step}", target.name)).collect();
-    Ok(OutputSpec::Values { names, mean: vec![scale.0; windows.horizon], std: vec![scale.1; windows.horizon] })
+    Ok(OutputSpec::Horizon {
+        names,
+        mean: vec![scale.0; windows.horizon],
+        std: vec![scale.1; windows.horizon],
+        quantiles: windows.quantiles.clone(),
+        season: windows.season,
+        history: windows.target_history,
+    })
 }
 
 /// Prepares the window in `record`. What was not known when it was read becomes [`TargetValue::None`].

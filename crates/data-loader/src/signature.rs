@@ -115,6 +115,15 @@ fn same_length<N: Into<f64> + Copy>(what: &str, count: usize, mean: &[N], std: &
     }
 }
 
+/// Whether they ascend between 0 and 1.
+pub(crate) fn check_quantiles(quantiles: &[f64]) -> Result<(), String> {
+    let inside = quantiles.iter().all(|quantile| *quantile > 0.0 && *quantile < 1.0);
+    match inside && quantiles.is_sorted_by(|a, b| a < b) {
+        true => Ok(()),
+        false => Err(format!("the quantiles are {quantiles:?}; they must ascend, each above 0 and below 1")),
+    }
+}
+
 /// What a network must answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,6 +141,22 @@ pub enum OutputSpec {
         mean: Vec<f64>,
         /// By what each target was divided; never 0.
         std: Vec<f64>,
+    },
+    /// The coming values of a series, in the units of the network as [`Values`](Self::Values) says: for each step one number, or
+    /// one for each quantile.
+    Horizon {
+        /// The name of each step.
+        names: Vec<String>,
+        /// What was subtracted from each step's target.
+        mean: Vec<f64>,
+        /// By what each step's target was divided; never 0.
+        std: Vec<f64>,
+        /// Which quantiles are told, ascending, each between 0 and 1; empty where one number is told that is none.
+        quantiles: Vec<f64>,
+        /// How many steps a season has; 1 where there is none.
+        season: usize,
+        /// Whether the last channel of the series is what is to be told, in the same units.
+        history: bool,
     },
     /// One score for each class at each pixel.
     Mask {
@@ -172,7 +197,8 @@ impl Signature {
         let suits = matches!(
             (self.task, &self.output),
             (Task::Classify, OutputSpec::Classes { .. })
-                | (Task::Regress | Task::Forecast, OutputSpec::Values { .. })
+                | (Task::Regress, OutputSpec::Values { .. })
+                | (Task::Forecast, OutputSpec::Horizon { .. })
                 | (Task::Segment, OutputSpec::Mask { .. })
                 | (Task::Generate, OutputSpec::Tokens { .. })
                 | (Task::Reconstruct, OutputSpec::Inputs)
@@ -185,6 +211,10 @@ impl Signature {
                 Err("the output has no classes".to_owned())
             }
             OutputSpec::Values { names, mean, std } => same_length("the output", names.len(), mean, std),
+            OutputSpec::Horizon { names, mean, std, quantiles, .. } => {
+                same_length("the output", names.len(), mean, std)?;
+                check_quantiles(quantiles)
+            }
             OutputSpec::Tokens { vocabulary: 0 } => Err("the output has no tokens".to_owned()),
             _ => Ok(()),
         }

@@ -23,6 +23,7 @@ use crate::error::{Error, quoted};
 use crate::example::{Record, Value, id_of};
 use crate::formats::Records;
 use crate::schema::{Schema, TargetKind};
+use crate::signature::check_quantiles;
 use crate::split::{Part, Parts};
 
 /// The name of the field of a record, and of the input of a network, that holds a window.
@@ -68,6 +69,12 @@ pub struct Config {
     /// Whether what is to be told is known of the steps before, as a channel of its own behind the features.
     #[serde(default = "yes")]
     pub target_history: bool,
+    /// Which quantiles of each step are to be told, ascending: as in `[0.1, 0.5, 0.9]`. Left out, one number is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quantiles: Vec<f64>,
+    /// How many steps a season has, as 12 months: errors are measured against those of who repeats what was so long ago.
+    #[serde(default = "one")]
+    pub season: usize,
 }
 
 fn one() -> usize {
@@ -92,6 +99,13 @@ impl Config {
             if steps == 0 || steps > u32::MAX as usize {
                 return wrong(key, format!("is {steps}"), "Use a number of steps from 1 on.");
             }
+        }
+        if let Err(message) = check_quantiles(&self.quantiles) {
+            return wrong("quantiles", message, "Write them as in [0.1, 0.5, 0.9].");
+        }
+        if self.season == 0 || self.season > self.length {
+            let message = format!("is {}, and {} steps are known", self.season, self.length);
+            return wrong("season", message, "Use a number of steps from 1 to `length`; 1 is no season.");
         }
         if !(self.max_step.is_finite() && self.max_step > 1.0) {
             return wrong(

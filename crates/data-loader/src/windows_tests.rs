@@ -97,7 +97,7 @@ fn a_window_is_what_is_known_and_what_is_to_be_told() {
         (&spec.shape[..], &spec.kind),
         (&[Some(4), Some(2)][..], &InputKind::Series { names: vec!["x".into(), "y".into()] })
     );
-    let OutputSpec::Values { names, mean, std } = &data.signature().output else { panic!("no values") };
+    let OutputSpec::Horizon { names, mean, std, .. } = &data.signature().output else { panic!("no values") };
     assert_eq!((data.signature().task, &names[..]), (Task::Forecast, &["y+1".to_owned(), "y+2".into()][..]));
     // The training windows lie on the rows 0 to 26, whose mean is 13; each row counts once, however many windows have it.
     assert_eq!(mean, &[13.0, 13.0]);

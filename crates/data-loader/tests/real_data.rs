@@ -124,8 +124,8 @@ fn co2() {
     assert_eq!(data.signature().task, Task::Forecast);
     let InputKind::Series { names } = &data.signature().input("series").unwrap().kind else { panic!("no series") };
     assert_eq!(names, &["co2"]);
-    let OutputSpec::Values { names, mean, std } = &data.signature().output else { panic!("no values") };
-    assert_eq!((names.len(), names[0].as_str(), names[11].as_str()), (12, "co2+1", "co2+12"));
+    let OutputSpec::Horizon { names, mean, std, season, .. } = &data.signature().output else { panic!("no values") };
+    assert_eq!((names.len(), names[0].as_str(), names[11].as_str(), *season), (12, "co2+1", "co2+12", 12));
     // The mean and deviation of the first 303 months, as Python sums them.
     assert!((mean[0] - 327.615_875).abs() < 1e-6 && (std[0] - 8.445_647).abs() < 1e-6, "{} {}", mean[0], std[0]);
     let batch = Loader::train(Arc::clone(&data), 16, 0, 2, 0).unwrap().next().unwrap().unwrap();

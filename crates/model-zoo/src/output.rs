@@ -1,7 +1,7 @@
 //! What does a network answer? (DOOR 2)
 
 use burn::tensor::Tensor;
-use data_loader::signature::{OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
 use data_loader::task::Task;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,39 @@ pub(crate) fn row(signature: &Signature, architecture: &'static str) -> Result<(
         OutputSpec::Values { names, .. } => Ok((names.len(), false)),
         _ => Err(Error::Unfit { architecture, reason: format!("it cannot do the task `{}`", signature.task) }),
     }
+}
+
+/// What a forecaster is built for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forecast {
+    /// How many steps are known.
+    pub(crate) length: usize,
+    /// Numbers at each known step.
+    pub(crate) channels: usize,
+    /// How many steps are to be told.
+    pub(crate) horizon: usize,
+    /// How many numbers are to be told of each.
+    pub(crate) quantiles: usize,
+    /// Whether the last channel is what is to be told.
+    pub(crate) history: bool,
+}
+
+/// What a forecaster called `architecture` must do.
+///
+/// # Errors
+/// [`Error::Unfit`] if the data is no series, or something else is to be told of it.
+pub(crate) fn forecast(signature: &Signature, architecture: &'static str) -> Result<Forecast, Error> {
+    let unfit = |reason: String| Error::Unfit { architecture, reason };
+    let [InputSpec { kind: InputKind::Series { .. }, shape, .. }] = signature.inputs.as_slice() else {
+        return Err(unfit("it reads a series and nothing else".into()));
+    };
+    let [Some(length), Some(channels)] = shape[..] else {
+        return Err(unfit("it needs windows of one length".into()));
+    };
+    let OutputSpec::Horizon { names, quantiles, history, .. } = &signature.output else {
+        return Err(unfit(format!("it cannot do the task `{}`", signature.task)));
+    };
+    Ok(Forecast { length, channels, horizon: names.len(), quantiles: quantiles.len().max(1), history: *history })
 }
 
 impl Output {

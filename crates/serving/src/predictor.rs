@@ -83,13 +83,26 @@ impl Predictor {
         let output = self.network.answer(&inputs)?;
         let (names, rows) = match (output, &signature.output) {
             (Output::Classes(scores), OutputSpec::Classes { labels }) => {
-                (labels, host(self.decoding.probabilities(scores))?)
+                (labels.clone(), host(self.decoding.probabilities(scores))?)
             }
             (Output::Values(values), OutputSpec::Values { names, mean, std }) => {
                 let mut rows = host(values)?;
                 let units = mean.iter().zip(std).cycle();
                 rows.iter_mut().zip(units).for_each(|(value, (mean, std))| *value = mean + std * *value);
-                (names, rows)
+                (names.clone(), rows)
+            }
+            (Output::Horizon(told), OutputSpec::Horizon { names, mean, std, quantiles, .. }) => {
+                let each = quantiles.len().max(1);
+                let mut rows = host(told)?;
+                let units = mean.iter().zip(std).cycle();
+                for (step, (mean, std)) in rows.chunks_mut(each).zip(units) {
+                    for value in step.iter_mut() {
+                        *value = mean + std * *value;
+                    }
+                    // Quantiles that cross are put in order, as evaluation does.
+                    step.sort_by(f64::total_cmp);
+                }
+                (step_names(names, quantiles), rows)
             }
             (output, _) => {
                 return Err(Error::CannotShow { task: output.task() });
@@ -110,6 +123,14 @@ impl Predictor {
         });
         Ok(predictions.collect())
     }
+}
+
+/// A name for each number that is told: the step, and its quantile if there are some.
+fn step_names(steps: &[String], quantiles: &[f64]) -> Vec<String> {
+    if quantiles.is_empty() {
+        return steps.to_vec();
+    }
+    steps.iter().flat_map(|step| quantiles.iter().map(move |quantile| format!("{step} at {quantile}"))).collect()
 }
 
 /// The numbers in 64 bits, in which large ones of the user's units have room.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use data_loader::{Batch, Dataset, Loader, OutputSpec, Part, Target};
+use data_loader::{Array, ArrayData, Batch, Dataset, InputArray, Loader, OutputSpec, Part, Target};
 use model_zoo::{Decoding, Inputs, Network};
 
 use crate::Error;
@@ -85,6 +85,9 @@ pub fn answers(
     spec: &OutputSpec,
     decoding: Decoding,
 ) -> Result<Answers, Error> {
+    if let (model_zoo::Output::Horizon(told), OutputSpec::Horizon { .. }) = (&output, spec) {
+        return forecasts(told.clone(), batch, spec);
+    }
     let rows = output.rows();
     let [count, width] = rows.dims();
     let mut scores = rows.try_into_vec_as::<f32>().map_err(device_failed)?;
@@ -114,6 +117,42 @@ pub fn answers(
         .as_ref()
         .map(|weights| weights.iter().flat_map(|&weight| std::iter::repeat_n(weight, per_example)).collect());
     Ok(Answers { scores, width, expected, weights })
+}
+
+/// The forecasts for a batch on the host. Quantiles that cross are put in order, which brings them no farther from the truth
+/// (Chernozhukov, Fernandez-Val and Galichon, "Quantile and Probability Curves Without Crossing", 2010).
+fn forecasts(told: Tensor<3>, batch: &Batch, spec: &OutputSpec) -> Result<Answers, Error> {
+    let [_, horizon, each] = told.dims();
+    let mut scores = told.try_into_vec_as::<f32>().map_err(device_failed)?;
+    scores.chunks_mut(each.max(1)).for_each(|quantiles| quantiles.sort_by(f32::total_cmp));
+    let (OutputSpec::Horizon { mean, std, quantiles, season, history, .. }, Target::Values { values, .. }) =
+        (spec, &batch.target)
+    else {
+        return Err(Error::WrongLoss { loss: "any", reason: "the data has no target".into() });
+    };
+    let naive = if *history { seasonal_errors(batch, *season, std[0]) } else { Vec::new() };
+    let expected = Expected::Horizon {
+        values: values.clone(),
+        mean: mean.clone(),
+        std: std.clone(),
+        quantiles: quantiles.clone(),
+        naive,
+    };
+    Ok(Answers { scores, width: horizon * each, expected, weights: batch.weights.clone() })
+}
+
+/// By how much the last channel of each known window differs from itself a season before, on average, in the user's units.
+fn seasonal_errors(batch: &Batch, season: usize, std: f64) -> Vec<f64> {
+    let Some(InputArray { array: Array { shape, data: ArrayData::F32(values) }, .. }) = batch.input("series") else {
+        return Vec::new();
+    };
+    let [_, time, channels] = shape[..] else { return Vec::new() };
+    let window = |window: &[f32]| {
+        let history: Vec<f64> = window.chunks(channels).map(|step| f64::from(step[channels - 1])).collect();
+        let errors: Vec<f64> = history.iter().skip(season).zip(&history).map(|(a, b)| (a - b).abs() * std).collect();
+        errors.iter().sum::<f64>() / errors.len() as f64
+    };
+    values.chunks((time * channels).max(1)).map(window).collect()
 }
 
 #[cfg(test)]

@@ -122,10 +122,17 @@ impl Plan {
         if let Some(Err((key, reason))) = experiment.pretrained.as_ref().map(Pretrained::check) {
             return Err(error(&format!("pretrained.{key}"), reason));
         }
-        let loss = experiment.loss.clone().unwrap_or_else(|| Loss::for_task(task));
+        let loss = experiment.loss.clone().unwrap_or_else(|| Loss::for_output(task, &signature.output));
         let labels = labels(&signature);
         if !loss.suits(&signature.output) {
-            return Err(error(&format!("loss.{}", loss.name()), format!("cannot judge the task `{task}`")));
+            let reason = match &signature.output {
+                OutputSpec::Horizon { quantiles, .. } if quantiles.is_empty() => {
+                    "cannot judge a forecast; without `quantiles` in [data.windows] use `huber` or `mse`".into()
+                }
+                OutputSpec::Horizon { .. } => "cannot judge quantiles; use `quantile`, or leave [loss] out".into(),
+                _ => format!("cannot judge the task `{task}`"),
+            };
+            return Err(error(&format!("loss.{}", loss.name()), reason));
         }
         loss.check((!labels.is_empty()).then_some(labels.len()))
             .map_err(|reason| error(&format!("loss.{}", loss.name()), reason))?;
@@ -175,7 +182,7 @@ impl Plan {
         Ok(Self {
             config: config.to_owned(),
             task,
-            loss,
+            loss: loss.of_output(&signature.output),
             examples,
             batches_per_epoch,
             steps_per_epoch,

@@ -16,11 +16,14 @@ pub mod ft_transformer;
 pub mod gpt;
 pub mod gru;
 pub mod lenet;
+pub mod lstm_forecast;
 pub mod mlp;
 pub mod mobilenet_v3;
+pub mod patch_tst;
 pub mod resnet;
 pub mod resnet_imagenet;
 pub mod tabular_resnet;
+pub mod tcn;
 pub mod unet;
 pub mod vit;
 
@@ -46,16 +49,22 @@ pub enum Architecture {
     Gru(gru::GruConfig),
     /// LeNet-5, the small convolutional network.
     Lenet(lenet::LenetConfig),
+    /// Long short-term memory that continues a series.
+    LstmForecast(lstm_forecast::LstmForecastConfig),
     /// A multi-layer perceptron.
     Mlp(mlp::MlpConfig),
     /// Inverted residual blocks for small processors.
     MobilenetV3(mobilenet_v3::MobilenetV3Config),
+    /// A transformer over patches of a series.
+    PatchTst(patch_tst::PatchTstConfig),
     /// The residual network for small images.
     Resnet(resnet::ResnetConfig),
     /// The residual network for photographs.
     ResnetImagenet(resnet_imagenet::ResnetImagenetConfig),
     /// The residual network for tables.
     TabularResnet(tabular_resnet::TabularResnetConfig),
+    /// Causal convolutions that continue a series.
+    Tcn(tcn::TcnConfig),
     /// An encoder and a decoder for the class of every pixel.
     Unet(unet::UnetConfig),
     /// A transformer over the patches of an image.
@@ -100,11 +109,21 @@ pub const ARCHITECTURES: &[Entry] = &[
     Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(gpt::GptConfig::default()) },
     Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(gru::GruConfig::default()) },
     Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(lenet::LenetConfig::default()) },
+    Entry {
+        name: "lstm_forecast",
+        summary: lstm_forecast::SUMMARY,
+        default: || Architecture::LstmForecast(lstm_forecast::LstmForecastConfig::default()),
+    },
     Entry { name: "mlp", summary: mlp::SUMMARY, default: || Architecture::Mlp(mlp::MlpConfig::default()) },
     Entry {
         name: "mobilenet_v3",
         summary: mobilenet_v3::SUMMARY,
         default: || Architecture::MobilenetV3(mobilenet_v3::MobilenetV3Config::default()),
+    },
+    Entry {
+        name: "patch_tst",
+        summary: patch_tst::SUMMARY,
+        default: || Architecture::PatchTst(patch_tst::PatchTstConfig::default()),
     },
     Entry {
         name: "resnet",
@@ -121,6 +140,7 @@ pub const ARCHITECTURES: &[Entry] = &[
         summary: tabular_resnet::SUMMARY,
         default: || Architecture::TabularResnet(tabular_resnet::TabularResnetConfig::default()),
     },
+    Entry { name: "tcn", summary: tcn::SUMMARY, default: || Architecture::Tcn(tcn::TcnConfig::default()) },
     Entry { name: "unet", summary: unet::SUMMARY, default: || Architecture::Unet(unet::UnetConfig::default()) },
     Entry { name: "vit", summary: vit::SUMMARY, default: || Architecture::Vit(vit::VitConfig::default()) },
 ];
@@ -147,11 +167,14 @@ impl Architecture {
             Self::Gpt(config) => job.run(config),
             Self::Gru(config) => job.run(config),
             Self::Lenet(config) => job.run(config),
+            Self::LstmForecast(config) => job.run(config),
             Self::Mlp(config) => job.run(config),
             Self::MobilenetV3(config) => job.run(config),
+            Self::PatchTst(config) => job.run(config),
             Self::Resnet(config) => job.run(config),
             Self::ResnetImagenet(config) => job.run(config),
             Self::TabularResnet(config) => job.run(config),
+            Self::Tcn(config) => job.run(config),
             Self::Unet(config) => job.run(config),
             Self::Vit(config) => job.run(config),
         }
@@ -169,11 +192,14 @@ impl Architecture {
             Self::Gpt(_) => "gpt",
             Self::Gru(_) => "gru",
             Self::Lenet(_) => "lenet",
+            Self::LstmForecast(_) => "lstm_forecast",
             Self::Mlp(_) => "mlp",
             Self::MobilenetV3(_) => "mobilenet_v3",
+            Self::PatchTst(_) => "patch_tst",
             Self::Resnet(_) => "resnet",
             Self::ResnetImagenet(_) => "resnet_imagenet",
             Self::TabularResnet(_) => "tabular_resnet",
+            Self::Tcn(_) => "tcn",
             Self::Unet(_) => "unet",
             Self::Vit(_) => "vit",
         }

@@ -18,7 +18,9 @@ mod gru;
 mod init;
 mod inverted_residual;
 mod layer_norm;
+mod level;
 mod linear;
+mod lstm;
 mod squeeze_excite;
 
 pub use activation::Activation;
@@ -37,5 +39,7 @@ pub use gru::Gru;
 pub use init::Init;
 pub use inverted_residual::{InvertedResidual, InvertedResidualConfig};
 pub use layer_norm::LayerNorm;
+pub use level::{Level, Taken};
 pub use linear::Linear;
+pub use lstm::{Lstm, LstmConfig};
 pub use squeeze_excite::SqueezeExcite;

@@ -39,6 +39,24 @@ pub fn conv2d(
     module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups))
 }
 
+/// Cross-correlation of sequences with a bank of filters, of which no step sees a later one: as many zeros stand before each
+/// sequence as its filters reach back.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, length]`
+/// - `weight`: `[filters, channels, kernel]`
+/// - `bias`: `[filters]`
+/// - result: `[batch, filters, length]`
+pub fn causal_conv1d(x: Tensor<3>, weight: Tensor<3>, bias: Option<Tensor<1>>, dilation: usize) -> Tensor<3> {
+    let [batch, channels, _] = x.dims();
+    let reach = (weight.dims()[2] - 1) * dilation;
+    let padded = match reach {
+        0 => x,
+        _ => Tensor::cat(vec![Tensor::zeros([batch, channels, reach], &x.device()), x], 2),
+    };
+    module::conv1d(padded, weight, bias, ConvOptions::new([1], [0], [dilation], 1))
+}
+
 /// The largest value of each window, the stride being the window.
 ///
 /// # Shapes
@@ -181,6 +199,26 @@ pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64) -> Tensor<D> {
     let keep = 1.0 - probability;
     let noise = x.random_like(Distribution::Bernoulli(keep));
     x * noise * (1.0 / keep)
+}
+
+/// The steps of a sequence one by one. It is halved again and again, since the gradient of a part is as large as what the part was
+/// cut out of: cut out of the whole, the gradients of all steps would cost the square of the length.
+///
+/// # Shapes
+/// - `x`: `[batch, length, features]`
+/// - result: `length` times `[batch, features]`
+pub fn steps(x: Tensor<3>) -> Vec<Tensor<2>> {
+    let [batch, length, features] = x.dims();
+    match length {
+        0 => Vec::new(),
+        1 => vec![x.reshape([batch, features])],
+        _ => {
+            let half = length / 2;
+            let mut steps = steps(x.clone().slice_dim(1, 0..half));
+            steps.extend(self::steps(x.slice_dim(1, half..length)));
+            steps
+        }
+    }
 }
 
 /// `max(x, 0)`.

@@ -30,20 +30,30 @@ pub(crate) const CASES: &[Suits] = &[
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
     ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),
     ("lenet", || json!({ "channels": [3, 4], "hidden": [16, 12] }), &["images to classes"]),
+    ("lstm_forecast", || json!({ "layers": 2, "hidden": 32 }), SERIES),
+    ("lstm_forecast", || json!({ "layers": 1, "hidden": 32, "level": "standard" }), SERIES),
     ("mlp", || json!({ "hidden": [16, 12], "batch_norm": true, "activation": "gelu" }), TABLES),
     ("mlp", || json!({ "hidden": [] }), TABLES),
     ("mlp", || json!({ "hidden": [16], "activation": "tanh" }), TABLES),
     ("mobilenet_v3", || json!({ "width": 0.1, "dropout": 0.0 }), PICTURES),
+    (
+        "patch_tst",
+        || json!({ "patch": 3, "stride": 2, "layers": 2, "features": 16, "heads": 2, "hidden": 24 }),
+        &["series to horizon"],
+    ),
     ("resnet", || json!({ "depth": 8, "width": 4 }), PICTURES),
     ("resnet_imagenet", || json!({ "depth": 18, "width": 4 }), PICTURES),
     ("resnet_imagenet", || json!({ "depth": 50, "width": 2, "stem": "small" }), PICTURES),
     ("tabular_resnet", || json!({ "blocks": 2, "width": 16, "hidden": 24 }), COLUMNS),
+    ("tcn", || json!({ "channels": [16, 16, 16], "kernel": 2 }), SERIES),
+    ("tcn", || json!({ "channels": [16, 12], "kernel": 3, "level": "none" }), SERIES),
     ("unet", || json!({ "depth": 2, "width": 4 }), &["images to mask"]),
     ("vit", || json!({ "patch": 2, "features": 12, "layers": 2, "heads": 3 }), IMAGES),
 ];
 
 const IMAGES: &[&str] = &["images to classes", "images to values"];
 const PICTURES: &[&str] = &["images of any size", "images to classes", "images to values"];
+const SERIES: &[&str] = &["series to horizon", "series to quantiles", "series without history to horizon"];
 const TEXTS: &[&str] = &["texts to classes", "texts to values"];
 const COLUMNS: &[&str] = &["categories to classes", "numbers to classes", "table to classes", "table to values"];
 const TABLES: &[&str] = &[
@@ -71,7 +81,11 @@ pub(crate) const KINDS: &[Kind] = &[
     ("nothing to classes", || classify(Vec::new())),
     ("numbers to classes", || classify(vec![numbers()])),
     ("numbers to themselves", || to(Task::Reconstruct, vec![numbers()], OutputSpec::Inputs)),
-    ("series to classes", || classify(vec![series()])),
+    ("series to classes", || classify(vec![series(1)])),
+    ("series to horizon", || forecast(1, &[], true)),
+    ("series to quantiles", || forecast(3, &[0.1, 0.5, 0.9], true)),
+    ("series to values", || regress(vec![series(2)])),
+    ("series without history to horizon", || forecast(2, &[], false)),
     ("table to classes", || classify(vec![numbers(), categories()])),
     ("table to values", || regress(vec![numbers(), categories()])),
     ("text and numbers to classes", || classify(vec![numbers(), tokens()])),
@@ -132,9 +146,17 @@ fn tokens() -> InputSpec {
     InputSpec { name: "tokens".into(), dtype: Dtype::I64, shape: vec![None], kind }
 }
 
-fn series() -> InputSpec {
-    let kind = InputKind::Series { names: vec!["s".into()] };
-    InputSpec { name: "series".into(), dtype: Dtype::F32, shape: vec![Some(6), Some(1)], kind }
+fn series(channels: usize) -> InputSpec {
+    let kind = InputKind::Series { names: (0..channels).map(|k| format!("s{k}")).collect() };
+    InputSpec { name: "series".into(), dtype: Dtype::F32, shape: vec![Some(6), Some(channels)], kind }
+}
+
+fn forecast(channels: usize, quantiles: &[f64], history: bool) -> Signature {
+    let names = vec!["a".into(), "b".into()];
+    let quantiles = quantiles.to_vec();
+    let (mean, std) = (vec![0.0; 2], vec![1.0; 2]);
+    let output = OutputSpec::Horizon { names, mean, std, quantiles, season: 1, history };
+    to(Task::Forecast, vec![series(channels)], output)
 }
 
 /// Random examples that suit `signature`. Texts are of different lengths, the first one as long as can be.
@@ -146,7 +168,7 @@ pub(crate) fn batch(signature: &Signature, examples: usize, seed: u64) -> Batch 
         OutputSpec::Classes { labels } => {
             Target::Classes((0..examples).map(|_| random.below(labels.len() as u64) as i64).collect())
         }
-        OutputSpec::Values { names, .. } => {
+        OutputSpec::Values { names, .. } | OutputSpec::Horizon { names, .. } => {
             let values = (0..examples * names.len()).map(|_| random.unit() as f32 * 2.0 - 1.0).collect();
             Target::Values { shape: vec![examples, names.len()], values }
         }

@@ -3,6 +3,7 @@
 //! - `data`: made-up signatures, batches and small settings with which the promises are tested.
 //! - `learning`: what must hold of every architecture while it learns: gradients, noise, running statistics, overfitting.
 //! - `parity`: the same weights and inputs give PyTorch's answers, gradients and running statistics.
+//! - `parity_series`: the same for networks that read series, and for their layers.
 //! - `promises`: what must hold of every architecture: its name, its shapes, its errors, its weights as a file.
 #![allow(clippy::unwrap_used)]
 
@@ -10,5 +11,6 @@ mod data;
 mod learning;
 mod parity;
 mod parity_images;
+mod parity_series;
 mod pretrained_lite0;
 mod promises;

@@ -21,14 +21,14 @@ use serde_json::json;
 use crate::data;
 
 /// The largest allowed difference of answers and running statistics, relative to the largest number of the tensor.
-const ANSWERS: f32 = 1e-4;
+pub(crate) const ANSWERS: f32 = 1e-4;
 /// The same of gradients.
 const GRADIENTS: f32 = 1e-3;
 /// A gradient that is 0 but for rounding, as that of a bias before a batch norm, has no size of its own to compare with. No
 /// tensor is taken to be smaller than this share of the largest gradient of its network.
 const SMALLEST: f32 = 1e-3;
 
-fn fixture(name: &str) -> (PathBuf, Weights) {
+pub(crate) fn fixture(name: &str) -> (PathBuf, Weights) {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/parity").join(format!("{name}.safetensors"));
     let tensors = weights::load(&path).unwrap();
@@ -36,7 +36,7 @@ fn fixture(name: &str) -> (PathBuf, Weights) {
 }
 
 /// The tensors whose name begins with `prefix/`, by the rest of it.
-fn part(tensors: &Weights, prefix: &str) -> Weights {
+pub(crate) fn part(tensors: &Weights, prefix: &str) -> Weights {
     let rest = |name: &str| name.strip_prefix(prefix)?.strip_prefix('/').map(str::to_owned);
     tensors.iter().filter_map(|(name, tensor)| Some((rest(name)?, tensor.clone()))).collect()
 }
@@ -45,7 +45,7 @@ fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
 }
 
-fn compare(what: &str, found: &HostTensor, expected: &HostTensor, tolerance: f32, smallest: f32) {
+pub(crate) fn compare(what: &str, found: &HostTensor, expected: &HostTensor, tolerance: f32, smallest: f32) {
     assert_eq!(found.shape, expected.shape, "{what}");
     let differences: Vec<f32> = found.values.iter().zip(&expected.values).map(|(a, b)| a - b).collect();
     assert!(differences.iter().all(|d| d.is_finite()), "{what}: {:?}", found.values);
@@ -53,11 +53,11 @@ fn compare(what: &str, found: &HostTensor, expected: &HostTensor, tolerance: f32
     assert!(relative <= tolerance, "{what}: differs by {relative:e}");
 }
 
-fn host<const D: usize>(tensor: Tensor<D>) -> HostTensor {
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> HostTensor {
     HostTensor { shape: tensor.dims().to_vec(), values: tensor.try_into_vec_as().unwrap() }
 }
 
-fn tensor<const D: usize>(from: &HostTensor, device: &Device) -> Tensor<D> {
+pub(crate) fn tensor<const D: usize>(from: &HostTensor, device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(from.values.clone(), from.shape.clone()), device)
 }
 
@@ -71,6 +71,7 @@ fn inputs(tensors: &Weights, device: &Device) -> Inputs {
         let input = match name.as_str() {
             "image" => Input::Image(tensor(from, device)),
             "numbers" => Input::Numbers(tensor(from, device)),
+            "series" => Input::Series(tensor(from, device)),
             "categories" => Input::Categories(whole(from, device)),
             "tokens" => Input::Tokens { ids: whole(from, device), mask: tensor(&tensors["mask"], device) },
             "mask" => return None,
@@ -101,6 +102,17 @@ impl ModuleVisitor for Gradients<'_> {
     }
 }
 
+/// Compares the gradient of every parameter of `network`, by name.
+pub(crate) fn compare_gradients<M: Module>(name: &str, network: &M, all: &GradientsParams, expected: &Weights) {
+    let mut visitor = Gradients { all, path: Vec::new(), found: BTreeMap::new() };
+    network.visit(&mut visitor);
+    assert!(visitor.found.keys().eq(expected.keys()), "{name}");
+    let floor = SMALLEST * expected.values().map(|gradient| largest(&gradient.values)).fold(0.0, f32::max);
+    for (parameter, gradient) in &visitor.found {
+        compare(&format!("{name}, gradient of {parameter}"), gradient, &expected[parameter], GRADIENTS, floor);
+    }
+}
+
 pub(crate) struct Compare<'a> {
     pub(crate) file: &'a str,
     pub(crate) signature: Signature,
@@ -126,14 +138,7 @@ impl WithNetwork for Compare<'_> {
 
         let cotangent = tensor::<2>(&as_rows(&tensors["cotangent"]), &training);
         let gradients = GradientsParams::from_grads((output * cotangent).sum().backward(), &network);
-        let mut visitor = Gradients { all: &gradients, path: Vec::new(), found: BTreeMap::new() };
-        network.visit(&mut visitor);
-        let expected = part(&tensors, "gradient");
-        assert!(visitor.found.keys().eq(expected.keys()), "{name}");
-        let floor = SMALLEST * expected.values().map(|gradient| largest(&gradient.values)).fold(0.0, f32::max);
-        for (parameter, gradient) in &visitor.found {
-            compare(&format!("{name}, gradient of {parameter}"), gradient, &expected[parameter], GRADIENTS, floor);
-        }
+        compare_gradients(name, &network, &gradients, &part(&tensors, "gradient"));
 
         let second = part(&tensors, "second");
         if second.is_empty() {

@@ -173,6 +173,9 @@ fn answers_have_the_shape_of_the_task() {
                         (Output::Values(t), OutputSpec::Values { names, .. }) => {
                             (t.dims().to_vec(), vec![examples, names.len()])
                         }
+                        (Output::Horizon(t), OutputSpec::Horizon { names, quantiles, .. }) => {
+                            (t.dims().to_vec(), vec![examples, names.len(), quantiles.len().max(1)])
+                        }
                         (Output::Tokens(t), OutputSpec::Tokens { vocabulary }) => {
                             let [_, length] = inputs.tokens().unwrap().0.dims();
                             (t.dims().to_vec(), vec![examples, length, *vocabulary])

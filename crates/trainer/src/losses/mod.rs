@@ -15,6 +15,7 @@ pub mod bce;
 pub mod cross_entropy;
 pub mod huber;
 pub mod mse;
+pub mod quantile;
 
 /// Every loss, alphabetically.
 pub const MEMBERS: &[Entry] = &[
@@ -22,6 +23,7 @@ pub const MEMBERS: &[Entry] = &[
     Entry { name: "cross_entropy", summary: cross_entropy::SUMMARY },
     Entry { name: "huber", summary: huber::SUMMARY },
     Entry { name: "mse", summary: mse::SUMMARY },
+    Entry { name: "quantile", summary: quantile::SUMMARY },
 ];
 
 /// A loss with its settings, as it stands under `[loss.<name>]`.
@@ -36,6 +38,8 @@ pub enum Loss {
     Huber(huber::Huber),
     /// Squared distance.
     Mse(mse::Mse),
+    /// Quantiles of what is to come.
+    Quantile(quantile::Quantile),
 }
 
 /// The losses of the rows of a batch.
@@ -70,6 +74,26 @@ impl Loss {
         }
     }
 
+    /// The loss that suits an output: of quantiles that are to be told their own, else that of the task.
+    pub fn for_output(task: Task, output: &OutputSpec) -> Self {
+        match output {
+            OutputSpec::Horizon { quantiles, .. } if !quantiles.is_empty() => {
+                Self::Quantile(quantile::Quantile::default())
+            }
+            _ => Self::for_task(task),
+        }
+    }
+
+    /// Lets a loss know what only the data knows: which quantiles are told.
+    pub fn of_output(self, output: &OutputSpec) -> Self {
+        match (self, output) {
+            (Self::Quantile(_), OutputSpec::Horizon { quantiles, .. }) => {
+                Self::Quantile(quantile::Quantile { levels: quantiles.clone() })
+            }
+            (loss, _) => loss,
+        }
+    }
+
     /// The name under `[loss.<name>]`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -77,6 +101,7 @@ impl Loss {
             Self::CrossEntropy(_) => "cross_entropy",
             Self::Huber(_) => "huber",
             Self::Mse(_) => "mse",
+            Self::Quantile(_) => "quantile",
         }
     }
 
@@ -84,16 +109,20 @@ impl Loss {
     pub fn decoding(&self) -> Decoding {
         match self {
             Self::Bce(_) => Decoding::Sigmoid,
-            Self::CrossEntropy(_) | Self::Huber(_) | Self::Mse(_) => Decoding::Softmax,
+            Self::CrossEntropy(_) | Self::Huber(_) | Self::Mse(_) | Self::Quantile(_) => Decoding::Softmax,
         }
     }
 
     /// Whether it can judge what a network of this output answers.
     pub fn suits(&self, output: &OutputSpec) -> bool {
-        let numbers = matches!(output, OutputSpec::Values { .. } | OutputSpec::Inputs);
-        match self {
-            Self::Bce(_) | Self::CrossEntropy(_) => !numbers,
-            Self::Huber(_) | Self::Mse(_) => numbers,
+        match (self, output) {
+            (Self::Quantile(_), OutputSpec::Horizon { quantiles, .. }) => !quantiles.is_empty(),
+            (Self::Huber(_) | Self::Mse(_), OutputSpec::Horizon { quantiles, .. }) => quantiles.is_empty(),
+            (Self::Huber(_) | Self::Mse(_), OutputSpec::Values { .. } | OutputSpec::Inputs) => true,
+            (Self::Bce(_) | Self::CrossEntropy(_), _) => {
+                !matches!(output, OutputSpec::Values { .. } | OutputSpec::Horizon { .. } | OutputSpec::Inputs)
+            }
+            (Self::Huber(_) | Self::Mse(_) | Self::Quantile(_), _) => false,
         }
     }
 
@@ -105,7 +134,7 @@ impl Loss {
         match self {
             Self::CrossEntropy(loss) => loss.check(classes),
             Self::Huber(loss) => loss.check(),
-            Self::Bce(_) | Self::Mse(_) => Ok(()),
+            Self::Bce(_) | Self::Mse(_) | Self::Quantile(_) => Ok(()),
         }
     }
 
@@ -114,15 +143,19 @@ impl Loss {
     /// # Errors
     /// [`Error::WrongLoss`] if answer, target and loss do not go together.
     pub fn rows(&self, output: Output, batch: &Batch) -> Result<RowLosses, Error> {
+        let forecast = matches!(output, Output::Horizon(_));
         let scores = output.rows();
         let rows = scores.dims()[0];
         let device = scores.device();
-        let expected = expected(&batch.target, rows, scores.dims()[1], self.name(), &device)?;
+        // Of each coming step one number will be known, however many are told of it.
+        let width = if forecast && matches!(self, Self::Quantile(_)) { 1 } else { scores.dims()[1] };
+        let expected = expected(&batch.target, rows, width, self.name(), &device)?;
         let losses = match self {
             Self::Bce(loss) => Some(loss.rows(scores, &expected)),
             Self::CrossEntropy(loss) => loss.rows(scores, &expected),
             Self::Huber(loss) => loss.rows(scores, &expected),
             Self::Mse(loss) => loss.rows(scores, &expected),
+            Self::Quantile(loss) => loss.rows(scores, &expected),
         };
         let losses = losses.ok_or_else(|| Error::WrongLoss {
             loss: self.name(),

@@ -9,11 +9,14 @@ pub mod accuracy;
 pub mod auroc;
 pub mod calibration_error;
 pub mod confusion_matrix;
+pub mod coverage;
 pub mod f1;
 pub mod iou;
 pub mod log_loss;
 pub mod mae;
+pub mod mase;
 pub mod perplexity;
+pub mod pinball;
 pub mod precision;
 pub mod r2;
 pub mod recall;
@@ -28,11 +31,14 @@ pub const MEMBERS: &[Entry] = &[
     auroc::ENTRY,
     calibration_error::ENTRY,
     confusion_matrix::ENTRY,
+    coverage::ENTRY,
     f1::ENTRY,
     iou::ENTRY,
     log_loss::ENTRY,
     mae::ENTRY,
+    mase::ENTRY,
     perplexity::ENTRY,
+    pinball::ENTRY,
     precision::ENTRY,
     r2::ENTRY,
     recall::ENTRY,
@@ -65,6 +71,45 @@ pub enum Expected {
         /// The factor of each column, as many as `mean`.
         std: Vec<f64>,
     },
+    /// The coming steps of a series, of each of which one number or some quantiles were told: `[rows, horizon, quantiles]`.
+    Horizon {
+        /// `[rows, horizon]`, in the network's units.
+        values: Vec<f32>,
+        /// Added to each step, after the product; `[horizon]`.
+        mean: Vec<f64>,
+        /// The factor of each step; `[horizon]`.
+        std: Vec<f64>,
+        /// Which quantiles were told, ascending; empty where it was one number.
+        quantiles: Vec<f64>,
+        /// How far each known window is from itself a season before, on average, in the user's units; `[rows]`, or empty where
+        /// nobody knows.
+        naive: Vec<f64>,
+    },
+}
+
+/// A window of which coming steps were told, all in the user's units.
+#[derive(Clone, Debug)]
+pub struct ForecastRow<'a> {
+    /// `[horizon, quantiles]`.
+    pub told: Vec<f64>,
+    /// `[horizon]`.
+    pub expected: Vec<f64>,
+    /// Which quantiles were told; empty where it was one number.
+    pub quantiles: &'a [f64],
+    /// How far the known window is from itself a season before, on average.
+    pub naive: Option<f64>,
+    /// How much the row counts; more than 0.
+    pub weight: f64,
+}
+
+impl ForecastRow<'_> {
+    /// Of each step the one number, or the quantile next to the median.
+    pub fn middle(&self) -> impl Iterator<Item = f64> + '_ {
+        let far = |quantile: &f64| (quantile - 0.5).abs();
+        let nearest = self.quantiles.iter().enumerate().min_by(|a, b| far(a.1).total_cmp(&far(b.1)));
+        let middle = nearest.map_or(0, |(place, _)| place);
+        self.told.iter().copied().skip(middle).step_by(self.quantiles.len().max(1))
+    }
 }
 
 /// The answers to a number of rows: examples, or the pixels or tokens of examples.
@@ -125,8 +170,9 @@ impl Answers {
     }
 
     /// Shows every row of which numbers were expected, as (answered, expected, weight): `[width]`, `[width]`, more than 0. The
-    /// numbers are in the user's units, in 64 bits: a moment in seconds has no room in 32.
+    /// numbers are in the user's units, in 64 bits: a moment in seconds has no room in 32. Of quantiles the median is shown.
     pub fn each_values(&self, mut visit: impl FnMut(&[f64], &[f64], f64)) {
+        self.each_forecast(|row| visit(&row.middle().collect::<Vec<f64>>(), &row.expected, row.weight));
         let Expected::Values { values, mean, std } = &self.expected else { return };
         let width = self.width.max(1);
         let in_units = |numbers: &[f32]| -> Vec<f64> {
@@ -137,6 +183,29 @@ impl Answers {
             let weight = self.weight(row);
             if weight > 0.0 {
                 visit(&in_units(answered), &in_units(expected), weight);
+            }
+        }
+    }
+
+    /// Shows every window of which coming steps were told.
+    pub fn each_forecast(&self, mut visit: impl FnMut(ForecastRow<'_>)) {
+        let Expected::Horizon { values, mean, std, quantiles, naive } = &self.expected else { return };
+        let each = quantiles.len().max(1);
+        let horizon = (self.width / each).max(1);
+        let rows = self.scores.chunks_exact(horizon * each).zip(values.chunks_exact(horizon));
+        for (row, (told, expected)) in rows.enumerate() {
+            let weight = self.weight(row);
+            if weight > 0.0 {
+                let units = || mean.iter().zip(std).cycle();
+                let in_units = |(&number, (mean, std)): (&f32, (&f64, &f64))| mean + std * f64::from(number);
+                let each_unit = units().flat_map(|unit| std::iter::repeat_n(unit, each));
+                visit(ForecastRow {
+                    told: told.iter().zip(each_unit).map(in_units).collect(),
+                    expected: expected.iter().zip(units()).map(in_units).collect(),
+                    quantiles,
+                    naive: naive.get(row).copied(),
+                    weight,
+                });
             }
         }
     }
@@ -191,10 +260,11 @@ impl Direction {
 pub fn direction(name: &str) -> Option<Direction> {
     let family = name.split('/').next().unwrap_or(name);
     match family {
-        "accuracy" | "auroc" | "f1" | "f1_micro" | "f1_weighted" | "iou" | "precision" | "r2" | "recall" => {
-            Some(Direction::Higher)
+        "accuracy" | "auroc" | "coverage" | "f1" | "f1_micro" | "f1_weighted" | "iou" | "precision" | "r2"
+        | "recall" => Some(Direction::Higher),
+        "calibration_error" | "log_loss" | "loss" | "mae" | "mase" | "perplexity" | "pinball" | "rmse" => {
+            Some(Direction::Lower)
         }
-        "calibration_error" | "log_loss" | "loss" | "mae" | "perplexity" | "rmse" => Some(Direction::Lower),
         _ => {
             let k = family.strip_prefix("top_")?.strip_suffix("_accuracy")?;
             k.parse::<usize>().is_ok().then_some(Direction::Higher)
@@ -237,6 +307,11 @@ pub fn for_task(task: Task, labels: &[String]) -> Vec<Box<dyn Metric>> {
             metrics.push(Box::new(mae::Mae::default()));
             metrics.push(Box::new(rmse::Rmse::default()));
             metrics.push(Box::new(r2::R2::default()));
+            if task == Task::Forecast {
+                metrics.push(Box::new(mase::Mase::default()));
+                metrics.push(Box::new(pinball::Pinball::default()));
+                metrics.push(Box::new(coverage::Coverage::default()));
+            }
         }
     }
     metrics

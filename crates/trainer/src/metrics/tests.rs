@@ -27,6 +27,7 @@ fn check(case: &Value, mut metrics: Vec<Box<dyn Metric>>, answers: &Answers) {
                 Expected::Classes(classes) => Expected::Classes(vec![classes[row]]),
                 Expected::SoftLabels(soft) => Expected::SoftLabels(soft[range].to_vec()),
                 Expected::Values { values, .. } => plain(values[range].to_vec()),
+                Expected::Horizon { .. } => unreachable!("no fixture has forecasts"),
             },
             weights: answers.weights.as_ref().map(|weights| vec![weights[row]]),
         };
@@ -122,6 +123,35 @@ fn large_numbers_are_judged_in_the_users_units() {
     assert_eq!(judge(&mut r2::R2::default(), &truths, 1, expected())[0].1, 1.0);
 }
 
+/// Two steps, the second in other units than the first.
+fn horizon(values: Vec<f32>, quantiles: &[f64], naive: Vec<f64>) -> Expected {
+    Expected::Horizon { values, mean: vec![0.0, 10.0], std: vec![1.0, 2.0], quantiles: quantiles.to_vec(), naive }
+}
+
+/// The truths are 1 and 14, then 3 and 10; told are 0, 2, 4 and 10, 12, 13, then 3, 5, 7 and 8, 9, 12.
+#[test]
+fn forecasts_are_judged_by_every_quantile_and_by_the_median() {
+    let told = [0.0, 2.0, 4.0, 0.0, 1.0, 1.5, 3.0, 5.0, 7.0, -1.0, -0.5, 1.0];
+    let expected = || horizon(vec![1.0, 2.0, 3.0, 0.0], &[0.1, 0.5, 0.9], vec![1.0, 0.5]);
+    let value = |metric: &mut dyn Metric| judge(metric, &told, 6, expected())[0].1;
+    let near = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found}, not {wanted}");
+    // The medians miss by 1, 2, 2 and 1.
+    near(value(&mut mae::Mae::default()), 1.5);
+    // In units of 1 and of 0.5: 1.5 and 3.
+    near(value(&mut mase::Mase::default()), 2.25);
+    near(value(&mut coverage::Coverage::default()), 0.75);
+    let low = 0.1 * 1.0 + 0.1 * 4.0 + 0.0 + 0.1 * 2.0;
+    let middle = 0.5 * (1.0 + 2.0 + 2.0 + 1.0);
+    let high = 0.1 * 3.0 + 0.9 * 1.0 + 0.1 * 4.0 + 0.1 * 2.0;
+    near(value(&mut pinball::Pinball::default()), (low + middle + high) / 12.0);
+    // One number a step has no quantiles to judge, and a window that repeats itself no scale.
+    let plain = || horizon(vec![1.0, 2.0], &[], vec![0.0]);
+    assert!(judge(&mut pinball::Pinball::default(), &[0.0, 1.0], 2, plain()).is_empty());
+    assert!(judge(&mut coverage::Coverage::default(), &[0.0, 1.0], 2, plain()).is_empty());
+    assert!(judge(&mut mase::Mase::default(), &[0.0, 1.0], 2, plain()).is_empty());
+    near(judge(&mut mae::Mae::default(), &[0.0, 1.0], 2, plain())[0].1, 1.5);
+}
+
 #[test]
 fn soft_labels_are_met_by_their_own_logarithm() {
     let soft = [0.5_f32, 0.3, 0.2];
@@ -144,6 +174,8 @@ fn nothing_panics_on_broken_answers() {
                 plain(bad.to_vec()),
                 plain(Vec::new()),
                 Expected::Values { values: bad.to_vec(), mean: Vec::new(), std: Vec::new() },
+                horizon(bad.to_vec(), &[0.1, 0.9], vec![f64::NAN, 0.0]),
+                horizon(Vec::new(), &[], Vec::new()),
             ] {
                 for weights in [None, Some(vec![]), Some(vec![f32::NAN, -1.0, 0.0, f32::INFINITY, 1.0])] {
                     for metric in &mut for_task(*task, &labels) {

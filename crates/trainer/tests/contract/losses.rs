@@ -1,7 +1,7 @@
 //! Are values and gradients of every loss PyTorch's?
 
 use burn::tensor::{Device, Tensor};
-use data_loader::{Batch, ExampleId, Target};
+use data_loader::{Batch, ExampleId, OutputSpec, Target};
 use model_zoo::Output;
 use model_zoo::weights::Weights;
 use serde_json::{Value, json};
@@ -173,4 +173,37 @@ fn a_batch_that_weighs_nothing_teaches_nothing() {
     let value = weighted.rows(Output::Classes(scores.clone()), &batch).unwrap().mean();
     assert_eq!(host(value.clone()).values, [0.0]);
     assert!(host(scores.grad(&value.backward()).unwrap()).values.iter().all(|&slope| slope == 0.0));
+}
+
+/// Two windows of two steps each, three quantiles: values and gradients by hand.
+#[test]
+fn quantiles() {
+    let output = OutputSpec::Horizon {
+        names: vec!["a".into(), "b".into()],
+        mean: vec![0.0; 2],
+        std: vec![1.0; 2],
+        quantiles: vec![0.1, 0.5, 0.9],
+        season: 1,
+        history: true,
+    };
+    let loss = loss("quantile", json!({})).of_output(&output);
+    assert!(loss.suits(&output) && !Loss::Mse(trainer::losses::mse::Mse::default()).suits(&output));
+    let told = [0.0_f32, 2.0, 4.0, 10.0, 12.0, 13.0, 3.5, 5.0, 7.0, 8.0, 9.0, 12.0];
+    let scores = Tensor::<1>::from_floats(told, &Device::flex().autodiff()).reshape([2, 2, 3]).require_grad();
+    let values = vec![1.0, 14.0, 3.0, 10.0];
+    let batch = batch(2, Target::Values { shape: vec![2, 2], values }, Some(vec![1.0, 3.0]));
+    let value = loss.rows(Output::Horizon(scores.clone()), &batch).unwrap().mean();
+    let first = 0.1 + 0.5 + 0.3 + 0.4 + 1.0 + 0.9;
+    let second = 0.45 + 1.0 + 0.4 + 0.2 + 0.5 + 0.2;
+    let found: f32 = value.clone().into_scalar();
+    assert!((found - (first + 3.0 * second) / 24.0).abs() < 1e-6, "{found}");
+    let gradient: Vec<f32> = scores.grad(&value.backward()).unwrap().try_into_vec_as().unwrap();
+    let slopes = [-0.1, 0.5, 0.1, -0.1, -0.5, -0.9, 0.9, 0.5, 0.1, -0.1, -0.5, 0.1_f32];
+    for (place, (found, slope)) in gradient.iter().zip(slopes).enumerate() {
+        let wanted = slope * if place < 6 { 1.0 } else { 3.0 } / 24.0;
+        assert!((found - wanted).abs() < 1e-6, "{place}: {found}, not {wanted}");
+    }
+    // A forecast of another number of quantiles is not judged.
+    let other = Tensor::<3>::zeros([2, 2, 2], &Device::flex());
+    assert!(matches!(loss.rows(Output::Horizon(other), &batch), Err(Error::WrongLoss { .. })));
 }
