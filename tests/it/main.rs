@@ -9,6 +9,7 @@
 //! - `examples`: every example runs and reaches what it promises
 //! - `exits`: exit codes, Ctrl-C
 //! - `fetch`: data that is fetched, killed and gone on with
+//! - `generate`: texts are learnt, and continued by every door alike
 //! - `golden_losses`: the first losses of every shipped config, as they were
 //! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
@@ -27,6 +28,7 @@ mod door_to_door;
 mod examples;
 mod exits;
 mod fetch;
+mod generate;
 mod golden_losses;
 mod house;
 mod killed;

@@ -78,7 +78,7 @@ fn of_texts_in_pieces_every_token_is_told_once() {
     let mut random = Random::derive(&[5]);
     let texts: Vec<String> = (0..40)
         .map(|k| {
-            (0..1 + random.below(if k % 3 == 0 { 40 } else { 6 }))
+            (0..=random.below(if k % 3 == 0 { 40 } else { 6 }))
                 .map(|_| char::from(b'a' + random.below(5) as u8))
                 .collect()
         })
