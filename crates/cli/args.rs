@@ -29,6 +29,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Answer new data with a trained model.
     Predict(Predict),
+    /// Continue a text with a trained model.
+    Generate(Generate),
     /// Gather, judge and clean data.
     #[command(subcommand)]
     Data(Data),
@@ -104,6 +106,37 @@ pub struct Predict {
     /// Records answered at once.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,
+}
+
+/// `firebox generate`
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// The run, one of its checkpoints (RUN[@best|last|ema|step-N]), or a bundle.
+    pub model: String,
+    /// The text to continue; a new one is begun if left out.
+    #[arg(default_value = "")]
+    pub prompt: String,
+    /// How many tokens are written at most; a text may end before.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tokens: u32,
+    /// Below 1 likely tokens become more likely; at 0 the most likely one is taken.
+    #[arg(long, default_value_t = 1.0)]
+    pub temperature: f64,
+    /// Draw from so many of the most likely tokens; 0 for all.
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Draw from the fewest tokens whose probabilities sum up to this.
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f64,
+    /// Equal seeds give equal texts.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How many texts are written.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub samples: u32,
+    /// On what to compute.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
 }
 
 /// `firebox data`

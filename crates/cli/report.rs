@@ -11,6 +11,12 @@ pub fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
+/// Prints a part of a result without ending the line, at once; false once nobody reads it any more.
+pub fn part(text: &str) -> bool {
+    let mut out = std::io::stdout();
+    write!(out, "{text}").and_then(|()| out.flush()).is_ok()
+}
+
 /// Prints a result as JSON.
 pub fn json(value: &serde_json::Value) {
     line(serde_json::to_string_pretty(value).unwrap_or_default());

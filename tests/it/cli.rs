@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "",
     "train",
     "resume",
     "evaluate",
     "predict",
+    "generate",
     "data check",
     "data clean",
     "data fetch",
@@ -68,6 +69,13 @@ fn the_set_of_flags_is_frozen() {
         "data clean --unreviewed",
         "evaluate --device",
         "evaluate --part",
+        "generate --device",
+        "generate --samples",
+        "generate --seed",
+        "generate --temperature",
+        "generate --tokens",
+        "generate --top-k",
+        "generate --top-p",
         "predict --batch-size",
         "predict --device",
         "resume --device",

@@ -9,7 +9,9 @@
 //! - `examples`: every example runs and reaches what it promises
 //! - `exits`: exit codes, Ctrl-C
 //! - `fetch`: data that is fetched, killed and gone on with
+//! - `fine_tune`: which weights a run begins with, and which of them learn
 //! - `forecast`: a series from a file to quantiles, judged as by hand
+//! - `generate`: texts are learnt, and continued by every door alike
 //! - `golden_losses`: the first losses of every shipped config, as they were
 //! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
@@ -30,6 +32,7 @@ mod exits;
 mod fetch;
 mod fine_tune;
 mod forecast;
+mod generate;
 mod golden_losses;
 mod house;
 mod killed;

@@ -158,48 +158,6 @@ class Resnet(nn.Module):
         return self.fc(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
 
 
-class Attention(nn.Module):
-    def __init__(self, features, heads):
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(features, 3 * features)
-        self.proj = nn.Linear(features, features)
-
-    def forward(self, x):
-        batch, length, features = x.shape
-        parts = self.qkv(x).split(features, 2)
-        q, k, v = [part.view(batch, length, self.heads, features // self.heads).transpose(1, 2) for part in parts]
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.proj(mixed.transpose(1, 2).reshape(batch, length, features))
-
-
-class TransformerBlock(nn.Module):
-    def __init__(self, features, heads):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(features)
-        self.attn = Attention(features, heads)
-        self.norm2 = nn.LayerNorm(features)
-        self.mlp = nn.ModuleDict({"fc1": nn.Linear(features, 4 * features), "fc2": nn.Linear(4 * features, features)})
-
-    def forward(self, x):
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(x))))
-
-
-class Gpt(nn.Module):
-    def __init__(self, vocabulary, layers, features, heads, context):
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, features)
-        self.positions = nn.Parameter(torch.randn(context, features) * 0.3)
-        self.blocks = nn.Sequential(*[TransformerBlock(features, heads) for _ in range(layers)])
-        self.norm = nn.LayerNorm(features)
-        self.head = nn.Linear(features, vocabulary)
-
-    def forward(self, tokens, mask):
-        x = self.embedding(tokens.long()) + self.positions[: tokens.shape[1]]
-        return self.head(self.norm(self.blocks(x)))
-
-
 def network(name, model, first, second=None):
     """Writes the fixture of a network; `first` and `second` are its inputs by name."""
     with torch.no_grad():
@@ -243,7 +201,6 @@ def networks():
     network("mlp", Mlp(12, 3, [4, 7], [12, 9], 4), table(6), table(6))
     network("gru", Gru(11, 5, 6, 3), padded([7, 3, 1, 5], 11))
     network("resnet", Resnet(20, 3, 4), {"image": randn(4, 3, 10, 14)}, {"image": randn(4, 3, 10, 14)})
-    network("gpt", Gpt(9, 2, 12, 3, 10), padded([7, 7], 9))
     rows = [{key: value for key, value in table(6).items() if key != "image"} for _ in range(2)]
     network("tabular_resnet", TabularResnet(3, [4, 7], 2, 8, 11, 4), *rows)
     network("bag", Bag(11, 5, 3), padded([7, 3, 1, 5], 11))

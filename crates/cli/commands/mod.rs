@@ -13,6 +13,7 @@ mod data_clean;
 mod data_fetch;
 mod devices;
 mod evaluate;
+mod generate;
 mod list;
 mod predict;
 mod resume;
@@ -30,6 +31,7 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Resume(args) => resume::run(&args, json),
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),
+        Command::Generate(args) => generate::run(&args, json),
         Command::Data(Data::Check(args)) => data_check::run(&args, json),
         Command::Data(Data::Clean(args)) => data_clean::run(&args, json),
         Command::Data(Data::Fetch(args)) => data_fetch::run(&args, json),

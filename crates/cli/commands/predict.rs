@@ -44,7 +44,7 @@ pub(super) fn run(args: &Predict, json: bool) -> Ended {
 }
 
 /// Opens a bundle, the bundle of a run, or one of its checkpoints.
-fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Failure> {
+pub(super) fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Failure> {
     let address = Address::parse(model);
     if address.checkpoint.is_none() {
         let of_run = RunDir::open(&address.run).ok().map(|run| run.bundle());

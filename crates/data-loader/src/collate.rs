@@ -6,6 +6,9 @@ use crate::example::{Example, ExampleId, TargetValue};
 use crate::signature::{InputSpec, OutputSpec, Signature};
 use crate::transforms::tokenize::PADDING;
 
+/// What stands in a target where padding does not count.
+const NO_TARGET: i64 = -1;
+
 /// Puts `examples` in one batch whose inputs are those of `signature`, in its order. Epoch and index are 0; the loader
 /// sets them.
 pub fn collate(examples: Vec<Example>, signature: &Signature) -> Result<Batch, Error> {
@@ -98,7 +101,7 @@ fn pad(name: &str, arrays: &[Array]) -> InputArray {
 /// Joins the targets; either every example has one or none does.
 fn join_targets(targets: Vec<TargetValue>, ids: &[ExampleId], signature: &Signature) -> Result<Target, Error> {
     let (mut classes, mut values, mut absent, mut width) = (Vec::new(), Vec::new(), 0, 0);
-    let (mut pixels, mut shape) = (Vec::new(), None);
+    let (mut pixels, mut shape, mut sequences) = (Vec::new(), None, Vec::new());
     let count = targets.len();
     let first_absent = targets.iter().position(|target| *target == TargetValue::None);
     for (target, id) in targets.into_iter().zip(ids) {
@@ -130,6 +133,7 @@ fn join_targets(targets: Vec<TargetValue>, ids: &[ExampleId], signature: &Signat
                 }
                 pixels.extend(classes);
             }
+            TargetValue::Tokens(ids) => sequences.push(ids),
             TargetValue::None => absent += 1,
         }
     }
@@ -145,6 +149,14 @@ fn join_targets(targets: Vec<TargetValue>, ids: &[ExampleId], signature: &Signat
     }
     if let Some([height, width]) = shape {
         return Ok(Target::Mask { shape: [count, height, width], classes: pixels });
+    }
+    if sequences.len() == count {
+        let length = sequences.iter().map(Vec::len).max().unwrap_or(0);
+        let padded = |sequence: Vec<i64>| {
+            let missing = length - sequence.len();
+            sequence.into_iter().chain(std::iter::repeat_n(NO_TARGET, missing))
+        };
+        return Ok(Target::Tokens { shape: [count, length], ids: sequences.into_iter().flat_map(padded).collect() });
     }
     if classes.len() == count {
         return Ok(Target::Classes(classes));

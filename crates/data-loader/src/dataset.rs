@@ -13,6 +13,7 @@ use crate::example::{Example, Record, TargetValue};
 use crate::formats::{self, Records};
 use crate::limit;
 use crate::lineage::Lineage;
+use crate::pieces::Pieces;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
 use crate::samplers::{Layout, Order, Sampler};
@@ -135,6 +136,7 @@ impl Dataset {
         let mut lineage = Lineage::of(card.name(), &card.files, records.as_ref(), &parts, &split, unusable)?;
         lineage.embargoed = embargoed;
         let classes = place_classes(records.as_ref(), &targets, &parts, &pipeline, skip)?;
+        let records = Pieces::over(records, &mut parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
         let blocks = records.blocks();
         let unfit = None;

@@ -166,6 +166,8 @@ pub enum TargetValue {
         /// Row-major.
         classes: Vec<i64>,
     },
+    /// The token that comes next, at each place of the input.
+    Tokens(Vec<i64>),
     /// Nothing is expected.
     None,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::Error;
+use crate::generation;
 use crate::schema::{Schema, TargetKind};
 use crate::series;
 use crate::signature::OutputSpec;
@@ -39,6 +40,7 @@ pub(crate) fn output(
             Ok(OutputSpec::Mask { labels: target.classes.clone() })
         }
         (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
+        (Task::Generate, _) => generation::output(schema, fitted),
         (Task::Classify | Task::Regress | Task::Segment, target) => Err(Error::Mismatch {
             message: format!(
                 "The task `{task}` needs a target of another kind: {}",
@@ -52,9 +54,9 @@ pub(crate) fn output(
                 "Classes are for `classify`, numbers for `regress` and masks for `segment`; state the target in [schema.target] of the card."
                     .into(),
         }),
-        (task, _) => Err(Error::Mismatch {
-            message: format!("No format reads data for the task `{task}` yet"),
-            hint: "Use `classify`, `regress`, `segment` or `reconstruct`.".into(),
+        (Task::Forecast, _) => Err(Error::Mismatch {
+            message: "The task `forecast` needs windows over a series, and there are none".into(),
+            hint: "Add [data.windows].".into(),
         }),
     }
 }

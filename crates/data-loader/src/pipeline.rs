@@ -12,6 +12,7 @@ use crate::collate::collate;
 use crate::error::{Error, quoted};
 use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::formats::Records;
+use crate::generation;
 use crate::masks::mask_target;
 use crate::number_plan::NumberPlan;
 use crate::output::output;
@@ -87,7 +88,7 @@ impl Pipeline {
         classes: Option<BTreeSet<String>>,
     ) -> Result<Self, Error> {
         schema.check()?;
-        let training = Training { schema, records, rows, before: &[], skip_bad };
+        let training = Training { task, schema, records, rows, before: &[], skip_bad };
         let fitted = transforms.fit(&training)?;
         let training = Training { before: &fitted, ..training };
         let mut schema = schema.clone();
@@ -143,6 +144,9 @@ impl Pipeline {
         }
         for transform in &self.transforms {
             transform.apply(record, random.as_deref_mut())?;
+        }
+        if let OutputSpec::Tokens { .. } = self.signature.output {
+            return generation::prepare(self, record);
         }
         let inputs = self.signature.inputs.iter().map(|spec| Ok((spec.name.clone(), self.input(spec, record)?)));
         let inputs = inputs.collect::<Result<_, Error>>()?;
@@ -212,7 +216,7 @@ impl Pipeline {
     }
 
     /// The name of the only feature of a kind that may occur once.
-    fn only(&self, kind: FeatureKind) -> &str {
+    pub(crate) fn only(&self, kind: FeatureKind) -> &str {
         self.schema.names(kind).first().copied().unwrap_or_default()
     }
 

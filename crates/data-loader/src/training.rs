@@ -11,11 +11,14 @@ use crate::formats::Records;
 use crate::number_plan::ColumnSteps;
 use crate::schema::{FeatureKind, ImageSize, Schema};
 use crate::summary::{BUDGET, Summaries};
+use crate::task::Task;
 use crate::transforms::FittedTransform;
 
 /// The training part, as a transform meets it when it is fitted.
 #[derive(Clone, Copy)]
 pub struct Training<'a> {
+    /// What the model is for.
+    pub task: Task,
     /// What the columns mean, as the transforms before leave them.
     pub schema: &'a Schema,
     /// Where the rows are read.

@@ -25,6 +25,9 @@ pub enum Error {
         /// The inputs there are.
         found: String,
     },
+    /// A network that continues no texts was asked to.
+    #[error("the network continues no texts")]
+    CannotGenerate,
     /// A batch does not hold what the signature says.
     #[error("the batch does not suit the network: {0}")]
     WrongBatch(String),
@@ -127,6 +130,7 @@ impl Error {
             }
             Self::Damaged { .. } => "restore the file, or choose an earlier checkpoint with RUN@step-N".into(),
             Self::Io { source, .. } if is_wrong_path(source) => "check the path, or restore the file".into(),
+            Self::CannotGenerate => "choose one that was trained for the task `generate`, such as with [model.gpt]".into(),
             Self::Data(error) => return error.hint(),
             _ => return None,
         })

@@ -10,6 +10,7 @@ pub mod blocks;
 pub mod bundle;
 pub mod device;
 pub mod error;
+pub mod generator;
 pub mod inputs;
 pub mod network;
 pub mod ops;

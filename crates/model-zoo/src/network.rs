@@ -1,10 +1,11 @@
 //! What must a network be able to do?
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor};
 use data_loader::signature::Signature;
 
 use crate::blocks::Init;
+use crate::generator::Cache;
 use crate::{Error, Inputs, Output};
 
 /// A network: parameters, and a way from inputs to an answer.
@@ -16,6 +17,24 @@ pub trait Network: Module + 'static {
     /// # Errors
     /// [`Error::MissingInput`] if the batch lacks an input that the network was built for.
     fn forward(&self, inputs: &Inputs) -> Result<Output, Error>;
+
+    /// The longest sequence that can be read, of a network that continues texts.
+    fn context(&self) -> Option<usize> {
+        None
+    }
+
+    /// Reads tokens behind those in the cache, and puts them there; the scores are those that [`forward`](Self::forward) gives of
+    /// the whole. Only of a network that has a [`context`](Self::context).
+    ///
+    /// # Shapes
+    /// - `ids`: `[batch, length]`
+    /// - result: `[batch, length, vocabulary]`
+    ///
+    /// # Errors
+    /// [`Error::CannotGenerate`]; [`Error::Unfit`] beyond the context.
+    fn continue_from(&self, _ids: Tensor<2, Int>, _cache: &mut Cache) -> Result<Tensor<3>, Error> {
+        Err(Error::CannotGenerate)
+    }
 }
 
 /// The settings from which a network is built, as they stand in a config.
@@ -47,10 +66,27 @@ pub trait Answer: Send {
     /// # Errors
     /// As [`Network::forward`].
     fn answer(&self, inputs: &Inputs) -> Result<Output, Error>;
+
+    /// As [`Network::context`].
+    fn context(&self) -> Option<usize>;
+
+    /// As [`Network::continue_from`].
+    ///
+    /// # Errors
+    /// As there.
+    fn continue_from(&self, ids: Tensor<2, Int>, cache: &mut Cache) -> Result<Tensor<3>, Error>;
 }
 
 impl<N: Network> Answer for N {
     fn answer(&self, inputs: &Inputs) -> Result<Output, Error> {
         self.forward(inputs)
+    }
+
+    fn context(&self) -> Option<usize> {
+        Network::context(self)
+    }
+
+    fn continue_from(&self, ids: Tensor<2, Int>, cache: &mut Cache) -> Result<Tensor<3>, Error> {
+        Network::continue_from(self, ids, cache)
     }
 }

@@ -18,6 +18,15 @@ pub enum Error {
         /// The task of the model.
         task: Task,
     },
+    /// A model of another task was asked to continue a text.
+    #[error("the model was trained for the task `{task}` and continues no texts")]
+    CannotContinue {
+        /// The task of the model.
+        task: Task,
+    },
+    /// Tokens cannot be drawn so.
+    #[error("tokens cannot be drawn: {0}")]
+    Sampling(String),
     /// The data does not suit the model.
     #[error(transparent)]
     Data(#[from] data_loader::Error),
@@ -33,7 +42,10 @@ impl Error {
             Self::NotFinite { .. } => {
                 Some("its weights grew beyond all bounds in training; choose an earlier checkpoint with RUN@step-N, or train with a lower learning rate".into())
             }
+            Self::CannotShow { task: Task::Generate } => Some("`firebox generate` continues texts".into()),
             Self::CannotShow { .. } => Some("models for the tasks classify and regress can answer".into()),
+            Self::CannotContinue { .. } => Some("choose one that was trained with `task = \"generate\"`, or `firebox predict`".into()),
+            Self::Sampling(_) => Some("a temperature of 0 takes the most likely token, 1 draws as the model says".into()),
             Self::Data(error) => error.hint(),
             Self::Model(error) => error.hint(),
         }
@@ -43,7 +55,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::NotFinite { .. } => false,
-            Self::CannotShow { .. } => true,
+            Self::CannotShow { .. } | Self::CannotContinue { .. } | Self::Sampling(_) => true,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),
         }

@@ -1,10 +1,15 @@
 //! Stages 4 and 5: from a bundle to answers.
 //!
-//! So far this is the [`predictor`]: the bundle's own transforms and network, applied to records as they were read.
+//! So far this is the [`predictor`]: the bundle's own transforms and network, applied to records as they were read, or
+//! continuing a text ([`continuation`]) by tokens that are drawn ([`sampling`]).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod continuation;
 pub mod error;
 pub mod predictor;
+pub mod sampling;
 
+pub use continuation::Continuation;
 pub use error::Error;
 pub use predictor::{Prediction, Predictor};
+pub use sampling::Sampling;

@@ -63,6 +63,16 @@ impl Predictor {
         &self.pipeline
     }
 
+    /// The network.
+    pub(crate) fn network(&self) -> &dyn Answer {
+        self.network.as_ref()
+    }
+
+    /// On what it computes.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Answers records, one prediction each, in order.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use data_loader::random::Random;
 use data_loader::{Batch, Dtype, Entry, ExampleId, InputKind, InputSpec, OutputSpec, Signature, Target, Task};
 use model_zoo::architectures::{Architecture, WithNetwork, cnn, gpt, mlp, resnet};
+use model_zoo::blocks::Activation;
 use model_zoo::device::Found;
 use model_zoo::inputs::Input;
 use model_zoo::network::NetworkConfig;
@@ -105,7 +106,17 @@ impl Workload {
         match self {
             Self::Cnn => Architecture::Cnn(cnn::CnnConfig { channels: vec![vec![32, 64]], hidden: 128, dropout: 0.0 }),
             Self::Gpt => {
-                Architecture::Gpt(gpt::GptConfig { layers: 4, features: 128, heads: 4, context: CONTEXT, dropout: 0.0 })
+                // The head with weights of its own and the exact GELU are those of the peer, and not GPT-2's.
+                Architecture::Gpt(gpt::GptConfig {
+                    size: gpt::Size::Nano,
+                    layers: Some(4),
+                    features: Some(128),
+                    heads: Some(4),
+                    context: Some(CONTEXT),
+                    dropout: 0.0,
+                    activation: Activation::Gelu,
+                    tied: false,
+                })
             }
             Self::Mlp => Architecture::Mlp(mlp::MlpConfig { hidden: vec![512, 512], ..Default::default() }),
             Self::Resnet => Architecture::Resnet(resnet::ResnetConfig { depth: 20, width: 16 }),

@@ -39,6 +39,8 @@ pub struct Subwords {
     tokenizer: Box<Tokenizer>,
     /// The network's id of each of the file's ids.
     ids: HashMap<u32, i64>,
+    /// The file's id of each of the network's ids.
+    file_ids: HashMap<i64, u32>,
 }
 
 impl PartialEq for Subwords {
@@ -104,8 +106,9 @@ impl TryFrom<Json> for Subwords {
             next += 1;
             (id, next)
         };
-        let ids = tokens.into_iter().map(id).collect();
-        Ok(Self { json, tokenizer: Box::new(tokenizer), ids })
+        let ids: HashMap<u32, i64> = tokens.into_iter().map(id).collect();
+        let file_ids = ids.iter().map(|(&file, &network)| (network, file)).collect();
+        Ok(Self { json, tokenizer: Box::new(tokenizer), ids, file_ids })
     }
 }
 
@@ -209,6 +212,15 @@ impl Subwords {
         // A text that spells the padding token out must not look as if it ended there.
         let id = |id: &u32| self.ids.get(id).copied().filter(|id| *id != PADDING).unwrap_or(UNKNOWN);
         Ok(encoding.get_ids().iter().map(id).collect())
+    }
+
+    /// The text of these ids; tokens that are no text, such as `[CLS]`, are left out.
+    ///
+    /// # Errors
+    /// A sentence where the tokenizer has no answer.
+    pub fn text(&self, ids: &[i64]) -> Result<String, String> {
+        let ids: Vec<u32> = ids.iter().filter_map(|id| self.file_ids.get(id).copied()).collect();
+        self.tokenizer.decode(&ids, true).map_err(|error| error.to_string())
     }
 
     /// Calls `visit` with each word of `text`, as the model is going to meet it.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::example::Value;
 use crate::formats::Records;
+use crate::task::Task;
 
 /// Records held in memory, every field known.
 #[derive(Debug)]
@@ -45,7 +46,8 @@ pub(crate) fn fit(config: &str, schema: &str, rows: &[&[Value]]) -> Result<(Vec<
     let transforms: Transforms = toml::from_str(config).unwrap();
     let memory = Memory::new(&schema, rows);
     let all: Vec<u32> = (0..rows.len() as u32).collect();
-    let training = Training { schema: &schema, records: &memory, rows: &all, before: &[], skip_bad: false };
+    let training =
+        Training { task: Task::Classify, schema: &schema, records: &memory, rows: &all, before: &[], skip_bad: false };
     let fitted = transforms.fit(&training)?;
     let again: Vec<FittedTransform> = serde_json::from_str(&serde_json::to_string(&fitted).unwrap()).unwrap();
     assert_eq!(again, fitted, "a fitted transform does not survive JSON");

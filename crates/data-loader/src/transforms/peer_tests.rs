@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::tests::Memory;
 use super::*;
 use crate::example::Value;
+use crate::task::Task;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -82,7 +83,14 @@ fn values_are_those_of_scikit_learn_and_pandas() {
         };
         let memory = Memory(records(&case.train));
         let rows: Vec<u32> = (0..case.train.len() as u32).collect();
-        let training = Training { schema: &schema, records: &memory, rows: &rows, before: &[], skip_bad: false };
+        let training = Training {
+            task: Task::Classify,
+            schema: &schema,
+            records: &memory,
+            rows: &rows,
+            before: &[],
+            skip_bad: false,
+        };
         let fitted = case.transforms.fit(&training).unwrap();
         let mut features = schema.features.clone();
         for transform in &fitted {
@@ -126,7 +134,14 @@ fn ids_of_given_tokenizers_are_those_of_the_python_package() {
         let mut transforms: Transforms = toml::from_str(&config).unwrap();
         transforms.look_in(folder.path());
         let memory = Memory(Vec::new());
-        let training = Training { schema: &schema, records: &memory, rows: &[], before: &[], skip_bad: false };
+        let training = Training {
+            task: Task::Classify,
+            schema: &schema,
+            records: &memory,
+            rows: &[],
+            before: &[],
+            skip_bad: false,
+        };
         let fitted = transforms.fit(&training).unwrap();
         std::fs::remove_file(path).unwrap();
         let fitted: Vec<FittedTransform> = serde_json::from_str(&serde_json::to_string(&fitted).unwrap()).unwrap();
@@ -162,7 +177,14 @@ fn ids_that_are_learnt_are_those_that_the_python_package_learns() {
         let rows: Vec<[Value; 1]> = learnt.train.iter().map(|text| [Value::Text(text.clone())]).collect();
         let memory = Memory::new(&schema, &rows.iter().map(|row| &row[..]).collect::<Vec<_>>());
         let rows: Vec<u32> = (0..rows.len() as u32).collect();
-        let training = Training { schema: &schema, records: &memory, rows: &rows, before: &[], skip_bad: false };
+        let training = Training {
+            task: Task::Classify,
+            schema: &schema,
+            records: &memory,
+            rows: &rows,
+            before: &[],
+            skip_bad: false,
+        };
         let [FittedTransform::Tokenize(tokenize)] = &transforms.fit(&training).unwrap()[..] else {
             panic!("no tokenize")
         };

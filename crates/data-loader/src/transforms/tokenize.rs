@@ -15,6 +15,7 @@ use crate::registry::Entry;
 use crate::schema::FeatureKind;
 use crate::subwords::merges::{Plan, learn};
 use crate::subwords::{Kind, PADDING_TOKEN, Subwords, UNKNOWN_TOKEN};
+use crate::task::Task;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry =
@@ -24,6 +25,8 @@ pub const ENTRY: Entry =
 pub const PADDING: i64 = 0;
 /// The id of a token that training never saw.
 pub const UNKNOWN: i64 = 1;
+/// No text has so many tokens, and every number of a `tokenizer.json` has room for it.
+const WITHOUT_END: usize = u32::MAX as usize;
 /// The id of the first known character.
 const FIRST: i64 = 2;
 
@@ -40,6 +43,18 @@ pub enum Method {
     Wordpiece,
     /// What a `tokenizer.json` says, in the layout of Hugging Face's tokenizers: `method = { file = "tokenizer.json" }`.
     File(GivenFile),
+}
+
+/// What becomes of a text with more tokens than `max_length`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Long {
+    /// What follows is cut off.
+    Cut,
+    /// It is an example of its own for each `max_length` tokens, in the task `generate`.
+    Pieces,
+    /// It is an example that cannot be used.
+    Refuse,
 }
 
 /// The path of a file that a card or config names.
@@ -69,15 +84,26 @@ pub struct Config {
     pub vocabulary: usize,
     /// "bpe" and "wordpiece" join pieces that stand side by side at least so often in the training part.
     pub min_count: usize,
-    /// How many tokens of a text are kept; what follows is cut off.
+    /// How many tokens of a text are kept; what becomes of longer ones says `long`.
     pub max_length: usize,
+    /// What becomes of a text with more tokens than `max_length`: "cut", "refuse" or "pieces". If left out it is cut, and where
+    /// texts are generated it becomes several examples, so that nothing is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub long: Option<Long>,
     /// Whether capitals count as small letters; a `tokenizer.json` says that itself.
     pub lowercase: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { method: Method::default(), vocabulary: 8000, min_count: 2, max_length: 256, lowercase: false }
+        Self {
+            method: Method::default(),
+            vocabulary: 8000,
+            min_count: 2,
+            max_length: 256,
+            long: None,
+            lowercase: false,
+        }
     }
 }
 
@@ -101,18 +127,52 @@ pub struct Tokenize {
     pub max_length: usize,
     /// Whether capitals count as small letters.
     pub lowercase: bool,
+    /// Whether a text with more tokens is an example that cannot be used, instead of being cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refuse: bool,
+    /// Whether a mark stands before and behind every text, for networks that continue texts; it has the last id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marked: bool,
     /// The `tokenizer.json`, where tokens are pieces of words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subwords: Option<Subwords>,
 }
 
 impl Tokenize {
-    /// How many ids there are, padding and unknown included.
+    /// How many ids there are, padding, unknown and mark included.
     pub fn vocabulary(&self) -> usize {
-        self.subwords.as_ref().map_or(self.characters.len() + FIRST as usize, Subwords::vocabulary)
+        let tokens = self.subwords.as_ref().map_or(self.characters.len() + FIRST as usize, Subwords::vocabulary);
+        tokens + usize::from(self.marked)
     }
 
-    /// The ids of the tokens of `text`.
+    /// The id of the mark before and behind every text, where texts have one.
+    pub fn mark(&self) -> Option<i64> {
+        self.marked.then(|| self.vocabulary() as i64 - 1)
+    }
+
+    /// The text of which these are the ids; padding and marks are nothing, and an unknown character is U+FFFD.
+    ///
+    /// # Errors
+    /// A sentence where a `tokenizer.json` has no text for the ids.
+    pub fn text(&self, ids: &[i64]) -> Result<String, String> {
+        let ids = ids.iter().copied().filter(|&id| id != PADDING && Some(id) != self.mark());
+        if let Some(subwords) = &self.subwords {
+            return subwords.text(&ids.collect::<Vec<_>>());
+        }
+        let character = |id: i64| self.characters.get(usize::try_from(id - FIRST).ok()?).copied();
+        Ok(ids.map(|id| character(id).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+    }
+
+    /// After how many tokens the rest of a text is not looked at.
+    fn end(&self) -> usize {
+        match (self.marked, self.refuse) {
+            (true, _) => WITHOUT_END,
+            (false, true) => self.max_length.saturating_add(1),
+            (false, false) => self.max_length,
+        }
+    }
+
+    /// The ids of the tokens of `text`, without marks.
     ///
     /// # Errors
     /// A sentence where a `tokenizer.json` has no ids for the text.
@@ -124,14 +184,19 @@ impl Tokenize {
         Ok(self.kept(text).map(id).collect())
     }
 
-    /// The characters that count, of which there are `max_length` at most.
+    /// The first character of `text` that training never saw, where tokens are characters.
+    pub(crate) fn unknown(&self, text: &str) -> Option<char> {
+        self.subwords.is_none().then(|| self.kept(text).find(|c| self.characters.binary_search(c).is_err())).flatten()
+    }
+
+    /// The characters that count.
     fn kept<'a>(&self, text: &'a str) -> Box<dyn Iterator<Item = char> + 'a> {
         let characters = text.chars();
         if self.lowercase {
             // Some capitals become two small characters, so the cut comes after.
-            return Box::new(characters.flat_map(char::to_lowercase).take(self.max_length));
+            return Box::new(characters.flat_map(char::to_lowercase).take(self.end()));
         }
-        Box::new(characters.take(self.max_length))
+        Box::new(characters.take(self.end()))
     }
 }
 
@@ -143,12 +208,26 @@ impl Transform for Tokenize {
         if config.max_length == 0 {
             return Err(wrong("max_length", "is 0", "Keep at least one token."));
         }
+        let marked = training.task == Task::Generate;
+        match config.long {
+            Some(Long::Pieces) if !marked => {
+                let hint = "A text in pieces has one answer too many for other tasks than `generate`; use \"cut\" or \"refuse\".";
+                return Err(wrong("long", "is \"pieces\"", hint));
+            }
+            Some(Long::Cut) if marked => {
+                let hint = "Where texts are generated nothing is cut off: use \"pieces\" or \"refuse\".";
+                return Err(wrong("long", "is \"cut\"", hint));
+            }
+            _ => {}
+        }
         let column = training.schema.names(FeatureKind::Text).first().map(|name| (*name).to_owned());
         let mut fitted = Self {
             column,
             characters: Vec::new(),
             max_length: config.max_length,
             lowercase: config.lowercase,
+            refuse: config.long == Some(Long::Refuse),
+            marked,
             subwords: None,
         };
         let Some(column) = fitted.column.clone() else { return Ok(fitted) };
@@ -161,8 +240,8 @@ impl Transform for Tokenize {
                 })?;
                 fitted.characters = seen.into_iter().collect();
             }
-            Method::Bpe => fitted.subwords = Some(learnt(Kind::Bytes, &column, config, training)?),
-            Method::Wordpiece => fitted.subwords = Some(learnt(Kind::Words, &column, config, training)?),
+            Method::Bpe => fitted.subwords = Some(learnt(Kind::Bytes, &column, config, fitted.end(), training)?),
+            Method::Wordpiece => fitted.subwords = Some(learnt(Kind::Words, &column, config, fitted.end(), training)?),
             Method::File(_) if config.lowercase => {
                 return Err(wrong(
                     "lowercase",
@@ -171,7 +250,7 @@ impl Transform for Tokenize {
                 ));
             }
             Method::File(file) => {
-                fitted.subwords = Some(Subwords::open(&file.folder.join(&file.path), config.max_length)?);
+                fitted.subwords = Some(Subwords::open(&file.folder.join(&file.path), fitted.end())?);
             }
         }
         Ok(fitted)
@@ -183,10 +262,29 @@ impl Transform for Tokenize {
             && let Some(place) = record.place(column, 0)
             && let Value::Text(text) = &record.fields[place].1
         {
-            let ids = self.ids(text).map_err(|reason| unreadable(record, column, text, &reason))?;
+            let mut ids = self.ids(text).map_err(|reason| unreadable(record, column, text, &reason))?;
+            if let Some(mark) = self.mark() {
+                ids.insert(0, mark);
+                ids.push(mark);
+            } else if ids.len() > self.max_length && self.refuse {
+                return Err(too_long(&record.id.key, column, None, self.max_length));
+            }
             record.fields[place].1 = Value::Tokens(ids);
         }
         Ok(())
+    }
+}
+
+/// The error for a text of more tokens than there may be; how many there are, where that is known.
+pub(crate) fn too_long(id: &str, column: &str, tokens: Option<usize>, max_length: usize) -> Error {
+    let tokens = tokens.map_or_else(|| format!("more than {max_length}"), |tokens| tokens.to_string());
+    Error::Field {
+        id: id.to_owned(),
+        kind: "text",
+        column: column.to_owned(),
+        found: format!("{tokens} tokens long, and {max_length} is the most"),
+        hint: "Raise `max_length` in [data.transforms.tokenize], or let `long` say what becomes of longer texts."
+            .into(),
     }
 }
 
@@ -218,7 +316,7 @@ fn texts(
 }
 
 /// Learns pieces of words from the training part.
-fn learnt(kind: Kind, column: &str, config: &Config, training: &Training<'_>) -> Result<Subwords, Error> {
+fn learnt(kind: Kind, column: &str, config: &Config, end: usize, training: &Training<'_>) -> Result<Subwords, Error> {
     let alphabet: BTreeSet<char> = match kind {
         Kind::Bytes => ByteLevel::alphabet().into_iter().collect(),
         Kind::Words => BTreeSet::new(),
@@ -246,7 +344,7 @@ fn learnt(kind: Kind, column: &str, config: &Config, training: &Training<'_>) ->
     let prefix = if kind == Kind::Words { "##" } else { "" };
     let (vocabulary, min_count) = (config.vocabulary, config.min_count as u64);
     let pieces = learn(&words, &Plan { special: &special, alphabet, prefix, vocabulary, min_count });
-    Subwords::of(kind, config.lowercase, config.max_length, &pieces)
+    Subwords::of(kind, config.lowercase, end, &pieces)
 }
 
 #[cfg(test)]

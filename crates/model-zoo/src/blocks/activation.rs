@@ -15,6 +15,8 @@ pub enum Activation {
     Relu,
     /// `x Phi(x)`.
     Gelu,
+    /// The approximation of GELU by tanh, as in GPT-2.
+    GeluTanh,
     /// `x sigmoid(x)`.
     Silu,
     /// The hyperbolic tangent.
@@ -35,6 +37,7 @@ impl Activation {
         match self {
             Self::Relu => ops::relu(x),
             Self::Gelu => ops::gelu(x),
+            Self::GeluTanh => ops::gelu_tanh(x),
             Self::Silu => ops::silu(x),
             Self::Tanh => ops::tanh(x),
             Self::Sigmoid => ops::sigmoid(x),

@@ -49,6 +49,8 @@ pub enum RawField {
     Number(f64),
     /// A category, a class or a text.
     Text(String),
+    /// The ids of a piece of a text that is longer than the network reads at once.
+    Tokens(Vec<i64>),
     /// The rows of a window over a series.
     Series(Vec<Step>),
     /// Pixels.
@@ -110,6 +112,7 @@ fn raw_fields(record: &Record) -> Vec<(String, RawField)> {
     let raw = |value: &Value| match value {
         Value::Number(number) => RawField::Number(*number),
         Value::Text(text) => RawField::Text(text.clone()),
+        Value::Tokens(ids) => RawField::Tokens(ids.clone()),
         Value::Image(image) => RawField::Image {
             channels: image.channels,
             height: image.height,
@@ -120,7 +123,7 @@ fn raw_fields(record: &Record) -> Vec<(String, RawField)> {
             RawField::Series(steps.iter().map(|step| Step { id: step.id.clone(), fields: raw_fields(step) }).collect())
         }
         // What the model should have answered is no part of what it is asked.
-        Value::Missing | Value::Code(_) | Value::Mask(_) | Value::Tokens(_) => RawField::Missing,
+        Value::Missing | Value::Code(_) | Value::Mask(_) => RawField::Missing,
     };
     record.fields.iter().map(|(name, value)| (name.clone(), raw(value))).collect()
 }
@@ -132,6 +135,7 @@ fn values(id: &ExampleId, fields: &[(String, RawField)]) -> Result<Vec<(String, 
             RawField::Missing => Value::Missing,
             RawField::Number(number) => Value::Number(*number),
             RawField::Text(text) => Value::Text(text.clone()),
+            RawField::Tokens(ids) => Value::Tokens(ids.clone()),
             RawField::Series(steps) => {
                 let step = |step: &Step| {
                     Ok::<_, String>(Record { id: step.id.clone(), fields: values(&step.id, &step.fields)? })
@@ -153,8 +157,16 @@ fn values(id: &ExampleId, fields: &[(String, RawField)]) -> Result<Vec<(String, 
     fields.iter().map(|(name, raw)| Ok((name.clone(), value(raw)?))).collect()
 }
 
-/// The answers on the host, one a sample.
+/// The answers on the host, one a sample. Of tokens it is the last place, which has seen all others: scores of all places would
+/// be larger than the network.
 pub(super) fn answers(output: Output, samples: usize) -> Result<Vec<Vec<f32>>, Error> {
+    let output = match output {
+        Output::Tokens(scores) => {
+            let last = scores.dims()[1].saturating_sub(1);
+            Output::Tokens(scores.slice_dim(1, last..last + 1))
+        }
+        other => other,
+    };
     let all = output
         .rows()
         .try_into_vec_as::<f32>()

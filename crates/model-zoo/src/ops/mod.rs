@@ -3,7 +3,7 @@
 //! Networks reach these through [`blocks`](crate::blocks) and never know which device they run on. Today every operation is
 //! burn's own composition; a kernel written by hand replaces one here without a network noticing.
 
-use std::f64::consts::FRAC_1_SQRT_2;
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Bool, Distribution, Int, Tensor, activation, module};
@@ -19,6 +19,17 @@ use crate::device::is_processor;
 /// - result: `[..., outputs]`
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     module::linear(x, weight.transpose(), bias)
+}
+
+/// `x W + b`, the weights lying with the inputs first.
+///
+/// # Shapes
+/// - `x`: `[..., inputs]`
+/// - `weight`: `[inputs, outputs]`
+/// - `bias`: `[outputs]`
+/// - result: `[..., outputs]`
+pub fn input_major_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    module::linear(x, weight, Some(bias))
 }
 
 /// Cross-correlation of an image with a bank of filters.
@@ -234,6 +245,13 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.clone() * ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5
+}
+
+/// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`, which lies near [`gelu`] (Hendrycks and Gimpel 2016).
+pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    // burn's own has the exact one's gradient on the processor, so this is a composition, whose gradient is its own.
+    let inner = (x.clone() + x.clone() * x.clone() * x.clone() * 0.044_715) * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
+    x * (tanh(inner) + 1.0) * 0.5
 }
 
 /// `x sigmoid(x)`.

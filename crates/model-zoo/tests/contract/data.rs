@@ -27,6 +27,11 @@ pub(crate) const CASES: &[Suits] = &[
         COLUMNS,
     ),
     ("gpt", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9 }), &["texts to tokens"]),
+    (
+        "gpt",
+        || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9, "tied": false, "activation": "gelu" }),
+        &["texts to tokens"],
+    ),
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
     ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),
     ("lenet", || json!({ "channels": [3, 4], "hidden": [16, 12] }), &["images to classes"]),

@@ -200,11 +200,11 @@ fn ft_transformer_on_numbers_and_categories() {
 }
 
 #[test]
-fn gpt() {
+fn gpt2() {
     let signature =
         Signature { task: Task::Generate, inputs: vec![tokens(9, 7)], output: OutputSpec::Tokens { vocabulary: 9 } };
     let settings = json!({ "layers": 2, "features": 12, "heads": 3, "context": 10 });
-    data::architecture("gpt", settings).with(Compare { file: "gpt", signature });
+    data::architecture("gpt", settings).with(Compare { file: "gpt2", signature });
 }
 
 #[test]
@@ -254,14 +254,15 @@ fn tabular_resnet_on_numbers_and_categories() {
 
 #[test]
 fn activations() {
-    let (_, tensors) = fixture("activations");
-    for (name, activation) in [
-        ("gelu", Activation::Gelu),
-        ("relu", Activation::Relu),
-        ("sigmoid", Activation::Sigmoid),
-        ("silu", Activation::Silu),
-        ("tanh", Activation::Tanh),
+    for (file, name, activation) in [
+        ("activations", "gelu", Activation::Gelu),
+        ("gelu_tanh", "gelu_tanh", Activation::GeluTanh),
+        ("activations", "relu", Activation::Relu),
+        ("activations", "sigmoid", Activation::Sigmoid),
+        ("activations", "silu", Activation::Silu),
+        ("activations", "tanh", Activation::Tanh),
     ] {
+        let (_, tensors) = fixture(file);
         let x = tensor::<1>(&tensors["x"], &Device::flex().autodiff()).require_grad();
         let y = activation.forward(x.clone());
         compare(name, &host(y.clone()), &tensors[&format!("{name}/value")], 1e-6, 0.0);

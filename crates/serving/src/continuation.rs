@@ -1,0 +1,86 @@
+//! How does a model continue a text?
+
+use std::ops::ControlFlow;
+
+use data_loader::random::Random;
+use data_loader::transforms::tokenize::{PADDING, UNKNOWN};
+use model_zoo::generator::Generator;
+use serde::Serialize;
+
+use crate::{Error, Predictor, Sampling};
+
+/// What a model wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Continuation {
+    /// With what it began.
+    pub prompt: String,
+    /// What it put behind that.
+    pub text: String,
+    /// How many tokens it drew, the mark at the end not counted.
+    pub tokens: usize,
+    /// Whether the model ended the text, rather than the number of tokens.
+    pub ended: bool,
+}
+
+impl Predictor {
+    /// Continues `prompt` by at most `tokens` tokens and calls `tell` with every new part of the text as it comes, until it breaks
+    /// off. Equal seeds give equal texts on one device. Padding and the unknown token are never drawn.
+    ///
+    /// # Errors
+    /// [`Error::CannotContinue`] for a model of another task; [`Error::Sampling`]; [`Error::NotFinite`]; if training never saw a
+    /// part of the prompt or the device fails.
+    pub fn generate(
+        &self,
+        prompt: &str,
+        tokens: usize,
+        sampling: &Sampling,
+        seed: u64,
+        mut tell: impl FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Continuation, Error> {
+        sampling.check()?;
+        let pipeline = self.pipeline();
+        let Some(mark) = pipeline.mark() else {
+            return Err(Error::CannotContinue { task: pipeline.signature().task });
+        };
+        let mut random = Random::derive(&[STREAM, seed]);
+        let mut generator = Generator::new(self.network(), self.device())?;
+        let mut scores = generator.read(&pipeline.prompt(prompt)?)?;
+        let (mut drawn, mut told, mut ended) = (Vec::new(), String::new(), false);
+        while drawn.len() < tokens {
+            for never in [PADDING, UNKNOWN] {
+                if let Some(score) = scores.get_mut(never as usize) {
+                    *score = f32::NEG_INFINITY;
+                }
+            }
+            let broken = || Error::NotFinite { id: format!("token {} behind the prompt", drawn.len() + 1) };
+            let next = sampling.draw(&scores, &mut random).ok_or_else(broken)? as i64;
+            if next == mark {
+                ended = true;
+                break;
+            }
+            drawn.push(next);
+            // A character may be spread over tokens: it is told once it is whole. Where later tokens change the text before them,
+            // as the blanks around punctuation marks, what was told stays and the end sets it right.
+            let text = pipeline.text(&drawn)?;
+            let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+            if let Some(new) = whole.strip_prefix(told.as_str()).filter(|new| !new.is_empty()) {
+                let flow = tell(new);
+                whole.clone_into(&mut told);
+                if flow.is_break() {
+                    break;
+                }
+            }
+            if drawn.len() < tokens {
+                scores = generator.read(&[next])?;
+            }
+        }
+        let text = pipeline.text(&drawn)?;
+        if let Some(rest) = text.strip_prefix(told.as_str()).filter(|rest| !rest.is_empty()) {
+            let _ = tell(rest);
+        }
+        Ok(Continuation { prompt: prompt.to_owned(), text, tokens: drawn.len(), ended })
+    }
+}
+
+/// Keeps the random streams of texts apart from all others.
+const STREAM: u64 = 0x7465_7874;
