@@ -56,9 +56,9 @@ learning_rate = 1e-2
 fn letters() -> Sandbox {
     let sandbox = Sandbox::empty();
     let text = |k: usize| (0..4 + k * 7 % 17).map(|i| char::from(b'a' + ((k + i) % 6) as u8)).collect::<String>();
-    let rows: String = (0..100).map(|k| format!("{}\n", text(k))).collect();
+    let rows: Vec<String> = (0..100).map(text).collect();
     sandbox.write("letters/card.toml", TEXT_CARD);
-    sandbox.write("letters/letters.csv", format!("text\n{rows}"));
+    sandbox.write("letters/letters.csv", format!("text\n{}\n", rows.join("\n")));
     sandbox.write("config.toml", TEXT_CONFIG);
     sandbox
 }
