@@ -131,6 +131,7 @@ fn shipped_data_pass_their_gates() {
         let config = shipped(&name);
         let arguments = ["data", "check", config.to_str().unwrap(), "--out", out.to_str().unwrap()];
         let ended = run(arguments).expect(0);
-        assert!(ended.stdout.contains("0 errors"), "{name} in {}: {}", repository().display(), ended.stdout);
+        let clean = ["0 errors", "Nothing was found."].iter().any(|words| ended.stdout.contains(words));
+        assert!(clean, "{name} in {}: {}", repository().display(), ended.stdout);
     }
 }

@@ -85,7 +85,7 @@ fn adapters_learn_beside_frozen_matrices_and_are_merged_in_the_bundle() {
         }
     }
     // A checkpoint answers as its bundle does.
-    let predict = |model: &str| sandbox.run(&format!("predict {model} data.csv --json")).succeeded().stdout;
+    let predict = |model: &str| sandbox.run(&format!("predict {model} tiny/tiny.csv --json")).succeeded().stdout;
     assert_eq!(predict("r@best"), predict("r"));
 }
 

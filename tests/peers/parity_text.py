@@ -9,6 +9,7 @@ The files hold what those of `parity_networks.py` hold.
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from parity_torch import randn, write
@@ -49,6 +50,26 @@ def gpt2():
     network("gpt2", GPT2LMHeadModel(config), answer, padded([7, 3, 5], 9))
 
 
+class Lstm(nn.Module):
+    """Two layers in both directions, of sequences packed to their lengths."""
+
+    def __init__(self, vocabulary, embedding, hidden, classes):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        self.lstm = nn.LSTM(embedding, hidden, 2, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(2 * hidden, classes)
+
+    def forward(self, tokens, mask):
+        lengths = mask.sum(1).long()
+        packed = pack_padded_sequence(self.embedding(tokens.long()), lengths, batch_first=True, enforce_sorted=False)
+        _, (last, _) = self.lstm(packed)
+        return self.head(torch.cat([last[-2], last[-1]], 1))
+
+
+def lstm():
+    network("lstm_texts", Lstm(11, 5, 6, 3), lambda model, **inputs: model(**inputs), padded([7, 3, 1, 5], 11))
+
+
 def gelu_tanh():
     x = torch.linspace(-6, 6, 25, dtype=torch.float64)
     given = x.clone().requires_grad_()
@@ -58,6 +79,6 @@ def gelu_tanh():
 
 
 if __name__ == "__main__":
-    for make in (gpt2, gelu_tanh):
+    for make in (gpt2, gelu_tanh, lstm):
         torch.manual_seed(7)
         make()

@@ -1,11 +1,10 @@
 //! With what are parameters counted where papers and packages state how many there are?
 
-use burn::tensor::Device;
 use data_loader::Task;
 use data_loader::signature::{Dtype, InputKind, InputSpec, OutputSpec, Signature};
 
 use crate::network::NetworkConfig;
-use crate::summary;
+use crate::{device, summary};
 
 /// Square colour images of `side` pixels and the thousand classes of ImageNet.
 pub(crate) fn photographs(side: usize) -> Signature {
@@ -18,5 +17,5 @@ pub(crate) fn photographs(side: usize) -> Signature {
 
 /// How many numbers the network learns.
 pub(crate) fn count(config: &impl NetworkConfig, signature: &Signature) -> usize {
-    summary::parameters(&config.build(signature, 0, &Device::flex()).unwrap())
+    summary::parameters(&config.build(signature, 0, &device::open("cpu").unwrap().device).unwrap())
 }

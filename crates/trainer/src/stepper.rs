@@ -244,6 +244,7 @@ impl ModuleMapper for Mapper<'_> {
         let Some(slot) = self.stepper.slots.get_mut(&path) else { return param };
         let rate = self.rate * slot.rule.rate;
         param.map(|weight| {
+            let strategy = weight.gradient_checkpointing_strategy();
             let (updated, state) = slot.rule.update.step_dyn(
                 D,
                 rate,
@@ -252,7 +253,11 @@ impl ModuleMapper for Mapper<'_> {
                 slot.state.take(),
             );
             slot.state = state;
-            Tensor::from_inner(Tensor::<D>::from_bridge(updated)).require_grad()
+            let updated = Tensor::from_inner(Tensor::<D>::from_bridge(updated));
+            match strategy {
+                Some(strategy) => updated.with_gradient_checkpointing_strategy(strategy).require_grad(),
+                None => updated.require_grad(),
+            }
         })
     }
 }

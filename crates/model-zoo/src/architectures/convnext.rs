@@ -124,6 +124,7 @@ impl Network for Convnext {
 
 /// A depthwise convolution and a perceptron at each pixel, to whose scaled result the input is added.
 #[derive(Module, Debug)]
+#[expect(clippy::struct_field_names, reason = "torchvision's name")]
 struct Block {
     block: (Conv2d, Gap, LayerNorm, Linear, Gap, Linear),
     /// `[N, 1, 1]`.

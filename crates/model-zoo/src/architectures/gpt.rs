@@ -277,5 +277,4 @@ impl Perceptron {
 }
 
 #[cfg(test)]
-#[path = "gpt_tests.rs"]
 mod tests;

@@ -92,7 +92,8 @@ impl NetworkConfig for MobilenetV3Config {
 
     fn init(&self, signature: &Signature, init: &mut Init) -> Result<MobilenetV3, Error> {
         let unfit = |reason: String| Error::Unfit { architecture: "mobilenet_v3", reason };
-        if !(self.width > 0.0 && self.width <= MOST_WIDTH) || !(0.0..1.0).contains(&self.dropout) {
+        let fits = self.width > 0.0 && self.width <= MOST_WIDTH;
+        if !fits || !(0.0..1.0).contains(&self.dropout) {
             return Err(unfit(format!(
                 "`width` must be above 0 and at most {MOST_WIDTH}, and `dropout` from 0 to below 1"
             )));

@@ -16,6 +16,7 @@ pub mod ft_transformer;
 pub mod gpt;
 pub mod gru;
 pub mod lenet;
+pub mod lstm;
 pub mod lstm_forecast;
 pub mod mlp;
 pub mod mobilenet_v3;
@@ -49,6 +50,8 @@ pub enum Architecture {
     Gru(gru::GruConfig),
     /// LeNet-5, the small convolutional network.
     Lenet(lenet::LenetConfig),
+    /// Long short-term memory over embedded tokens.
+    Lstm(lstm::LstmConfig),
     /// Long short-term memory that continues a series.
     LstmForecast(lstm_forecast::LstmForecastConfig),
     /// A multi-layer perceptron.
@@ -109,6 +112,7 @@ pub const ARCHITECTURES: &[Entry] = &[
     Entry { name: "gpt", summary: gpt::SUMMARY, default: || Architecture::Gpt(gpt::GptConfig::default()) },
     Entry { name: "gru", summary: gru::SUMMARY, default: || Architecture::Gru(gru::GruConfig::default()) },
     Entry { name: "lenet", summary: lenet::SUMMARY, default: || Architecture::Lenet(lenet::LenetConfig::default()) },
+    Entry { name: "lstm", summary: lstm::SUMMARY, default: || Architecture::Lstm(lstm::LstmConfig::default()) },
     Entry {
         name: "lstm_forecast",
         summary: lstm_forecast::SUMMARY,
@@ -167,6 +171,7 @@ impl Architecture {
             Self::Gpt(config) => job.run(config),
             Self::Gru(config) => job.run(config),
             Self::Lenet(config) => job.run(config),
+            Self::Lstm(config) => job.run(config),
             Self::LstmForecast(config) => job.run(config),
             Self::Mlp(config) => job.run(config),
             Self::MobilenetV3(config) => job.run(config),
@@ -192,6 +197,7 @@ impl Architecture {
             Self::Gpt(_) => "gpt",
             Self::Gru(_) => "gru",
             Self::Lenet(_) => "lenet",
+            Self::Lstm(_) => "lstm",
             Self::LstmForecast(_) => "lstm_forecast",
             Self::Mlp(_) => "mlp",
             Self::MobilenetV3(_) => "mobilenet_v3",

@@ -35,6 +35,8 @@ pub(crate) const CASES: &[Suits] = &[
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
     ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),
     ("lenet", || json!({ "channels": [3, 4], "hidden": [16, 12] }), &["images to classes"]),
+    ("lstm", || json!({ "embedding": 6, "hidden": 8, "layers": 2 }), TEXTS),
+    ("lstm", || json!({ "embedding": 6, "hidden": 8, "layers": 1, "bidirectional": false }), TEXTS),
     ("lstm_forecast", || json!({ "layers": 2, "hidden": 32 }), SERIES),
     ("lstm_forecast", || json!({ "layers": 1, "hidden": 32, "level": "standard" }), SERIES),
     ("mlp", || json!({ "hidden": [16, 12], "batch_norm": true, "activation": "gelu" }), TABLES),

@@ -218,6 +218,12 @@ fn lenet() {
 }
 
 #[test]
+fn lstm_on_texts_of_different_lengths() {
+    let settings = json!({ "embedding": 5, "hidden": 6, "layers": 2 });
+    check_as("lstm_texts", "lstm", settings, vec![tokens(11, 7)], 3);
+}
+
+#[test]
 fn mlp_with_batch_norm_on_pixels_numbers_and_categories() {
     let names = |letters: &str| letters.chars().map(String::from).collect::<Vec<_>>();
     let numbers = InputKind::Numbers { names: names("abc") };
