@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "",
     "train",
     "resume",
@@ -59,7 +59,6 @@ fn the_set_of_flags_is_frozen() {
         "bench --seconds",
         "bench --workload",
         "bench batch --device",
-        "bench batch --only",
         "bench batch --set",
         "bench data --seconds",
         "bench data --threads",
