@@ -34,6 +34,8 @@ pub enum Command {
     /// Gather, judge and clean data.
     #[command(subcommand)]
     Data(Data),
+    /// Show the layers of a network with their sizes and their work.
+    Inspect(Inspect),
     /// List what a config can name: architectures, losses, optimizers ...
     List(List),
     /// Show a config, or the schema of all configs.
@@ -106,6 +108,25 @@ pub struct Predict {
     /// Records answered at once.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,
+}
+
+/// `firebox inspect`
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A config, a run, a bundle, or the name of an architecture.
+    pub what: String,
+    /// How many examples are answered at once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// What goes in where the data does not say: 3x224x224, numbers:8, categories:5x3, tokens:128x1000 or series:96x1.
+    #[arg(long)]
+    pub input: Option<String>,
+    /// How many outputs an architecture that is only named is built for.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub classes: Option<u32>,
+    /// Change a value of the config, as in `model.vit.size=small`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// `firebox generate`

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "",
     "train",
     "resume",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 20] = [
     "data check",
     "data clean",
     "data fetch",
+    "inspect",
     "list",
     "config",
     "config show",
@@ -79,6 +80,10 @@ fn the_set_of_flags_is_frozen() {
         "generate --tokens",
         "generate --top-k",
         "generate --top-p",
+        "inspect --batch-size",
+        "inspect --classes",
+        "inspect --input",
+        "inspect --set",
         "predict --batch-size",
         "predict --device",
         "resume --device",

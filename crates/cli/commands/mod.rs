@@ -14,6 +14,7 @@ mod data_fetch;
 mod devices;
 mod evaluate;
 mod generate;
+mod inspect;
 mod list;
 mod predict;
 mod resume;
@@ -35,6 +36,7 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Data(Data::Check(args)) => data_check::run(&args, json),
         Command::Data(Data::Clean(args)) => data_clean::run(&args, json),
         Command::Data(Data::Fetch(args)) => data_fetch::run(&args, json),
+        Command::Inspect(args) => inspect::run(&args, json),
         Command::List(args) => list::run(&args, json),
         Command::Config(args) => config::run(&args, json),
         Command::Devices => devices::run(json),

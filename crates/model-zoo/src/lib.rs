@@ -12,6 +12,7 @@ pub mod device;
 pub mod error;
 pub mod generator;
 pub mod inputs;
+pub mod inspection;
 pub mod network;
 pub mod ops;
 pub mod output;

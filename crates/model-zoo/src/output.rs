@@ -112,6 +112,15 @@ impl Output {
         }
     }
 
+    /// The size of each axis, the batch first.
+    pub fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Classes(t) | Self::Values(t) | Self::Reconstruction(t) => t.dims().to_vec(),
+            Self::Mask(t) => t.dims().to_vec(),
+            Self::Tokens(t) | Self::Horizon(t) => t.dims().to_vec(),
+        }
+    }
+
     /// The scores as rows of one score vector each, `[rows, scores]`: an example, a pixel or a token a row.
     pub fn rows(self) -> Tensor<2> {
         match self {

@@ -152,7 +152,8 @@ impl Block {
         let (convolution, _, norm, wide, _, narrow) = &self.block;
         let y = norm.forward(convolution.forward(x.clone()).permute([0, 2, 3, 1]));
         let y = narrow.forward(ops::gelu(wide.forward(y))).permute([0, 3, 1, 2]);
-        x + self.drop_path.forward(y * self.layer_scale.val().unsqueeze::<4>())
+        let scaled = ops::multiply(y, self.layer_scale.val().unsqueeze::<4>());
+        ops::add(x, self.drop_path.forward(scaled))
     }
 }
 

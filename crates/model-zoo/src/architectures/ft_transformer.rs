@@ -203,7 +203,8 @@ impl Network for FtTransformer {
         let mut tokens: Vec<Tensor<3>> = Vec::new();
         if let Some(lines) = &self.cont_embeddings {
             let numbers = inputs.numbers()?.unsqueeze_dim::<3>(2);
-            tokens.push(numbers * lines.weight.val().unsqueeze::<3>() + lines.bias.val().unsqueeze::<3>());
+            let scaled = ops::multiply(numbers, ops::trace::applied(&lines.weight).unsqueeze::<3>());
+            tokens.push(ops::add(scaled, lines.bias.val().unsqueeze::<3>()));
         }
         if let Some(tables) = &self.cat_embeddings {
             let codes = inputs.categories()?;
@@ -268,9 +269,9 @@ impl Block {
             true => (x.slice_dim(1, 0..1), normed.clone().slice_dim(1, 0..1)),
             false => (x, normed.clone()),
         };
-        let x = x + self.residual_dropout.forward(self.attention.forward(asking, normed));
+        let x = ops::add(x, self.residual_dropout.forward(self.attention.forward(asking, normed)));
         let y = self.ffn.forward(self.ffn_normalization.forward(x.clone()));
-        x + self.residual_dropout.forward(y)
+        ops::add(x, self.residual_dropout.forward(y))
     }
 }
 
@@ -309,7 +310,8 @@ impl Perceptron {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = self.linear1.forward(x);
         let [_, _, both] = x.dims();
-        let gated = x.clone().slice_dim(2, 0..both / 2) * ops::relu(x.slice_dim(2, both / 2..both));
+        let gate = ops::relu(x.clone().slice_dim(2, both / 2..both));
+        let gated = ops::multiply(x.slice_dim(2, 0..both / 2), gate);
         self.linear2.forward(self.dropout.forward(gated))
     }
 }

@@ -208,7 +208,7 @@ impl Gpt {
             });
         }
         let positions = body.wpe.weight.val().slice_dim(0, past..past + length);
-        let mut x = body.dropout.forward(body.wte.forward(ids) + positions.unsqueeze::<3>());
+        let mut x = body.dropout.forward(ops::add(body.wte.forward(ids), positions.unsqueeze::<3>()));
         for (layer, block) in body.h.iter().enumerate() {
             x = block.forward(x, cache.as_deref_mut().map(|cache| (cache, layer)));
         }
@@ -218,7 +218,7 @@ impl Gpt {
         let x = body.ln_f.forward(x);
         Ok(match &self.lm_head {
             Some(head) => head.forward(x),
-            None => ops::linear(x, body.wte.weight.val(), None),
+            None => ops::linear(x, ops::trace::applied(&body.wte.weight), None),
         })
     }
 }
@@ -254,8 +254,9 @@ impl Block {
     /// - `x`: `[B, L, F]`
     /// - result: as `x`
     fn forward(&self, x: Tensor<3>, cache: Option<(&mut Cache, usize)>) -> Tensor<3> {
-        let x = x.clone() + self.dropout.forward(self.attn.forward(self.ln_1.forward(x), cache));
-        x.clone() + self.dropout.forward(self.mlp.forward(self.ln_2.forward(x)))
+        let attended = self.attn.forward(self.ln_1.forward(x.clone()), cache);
+        let x = ops::add(x, self.dropout.forward(attended));
+        ops::add(x.clone(), self.dropout.forward(self.mlp.forward(self.ln_2.forward(x))))
     }
 }
 

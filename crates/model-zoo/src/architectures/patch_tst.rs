@@ -176,7 +176,7 @@ impl Network for PatchTst {
             x.clone().slice_dim(1, start..start + self.patch).unsqueeze_dim::<3>(1)
         };
         let cuts = Tensor::cat((0..patches).map(cut).collect(), 1);
-        let mut z = embedder.input_embedding.forward(cuts) + places.unsqueeze::<3>();
+        let mut z = ops::add(embedder.input_embedding.forward(cuts), places.unsqueeze::<3>());
         for layer in layers {
             z = layer.forward(z);
         }
@@ -222,9 +222,10 @@ impl Layer {
     /// - `x`: `[B, P, F]`
     /// - result: as `x`
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() + self.dropout.forward(self.self_attn.forward(self.norm_sublayer1.forward(x)));
+        let attended = self.self_attn.forward(self.norm_sublayer1.forward(x.clone()));
+        let x = ops::add(x, self.dropout.forward(attended));
         let inner = ops::gelu(self.ff[0].forward(self.norm_sublayer3.forward(x.clone())));
-        x + self.dropout.forward(self.ff[1].forward(self.dropout.forward(inner)))
+        ops::add(x, self.dropout.forward(self.ff[1].forward(self.dropout.forward(inner))))
     }
 }
 

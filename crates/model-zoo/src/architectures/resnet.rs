@@ -132,7 +132,7 @@ impl Block {
             Some((conv, norm)) => norm.forward(conv.forward(x)),
             None => x,
         };
-        ops::relu(y + shortcut)
+        ops::relu(ops::add(y, shortcut))
     }
 }
 

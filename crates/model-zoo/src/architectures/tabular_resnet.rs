@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Activation, BatchNorm, Dropout, Embedding, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, output};
+use crate::{Error, Inputs, Output, ops, output};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "linear layers with shortcuts between them, for tables (Gorishniy et al. 2021)";
@@ -127,7 +127,7 @@ impl Block {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let y = self.linear1.forward(self.normalization.forward(x.clone()));
         let y = self.dropout1.forward(Activation::Relu.forward(y));
-        x + self.dropout2.forward(self.linear2.forward(y))
+        ops::add(x, self.dropout2.forward(self.linear2.forward(y)))
     }
 }
 

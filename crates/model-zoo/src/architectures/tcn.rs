@@ -141,10 +141,10 @@ impl TemporalBlock {
         let y = self.dropout.forward(ops::relu(self.conv1.forward(x.clone())));
         let y = self.dropout.forward(ops::relu(self.conv2.forward(y)));
         let x = match &self.downsample {
-            Some(conv) => ops::causal_conv1d(x, conv.weight.val(), Some(conv.bias.val()), 1),
+            Some(conv) => ops::causal_conv1d(x, ops::trace::applied(&conv.weight), Some(conv.bias.val()), 1),
             None => x,
         };
-        ops::relu(y + x)
+        ops::relu(ops::add(y, x))
     }
 }
 
@@ -179,7 +179,7 @@ impl NormedConv {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let direction = self.weight_v.val();
+        let direction = ops::trace::applied(&self.weight_v);
         let weight = direction.clone() * (self.weight_g.val() / length(direction));
         ops::causal_conv1d(x, weight, Some(self.bias.val()), self.dilation)
     }

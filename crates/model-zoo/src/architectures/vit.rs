@@ -167,7 +167,7 @@ impl Network for Vit {
         }
         let patches = patches.reshape([batch, features, down * across]).swap_dims(1, 2);
         let class = self.cls_token.val().expand([batch, 1, features]);
-        let mut x = self.dropout.forward(Tensor::cat(vec![class, patches], 1) + self.pos_embed.val());
+        let mut x = self.dropout.forward(ops::add(Tensor::cat(vec![class, patches], 1), self.pos_embed.val()));
         for block in &self.blocks {
             x = block.forward(x);
         }
@@ -216,9 +216,9 @@ impl Block {
     /// - result: as `x`
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let noisy = |added| self.drop_path.forward(self.dropout.forward(added));
-        let x = x.clone() + noisy(self.attn.forward(self.norm1.forward(x)));
+        let x = ops::add(x.clone(), noisy(self.attn.forward(self.norm1.forward(x))));
         let hidden = ops::gelu(self.mlp.fc1.forward(self.norm2.forward(x.clone())));
-        x + noisy(self.mlp.fc2.forward(hidden))
+        ops::add(x, noisy(self.mlp.fc2.forward(hidden)))
     }
 }
 

@@ -47,7 +47,7 @@ impl BatchNorm {
     /// - `x`: `[batch, channels, ...]`
     /// - result: as `x`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let (weight, bias) = (ops::trace::applied(&self.weight), self.bias.val());
         let Norm { epsilon, momentum } = self.norm;
         if !x.device().is_autodiff() {
             return ops::batch_norm(x, weight, bias, self.running_mean.get(), self.running_var.get(), epsilon);

@@ -96,7 +96,8 @@ impl Conv2d {
             true => padded_as_by_tensorflow(x, kernel, self.stride),
             false => (x, [self.padding; 2]),
         };
-        ops::conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), [self.stride; 2], padding, self.groups)
+        let weight = ops::trace::applied(&self.weight);
+        ops::conv2d(x, weight, self.bias.as_ref().map(Param::val), [self.stride; 2], padding, self.groups)
     }
 }
 

@@ -31,6 +31,6 @@ impl ConvTranspose2d {
     /// - `x`: `[batch, inputs, height, width]`
     /// - result: `[batch, outputs, stride height, stride width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        ops::conv_transpose2d(x, self.weight.val(), self.bias.val(), self.stride)
+        ops::conv_transpose2d(x, ops::trace::applied(&self.weight), self.bias.val(), self.stride)
     }
 }

@@ -35,6 +35,6 @@ impl Embedding {
     /// - `indices`: `[batch, length]`
     /// - result: `[batch, length, features]`
     pub fn forward(&self, indices: Tensor<2, Int>) -> Tensor<3> {
-        ops::embedding(self.weight.val(), indices)
+        ops::embedding(ops::trace::applied(&self.weight), indices)
     }
 }

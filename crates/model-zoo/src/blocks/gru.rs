@@ -58,7 +58,7 @@ impl Gru {
         let forward = self.run(
             x.clone(),
             mask.clone(),
-            [self.weight_ih_l0.val(), self.weight_hh_l0.val()],
+            [&self.weight_ih_l0, &self.weight_hh_l0],
             [self.bias_ih_l0.val(), self.bias_hh_l0.val()],
             false,
         );
@@ -68,9 +68,7 @@ impl Gru {
             &self.bias_ih_l0_reverse,
             &self.bias_hh_l0_reverse,
         ) {
-            (Some(wi), Some(wh), Some(bi), Some(bh)) => {
-                self.run(x, mask, [wi.val(), wh.val()], [bi.val(), bh.val()], true)
-            }
+            (Some(wi), Some(wh), Some(bi), Some(bh)) => self.run(x, mask, [wi, wh], [bi.val(), bh.val()], true),
             _ => return forward,
         };
         Tensor::cat(vec![forward, reverse], 1)
@@ -81,26 +79,26 @@ impl Gru {
         &self,
         x: Tensor<3>,
         mask: Tensor<2>,
-        [weight_ih, weight_hh]: [Tensor<2>; 2],
+        [weight_ih, weight_hh]: [&Param<Tensor<2>>; 2],
         [bias_ih, bias_hh]: [Tensor<1>; 2],
         reverse: bool,
     ) -> Tensor<2> {
         let [batch, length, _] = x.dims();
         let n = self.hidden;
         // The input's share of every gate at every step is one matrix product.
-        let from_input = ops::linear(x, weight_ih, Some(bias_ih));
+        let from_input = ops::linear(x, ops::trace::applied(weight_ih), Some(bias_ih));
         let mut state = Tensor::zeros([batch, n], &from_input.device());
         for step in 0..length {
             let t = if reverse { length - 1 - step } else { step };
             let gates_x: Tensor<2> = from_input.clone().slice_dim(1, t..t + 1).reshape([batch, 3 * n]);
             let keep: Tensor<2> = mask.clone().slice_dim(1, t..t + 1);
-            let gates_h = ops::linear(state.clone(), weight_hh.clone(), Some(bias_hh.clone()));
+            let gates_h = ops::linear(state.clone(), ops::trace::applied(weight_hh), Some(bias_hh.clone()));
             let part = |gates: &Tensor<2>, k: usize| gates.clone().slice_dim(1, k * n..(k + 1) * n);
-            let reset = ops::sigmoid(part(&gates_x, 0) + part(&gates_h, 0));
-            let update = ops::sigmoid(part(&gates_x, 1) + part(&gates_h, 1));
-            let new = ops::tanh(part(&gates_x, 2) + reset * part(&gates_h, 2));
-            let next = new.clone() + update * (state.clone() - new);
-            state = state.clone() + (next - state) * keep;
+            let both = |k| ops::add(part(&gates_x, k), part(&gates_h, k));
+            let (reset, update) = (ops::sigmoid(both(0)), ops::sigmoid(both(1)));
+            let new = ops::tanh(ops::add(part(&gates_x, 2), ops::multiply(reset, part(&gates_h, 2))));
+            let next = ops::add(new.clone(), ops::multiply(update, state.clone() - new));
+            state = ops::add(state.clone(), ops::multiply(next - state, keep));
         }
         state
     }

@@ -27,6 +27,6 @@ impl InputMajorLinear {
     /// - `x`: `[..., inputs]`
     /// - result: `[..., outputs]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::input_major_linear(x, self.weight.val(), self.bias.val())
+        ops::input_major_linear(x, ops::trace::applied(&self.weight), self.bias.val())
     }
 }

@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use super::conv_norm::{ConvNorm, Norm, conv_norm, conv_norm_forward};
 use super::{Activation, Conv2dConfig, DropPath, Either, Init, SqueezeExcite};
+use crate::ops;
 
 /// The sizes of a block.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,6 @@ impl InvertedResidual {
                 Either::Other(gate) => gate.forward(y),
             };
         }
-        if self.shortcut { x + self.drop_path.forward(y) } else { y }
+        if self.shortcut { ops::add(x, self.drop_path.forward(y)) } else { y }
     }
 }

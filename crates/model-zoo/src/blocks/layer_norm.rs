@@ -37,7 +37,7 @@ impl LayerNorm {
     /// - `x`: `[..., features]`
     /// - result: as `x`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
+        ops::layer_norm(x, ops::trace::applied(&self.weight), self.bias.val(), self.epsilon)
     }
 
     /// Normalises the channels of each pixel.

@@ -27,6 +27,6 @@ impl Linear {
     /// - `x`: `[..., inputs]`
     /// - result: `[..., outputs]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        ops::linear(x, ops::trace::applied(&self.weight), self.bias.as_ref().map(Param::val))
     }
 }

@@ -111,25 +111,27 @@ impl Reader {
     fn read(&self, x: Tensor<3>, mask: Option<&Tensor<2>>, n: usize, reverse: bool) -> (Tensor<3>, Tensor<2>) {
         let [batch, length, _] = x.dims();
         // The input's share of every gate at every step is one matrix product.
-        let steps = ops::steps(ops::linear(x, self.weight_ih.val(), Some(self.bias_ih.val())));
-        let (weight, bias) = (self.weight_hh.val(), self.bias_hh.val());
-        let mut state = Tensor::<2>::zeros([batch, n], &weight.device());
+        let steps = ops::steps(ops::linear(x, ops::trace::applied(&self.weight_ih), Some(self.bias_ih.val())));
+        let bias = self.bias_hh.val();
+        let mut state = Tensor::<2>::zeros([batch, n], &bias.device());
         let mut memory = state.clone();
         let mut states = Vec::with_capacity(length);
         let in_order = 0..length;
         let places: Vec<usize> = if reverse { in_order.rev().collect() } else { in_order.collect() };
         for t in places {
-            let gates = steps[t].clone() + ops::linear(state.clone(), weight.clone(), Some(bias.clone()));
+            let weight = ops::trace::applied(&self.weight_hh);
+            let gates = ops::add(steps[t].clone(), ops::linear(state.clone(), weight, Some(bias.clone())));
             let part = |k: usize| gates.clone().slice_dim(1, k * n..(k + 1) * n);
             let (input, forget) = (ops::sigmoid(part(0)), ops::sigmoid(part(1)));
             let (new, output) = (ops::tanh(part(2)), ops::sigmoid(part(3)));
-            let next = forget * memory.clone() + input * new;
-            let shown = output * ops::tanh(next.clone());
+            let next = ops::add(ops::multiply(forget, memory.clone()), ops::multiply(input, new));
+            let shown = ops::multiply(output, ops::tanh(next.clone()));
             (memory, state) = match mask {
                 None => (next, shown),
                 Some(mask) => {
                     let keep = mask.clone().slice_dim(1, t..t + 1);
-                    (memory.clone() + (next - memory) * keep.clone(), state.clone() + (shown - state) * keep)
+                    let memory = ops::add(memory.clone(), ops::multiply(next - memory, keep.clone()));
+                    (memory, ops::add(state.clone(), ops::multiply(shown - state, keep)))
                 }
             };
             states.push(state.clone().unsqueeze_dim::<3>(1));

@@ -32,6 +32,6 @@ impl SqueezeExcite {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let means = ops::global_avg_pool2d(x.clone()).unsqueeze_dims::<4>(&[2, 3]);
         let squeezed = self.activation.forward(self.fc1.forward(means));
-        x * self.gate.forward(self.fc2.forward(squeezed))
+        ops::multiply(x, self.gate.forward(self.fc2.forward(squeezed)))
     }
 }

@@ -9,6 +9,9 @@ use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, Con
 use burn::tensor::{Bool, Distribution, Int, Tensor, activation, module};
 
 use crate::device::is_processor;
+use trace::{tell, told};
+
+pub(crate) mod trace;
 
 /// `x W^T + b`, the layout of weights being PyTorch's.
 ///
@@ -18,7 +21,8 @@ use crate::device::is_processor;
 /// - `bias`: `[outputs]`
 /// - result: `[..., outputs]`
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
-    module::linear(x, weight.transpose(), bias)
+    let inputs = weight.dims()[1];
+    tell("linear", module::linear(x, weight.transpose(), bias), |y| count(&y) * inputs)
 }
 
 /// `x W + b`, the weights lying with the inputs first.
@@ -29,7 +33,8 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
 /// - `bias`: `[outputs]`
 /// - result: `[..., outputs]`
 pub fn input_major_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
-    module::linear(x, weight, Some(bias))
+    let inputs = weight.dims()[0];
+    tell("linear", module::linear(x, weight, Some(bias)), |y| count(&y) * inputs)
 }
 
 /// Cross-correlation of an image with a bank of filters.
@@ -47,7 +52,9 @@ pub fn conv2d(
     padding: [usize; 2],
     groups: usize,
 ) -> Tensor<4> {
-    module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups))
+    let each = count(&weight.dims()[1..]);
+    let y = module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups));
+    tell("conv2d", y, |y| count(&y) * each)
 }
 
 /// Cross-correlation of sequences with a bank of filters, of which no step sees a later one: as many zeros stand before each
@@ -60,12 +67,14 @@ pub fn conv2d(
 /// - result: `[batch, filters, length]`
 pub fn causal_conv1d(x: Tensor<3>, weight: Tensor<3>, bias: Option<Tensor<1>>, dilation: usize) -> Tensor<3> {
     let [batch, channels, _] = x.dims();
+    let each = count(&weight.dims()[1..]);
     let reach = (weight.dims()[2] - 1) * dilation;
     let padded = match reach {
         0 => x,
         _ => Tensor::cat(vec![Tensor::zeros([batch, channels, reach], &x.device()), x], 2),
     };
-    module::conv1d(padded, weight, bias, ConvOptions::new([1], [0], [dilation], 1))
+    let y = module::conv1d(padded, weight, bias, ConvOptions::new([1], [0], [dilation], 1));
+    tell("conv1d", y, |y| count(&y) * each)
 }
 
 /// The largest value of each window, the stride being the window.
@@ -74,7 +83,7 @@ pub fn causal_conv1d(x: Tensor<3>, weight: Tensor<3>, bias: Option<Tensor<1>>, d
 /// - `x`: `[batch, channels, height, width]`
 /// - result: `[batch, channels, height / window, width / window]`, rounded down
 pub fn max_pool2d(x: Tensor<4>, window: [usize; 2]) -> Tensor<4> {
-    module::max_pool2d(x, MaxPoolOptions::new(window))
+    told("max_pool2d", module::max_pool2d(x, MaxPoolOptions::new(window)))
 }
 
 /// The largest value of each window; what lies outside of the image is smaller than everything.
@@ -84,7 +93,7 @@ pub fn max_pool2d(x: Tensor<4>, window: [usize; 2]) -> Tensor<4> {
 /// - result: `[batch, channels, (height + 2 padding - window) / stride + 1, ...]`
 pub fn max_pool2d_strided(x: Tensor<4>, window: usize, stride: usize, padding: usize) -> Tensor<4> {
     let options = MaxPoolOptions::new([window; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
-    module::max_pool2d(x, options)
+    told("max_pool2d", module::max_pool2d(x, options))
 }
 
 /// The largest value of each channel over the image.
@@ -94,7 +103,7 @@ pub fn max_pool2d_strided(x: Tensor<4>, window: usize, stride: usize, padding: u
 /// - result: `[batch, channels]`
 pub fn global_max_pool2d(x: Tensor<4>) -> Tensor<2> {
     let [batch, channels, height, width] = x.dims();
-    x.reshape([batch, channels, height * width]).max_dim(2).reshape([batch, channels])
+    told("max_pool2d", x.reshape([batch, channels, height * width]).max_dim(2).reshape([batch, channels]))
 }
 
 /// Spreads each pixel over a square of `stride` pixels with weights of its own; the squares do not overlap.
@@ -106,7 +115,8 @@ pub fn global_max_pool2d(x: Tensor<4>) -> Tensor<2> {
 /// - result: `[batch, filters, stride height, stride width]`
 pub fn conv_transpose2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
     let options = ConvTransposeOptions::new([stride; 2], [0; 2], [0; 2], [1; 2], 1);
-    module::conv_transpose2d(x, weight, Some(bias), options)
+    let (pixels, each) = (x.dims()[0] * x.dims()[2] * x.dims()[3], count(&weight.dims()));
+    tell("conv_transpose2d", module::conv_transpose2d(x, weight, Some(bias), options), |_| pixels * each)
 }
 
 /// Zeros before and behind the rows and columns of an image.
@@ -116,7 +126,7 @@ pub fn conv_transpose2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride
 /// - `rows`, `columns`: how many before and behind
 /// - result: `[batch, channels, height + rows, width + columns]`
 pub fn pad_image(x: Tensor<4>, rows: (usize, usize), columns: (usize, usize)) -> Tensor<4> {
-    x.pad([rows, columns], 0.0)
+    told("pad", x.pad([rows, columns], 0.0))
 }
 
 /// The mean of each window, the stride being the window.
@@ -125,7 +135,7 @@ pub fn pad_image(x: Tensor<4>, rows: (usize, usize), columns: (usize, usize)) ->
 /// - `x`: `[batch, channels, height, width]`
 /// - result: `[batch, channels, height / window, width / window]`, rounded down
 pub fn avg_pool2d(x: Tensor<4>, window: [usize; 2]) -> Tensor<4> {
-    module::avg_pool2d(x, AvgPoolOptions::new(window))
+    told("avg_pool2d", module::avg_pool2d(x, AvgPoolOptions::new(window)))
 }
 
 /// The mean of each channel over the image.
@@ -135,7 +145,7 @@ pub fn avg_pool2d(x: Tensor<4>, window: [usize; 2]) -> Tensor<4> {
 /// - result: `[batch, channels]`
 pub fn global_avg_pool2d(x: Tensor<4>) -> Tensor<2> {
     let [batch, channels, height, width] = x.dims();
-    x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+    told("avg_pool2d", x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels]))
 }
 
 /// Batch normalisation with the statistics of this batch, which are returned: output, mean, biased variance.
@@ -150,7 +160,7 @@ pub fn batch_norm_train<const D: usize>(
     epsilon: f64,
 ) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
     let result = module::batch_norm_train(x, weight, bias, epsilon);
-    (result.output, result.mean, result.variance)
+    (told("batch_norm", result.output), result.mean, result.variance)
 }
 
 /// Batch normalisation with statistics gathered earlier.
@@ -166,7 +176,7 @@ pub fn batch_norm<const D: usize>(
     variance: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<D> {
-    module::batch_norm(x, weight, bias, mean, variance, epsilon)
+    told("batch_norm", module::batch_norm(x, weight, bias, mean, variance, epsilon))
 }
 
 /// Normalises the last axis to mean 0 and variance 1, then scales and shifts.
@@ -175,7 +185,7 @@ pub fn batch_norm<const D: usize>(
 /// - `x`: `[..., features]`
 /// - `weight`, `bias`: `[features]`
 pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    module::layer_norm(x, weight, Some(bias), epsilon)
+    told("layer_norm", module::layer_norm(x, weight, Some(bias), epsilon))
 }
 
 /// The row of `weight` that each index names.
@@ -185,7 +195,7 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<
 /// - `indices`: `[batch, length]`
 /// - result: `[batch, length, features]`
 pub fn embedding(weight: Tensor<2>, indices: Tensor<2, Int>) -> Tensor<3> {
-    module::embedding(weight, indices)
+    told("embedding", module::embedding(weight, indices))
 }
 
 /// Scaled dot-product attention, `softmax(q k^T / sqrt(features)) v`.
@@ -202,7 +212,10 @@ pub fn attention(
     causal: bool,
 ) -> Tensor<4> {
     let options = AttentionModuleOptions { scale: None, softcap: None, is_causal: causal };
-    module::attention(query, key, value, mask, None, options)
+    // Both products are taken of every pair of places, also of those that a mask forbids.
+    let pairs = count(&query.dims()) * key.dims()[2];
+    let wide = count(&query.dims()[..3]) * key.dims()[2] * value.dims()[3];
+    tell("attention", module::attention(query, key, value, mask, None, options), |_| pairs + wide)
 }
 
 /// Sets each value to 0 with the given probability and scales the others up, so that the mean stays (inverted dropout).
@@ -232,15 +245,25 @@ pub fn steps(x: Tensor<3>) -> Vec<Tensor<2>> {
     }
 }
 
+/// `x + y`, as where a block is added to its input.
+pub fn add<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
+    told("add", x + y)
+}
+
+/// `x y`, element by element, as where a gate lets a part through.
+pub fn multiply<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
+    told("multiply", x * y)
+}
+
 /// `max(x, 0)`.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::relu(x)
+    told("relu", activation::relu(x))
 }
 
 /// `x Phi(x)`, exact, by the error function.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     // Elsewhere burn's backward pass is that of the approximation by tanh, which is another function's.
-    if is_processor(&x.device()) { activation::gelu(x) } else { gelu_by_erf(x) }
+    told("gelu", if is_processor(&x.device()) { activation::gelu(x) } else { gelu_by_erf(x) })
 }
 
 fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -251,47 +274,52 @@ fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     // burn's own has the exact one's gradient on the processor, so this is a composition, whose gradient is its own.
     let inner = (x.clone() + x.clone() * x.clone() * x.clone() * 0.044_715) * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
-    x * (tanh(inner) + 1.0) * 0.5
+    told("gelu", x * (activation::tanh(inner) + 1.0) * 0.5)
 }
 
 /// `x sigmoid(x)`.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::silu(x)
+    told("silu", activation::silu(x))
 }
 
 /// `1 / (1 + exp(-x))`.
 pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::sigmoid(x)
+    told("sigmoid", activation::sigmoid(x))
 }
 
 /// The hyperbolic tangent.
 pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::tanh(x)
+    told("tanh", activation::tanh(x))
 }
 
 /// `min(max(x, 0), 6)`.
 pub fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::relu6(x)
+    told("relu6", activation::relu6(x))
 }
 
 /// `min(max(x / 6 + 1/2, 0), 1)`.
 pub fn hard_sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::hard_sigmoid(x, 1.0 / 6.0, 0.5)
+    told("hard_sigmoid", activation::hard_sigmoid(x, 1.0 / 6.0, 0.5))
 }
 
 /// `x hard_sigmoid(x)`.
 pub fn hard_swish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::hard_swish(x)
+    told("hard_swish", activation::hard_swish(x))
 }
 
 /// The probabilities that belong to the scores of an axis.
 pub fn softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
-    activation::softmax(x, axis)
+    told("softmax", activation::softmax(x, axis))
 }
 
 /// The logarithms of [`softmax`], computed without losing small ones.
 pub fn log_softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
-    activation::log_softmax(x, axis)
+    told("log_softmax", activation::log_softmax(x, axis))
+}
+
+/// How many numbers there are in so many on each axis.
+fn count(shape: &[usize]) -> usize {
+    shape.iter().product()
 }
 
 #[cfg(test)]

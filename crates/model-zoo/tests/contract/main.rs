@@ -1,6 +1,7 @@
 //! Do the networks keep what they promise? One binary, since linking burn is slow.
 //!
 //! - `data`: made-up signatures, batches and small settings with which the promises are tested.
+//! - `inspections`: what is told of a network adds up to the network.
 //! - `learning`: what must hold of every architecture while it learns: gradients, noise, running statistics, overfitting.
 //! - `parity`: the same weights and inputs give PyTorch's answers, gradients and running statistics.
 //! - `parity_series`: the same for networks that read series, and for their layers.
@@ -8,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod data;
+mod inspections;
 mod learning;
 mod parity;
 mod parity_images;

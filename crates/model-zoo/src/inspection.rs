@@ -1,0 +1,242 @@
+//! What does a network do to one example: which layers, how large, how much work?
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Int, Tensor};
+use data_loader::signature::{InputKind, InputSpec, Signature};
+use serde::Serialize;
+
+use crate::architectures::WithNetwork;
+use crate::inputs::Input;
+use crate::network::NetworkConfig;
+use crate::ops::trace::{self, Operation};
+use crate::{Architecture, Error, Inputs, Network, device, summary};
+
+/// What is taken for a side of images, or the length of texts, that the signature leaves open.
+const SIDE: usize = 224;
+const LENGTH: usize = 128;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// The name under `[model.<name>]`.
+    pub architecture: &'static str,
+    /// The size of each axis of each input, the batch first.
+    pub inputs: BTreeMap<String, Vec<usize>>,
+    /// The size of each axis of the answer, the batch first.
+    pub output: Vec<usize>,
+    /// Layers that hold parameters in the order in which data meets them, then what holds none, by kind.
+    pub layers: Vec<Layer>,
+    /// How many numbers are learnt.
+    pub parameters: usize,
+    /// How many numbers are remembered and not learnt, such as running means.
+    pub buffers: usize,
+    /// Products that are summed up to answer the batch, in convolutions, products of matrices and attention. Papers call them FLOPs, too;
+    /// counted as operations they are twice as many.
+    pub multiply_adds: u64,
+    /// Bytes of everything that the operations give, which is what the backward pass may need of the forward one.
+    pub activation_bytes: u64,
+}
+
+/// A layer, or all operations of one kind that hold no parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// The path of its parameters; empty for operations without any.
+    pub name: String,
+    /// What it does; `parameter` where its numbers are used by nothing that is counted.
+    pub kind: &'static str,
+    /// What it gives the first time, the batch first; the shape of the numbers themselves for a `parameter`.
+    pub output: Vec<usize>,
+    /// How often it is used in one answer.
+    pub calls: usize,
+    /// How many numbers it learns.
+    pub parameters: usize,
+    /// As of the whole.
+    pub multiply_adds: u64,
+    /// As of the whole.
+    pub activation_bytes: u64,
+}
+
+/// Builds `architecture` for data of `signature`, and sees what it does to a batch of `examples`.
+///
+/// # Errors
+/// As [`NetworkConfig::build`].
+pub fn inspect(architecture: &Architecture, signature: &Signature, examples: usize) -> Result<Inspection, Error> {
+    struct Job<'a> {
+        name: &'static str,
+        signature: &'a Signature,
+        examples: usize,
+    }
+    impl WithNetwork for Job<'_> {
+        type Out = Result<Inspection, Error>;
+        fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
+            let device = device::open("cpu")?.device;
+            let network = config.build(self.signature, 0, &device)?;
+            let fields: Vec<(String, Input)> = self
+                .signature
+                .inputs
+                .iter()
+                .map(|spec| (spec.name.clone(), zeros(spec, network.context(), self.examples, &device)))
+                .collect();
+            let shapes = fields.iter().map(|(name, input)| (name.clone(), shape(input))).collect();
+            let (output, operations) = trace::traced(|| network.forward(&Inputs::new(fields)));
+            let layers = layers(&network, &operations);
+            Ok(Inspection {
+                architecture: self.name,
+                inputs: shapes,
+                output: output?.shape(),
+                parameters: summary::parameters(&network),
+                buffers: summary::lines(&network)
+                    .iter()
+                    .filter(|line| summary::is_buffer(&line.name))
+                    .map(|line| line.count)
+                    .sum(),
+                multiply_adds: layers.iter().map(|layer| layer.multiply_adds).sum(),
+                activation_bytes: layers.iter().map(|layer| layer.activation_bytes).sum(),
+                layers,
+            })
+        }
+    }
+    architecture.with(Job { name: architecture.name(), signature, examples })
+}
+
+/// An input of nothing but zeros; a text is as long as it may be.
+fn zeros(spec: &InputSpec, context: Option<usize>, examples: usize, device: &Device) -> Input {
+    let size = |axis: usize, otherwise: usize| spec.shape.get(axis).copied().flatten().unwrap_or(otherwise);
+    match &spec.kind {
+        InputKind::Image { .. } => {
+            Input::Image(Tensor::zeros([examples, size(0, 3), size(1, SIDE), size(2, SIDE)], device))
+        }
+        InputKind::Numbers { names } => Input::Numbers(Tensor::zeros([examples, names.len()], device)),
+        InputKind::Categories { sizes, .. } => {
+            Input::Categories(Tensor::<2, Int>::zeros([examples, sizes.len()], device))
+        }
+        InputKind::Tokens { max_length, .. } => {
+            let longest = if *max_length == 0 { LENGTH } else { *max_length };
+            let length = context.map_or(longest, |context| context.min(longest));
+            Input::Tokens {
+                ids: Tensor::<2, Int>::zeros([examples, length], device),
+                mask: Tensor::ones([examples, length], device),
+            }
+        }
+        InputKind::Series { names } => Input::Series(Tensor::zeros([examples, size(0, LENGTH), names.len()], device)),
+    }
+}
+
+fn shape(input: &Input) -> Vec<usize> {
+    match input {
+        Input::Image(t) => t.dims().to_vec(),
+        Input::Numbers(t) => t.dims().to_vec(),
+        Input::Categories(t) => t.dims().to_vec(),
+        Input::Tokens { ids, .. } => ids.dims().to_vec(),
+        Input::Series(t) => t.dims().to_vec(),
+    }
+}
+
+/// A parameter: its path, the path of the layer that holds it, and its shape.
+struct Learnt {
+    name: String,
+    layer: String,
+    shape: Vec<usize>,
+}
+
+/// Every parameter in its order.
+fn learnt<M: Module>(network: &M) -> Vec<(ParamId, Learnt)> {
+    struct Paths {
+        path: Vec<String>,
+        found: Vec<(ParamId, Learnt)>,
+    }
+    impl ModuleVisitor for Paths {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let name = self.path.join(".");
+            if summary::is_buffer(&name) {
+                return;
+            }
+            let layer = self.path[..self.path.len().saturating_sub(1)].join(".");
+            self.found.push((param.id, Learnt { name, layer, shape: param.lazy_shape().to_vec() }));
+        }
+    }
+    let mut visitor = Paths { path: Vec::new(), found: Vec::new() };
+    network.visit(&mut visitor);
+    visitor.found
+}
+
+fn layers<M: Module>(network: &M, operations: &[Operation]) -> Vec<Layer> {
+    let learnt = learnt(network);
+    let of_id: BTreeMap<String, &Learnt> = learnt.iter().map(|(id, of)| (id.to_string(), of)).collect();
+    let (mut layers, mut without): (Vec<Layer>, Vec<Layer>) = (Vec::new(), Vec::new());
+    for operation in operations {
+        let owner = operation.weight.and_then(|id| of_id.get(&id.to_string()));
+        let (name, lines) = match owner {
+            Some(of) => (of.layer.as_str(), &mut layers),
+            None => ("", &mut without),
+        };
+        let place = lines.iter().position(|line| line.name == name && line.kind == operation.kind);
+        let place = place.unwrap_or_else(|| {
+            lines.push(Layer {
+                name: name.to_owned(),
+                kind: operation.kind,
+                output: operation.shape.clone(),
+                calls: 0,
+                parameters: 0,
+                multiply_adds: 0,
+                activation_bytes: 0,
+            });
+            lines.len() - 1
+        });
+        let line = &mut lines[place];
+        line.calls += 1;
+        line.multiply_adds += operation.multiply_adds;
+        line.activation_bytes += (operation.shape.iter().product::<usize>() * size_of::<f32>()) as u64;
+    }
+    for (_, of) in &learnt {
+        let count: usize = of.shape.iter().product();
+        match layers.iter_mut().find(|line| line.name == of.layer && line.kind != "parameter") {
+            Some(line) => line.parameters += count,
+            None => layers.push(Layer {
+                name: of.name.clone(),
+                kind: "parameter",
+                output: of.shape.clone(),
+                calls: 0,
+                parameters: count,
+                multiply_adds: 0,
+                activation_bytes: 0,
+            }),
+        }
+    }
+    layers.append(&mut without);
+    layers
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::published::photographs;
+
+    /// Billions of multiply-adds that torchvision states with its weights, in three decimals.
+    #[test]
+    fn the_work_of_published_networks_is_what_torchvision_states() {
+        for (settings, stated) in [
+            (json!({ "resnet_imagenet": { "depth": 18 } }), 1.814),
+            (json!({ "resnet_imagenet": { "depth": 50 } }), 4.089),
+            (json!({ "mobilenet_v3": { "size": "small" } }), 0.057),
+            (json!({ "mobilenet_v3": { "size": "large" } }), 0.217),
+            (json!({ "efficientnet": {} }), 0.386),
+            (json!({ "convnext": {} }), 4.456),
+            (json!({ "vit": { "size": "base", "patch": 16 } }), 17.564),
+        ] {
+            let architecture: Architecture = serde_json::from_value(settings.clone()).unwrap();
+            let found = inspect(&architecture, &photographs(224), 1).unwrap().multiply_adds as f64 / 1e9;
+            assert!((found - stated).abs() < 0.0006, "{settings}: {found}, torchvision states {stated}");
+        }
+    }
+}
