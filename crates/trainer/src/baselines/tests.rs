@@ -1,0 +1,1 @@
+//! Are the baselines those of scikit-learn?
