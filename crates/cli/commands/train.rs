@@ -20,7 +20,7 @@ use crate::failure::{Failure, Status};
 use crate::report;
 
 /// Where runs lie when nothing else is said.
-const RUNS: &str = "runs";
+pub(super) const RUNS: &str = "runs";
 
 pub(super) fn run(args: &Train, json: bool) -> Ended {
     let mut experiment = Experiment::read(&args.config, &args.settings.all())?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use data_loader::{Batch, Dataset, Entry, InputKind, Loader, OutputSpec, Part, Signature, Target};
+use data_loader::{Batch, Dataset, Entry, InputKind, Loader, OutputSpec, Signature, Target};
 use model_zoo::{Decoding, Output};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 

@@ -29,8 +29,6 @@ pub struct Proposal {
 /// What a rule may know.
 struct Facts {
     examples: usize,
-    /// The shorter side of images, where it is known.
-    side: usize,
     /// The longest text.
     length: usize,
     /// Whether it is computed on a processor.
@@ -60,7 +58,7 @@ pub fn propose_for(signature: &Signature, examples: usize, processor: bool) -> V
         [InputKind::Tokens { max_length, .. }, ..] => *max_length,
         _ => 0,
     };
-    let facts = Facts { examples, side, length, processor };
+    let facts = Facts { examples, length, processor };
     let all_table = kinds.iter().all(|kind| matches!(kind, InputKind::Numbers { .. } | InputKind::Categories { .. }));
     match (signature.task, &kinds[..]) {
         (Task::Segment, _) => masks(),
