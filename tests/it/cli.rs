@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "",
     "train",
+    "select",
     "resume",
     "evaluate",
     "predict",
@@ -84,6 +85,11 @@ fn the_set_of_flags_is_frozen() {
         "resume --device",
         "resume --set",
         "resume --tui",
+        "select --device",
+        "select --minutes",
+        "select --out",
+        "select --set",
+        "select --steps",
         "train --device",
         "train --run",
         "train --set",

@@ -86,12 +86,7 @@ fn child(args: &Select, task: &str) -> Ended {
 }
 
 /// Lets a child do a task. What the child cannot do is a reason; only what nobody could do is a failure.
-fn perform(
-    args: &Select,
-    device: &str,
-    task: &Task,
-    interrupt: &AtomicBool,
-) -> Result<Result<Told, String>, Failure> {
+fn perform(args: &Select, device: &str, task: &Task, interrupt: &AtomicBool) -> Result<Result<Told, String>, Failure> {
     let failed = |message: String| Failure { message, hint: None, usage: false, gate: false };
     let program =
         std::env::current_exe().map_err(|error| failed(format!("cannot find this program itself: {error}")))?;
@@ -234,15 +229,15 @@ fn conclude(args: &Select, race: &Race, json: bool) -> Ended {
             report::line(format!("  firebox train {}", typed(path)));
         }
     }
-    match written {
-        Some(_) => Ok(Status::Done),
-        None => Err(Failure {
-            message: "no network could be trained".into(),
-            hint: Some("the table says why each is out of the race".into()),
-            usage: false,
-            gate: false,
-        }),
+    if written.is_some() {
+        return Ok(Status::Done);
     }
+    if !json {
+        let hint = Some("the table says why each is out of the race".to_owned());
+        let message = "no network could be trained".to_owned();
+        report::failure(&Failure { message, hint, usage: false, gate: false }, false);
+    }
+    Ok(Status::Failed)
 }
 
 /// Writes the winning config; where another file lies already that the user named, it is moved aside, and its new place told.

@@ -32,7 +32,14 @@ pub(super) fn run(args: &Train, json: bool) -> Ended {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_under(Path::new(RUNS), &args.config)?,
     };
-    let request = Request { config: &args.config, run: run.clone(), device: &device, recorders, interrupt: &interrupt, until: None };
+    let request = Request {
+        config: &args.config,
+        run: run.clone(),
+        device: &device,
+        recorders,
+        interrupt: &interrupt,
+        until: None,
+    };
     let outcome = trainer::train::train(experiment, request)?;
     Ok(show(&run, &outcome, &device.name, json))
 }

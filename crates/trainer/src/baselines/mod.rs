@@ -201,6 +201,3 @@ fn score(probability: f64, decoding: Decoding) -> f32 {
         Decoding::Sigmoid => (probability / (1.0 - probability)).ln() as f32,
     }
 }
-
-#[cfg(test)]
-mod tests;

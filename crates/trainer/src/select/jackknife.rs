@@ -126,7 +126,8 @@ mod tests {
         let without: Vec<f64> = values.iter().map(|value| (sum - value) / 4.0).collect();
         let score = Score { value: sum / 5.0, without: without.clone(), examples: 5 };
         assert!((score.error() - 0.5_f64.sqrt()).abs() < 1e-12, "{}", score.error());
-        let shifted = Score { value: score.value - 1.0, without: without.iter().map(|v| v - 1.0).collect(), examples: 5 };
+        let shifted =
+            Score { value: score.value - 1.0, without: without.iter().map(|v| v - 1.0).collect(), examples: 5 };
         let (difference, error) = score.difference(&shifted);
         assert!((difference - 1.0).abs() < 1e-12 && error < 1e-12, "{difference} {error}");
     }

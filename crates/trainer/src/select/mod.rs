@@ -36,6 +36,9 @@ use state::{Baseline, Budget, Candidate, FORMAT_VERSION, LeftOut, Next, Selectio
 /// Checkpoints of a candidate that are kept besides its best.
 const KEPT: usize = 1;
 
+/// How often a candidate is judged, if it comes to the end.
+const LOOKS: u64 = 10;
+
 /// A selection that is under way.
 pub struct Race {
     /// All that is known so far.
@@ -172,7 +175,9 @@ impl Race {
         experiment.checkpoints.keep_last = KEPT;
         if let Some(candidate) = candidate.filter(|candidate| !candidate.steps.is_empty()) {
             experiment.train.steps = candidate.steps.last().copied();
-            experiment.train.evaluate_every = candidate.steps.first().copied();
+            // Whoever learns by heart is best on the way; the more often it is looked, the better its best is known.
+            let looks = candidate.steps.last().map(|last| last.div_ceil(LOOKS));
+            experiment.train.evaluate_every = candidate.steps.first().copied().min(looks).map(|every| every.max(1));
         }
         let name = candidate.map_or("baselines", |candidate| &candidate.name);
         let path = self.folder.join(format!("{name}.toml"));
@@ -242,7 +247,10 @@ fn check(experiment: &Experiment, config: &Path) -> Result<(), Error> {
         return wrong("fine_tune", "names parameters of one network, and a selection tries several; leave it out");
     }
     if experiment.train.batch_size == BatchSize::Auto {
-        return wrong("train.batch_size", "is \"auto\", and candidates are compared on batches of one size; give a number");
+        return wrong(
+            "train.batch_size",
+            "is \"auto\", and candidates are compared on batches of one size; give a number",
+        );
     }
     Ok(())
 }

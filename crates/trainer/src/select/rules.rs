@@ -6,8 +6,8 @@
 use data_loader::{InputKind, Signature, Task};
 use model_zoo::Architecture;
 use model_zoo::architectures::{
-    airbench, bag, cnn, convnext, efficientnet, ft_transformer, gpt, gru, lenet, lstm, lstm_forecast, mlp, mobilenet_v3,
-    patch_tst, resnet, resnet_imagenet, tabular_resnet, tcn, unet, vit,
+    airbench, bag, cnn, convnext, efficientnet, ft_transformer, gpt, gru, lenet, lstm, lstm_forecast, mlp,
+    mobilenet_v3, patch_tst, resnet, resnet_imagenet, tabular_resnet, tcn, unet, vit,
 };
 
 /// How many candidates there are at most.
@@ -104,7 +104,12 @@ fn tables(facts: &Facts) -> Vec<Proposal> {
     };
     vec![
         propose("mlp", &mlp, perceptron(hidden, 0.0), None),
-        propose("mlp_wide", "a wider one with dropout, in case the plain one is too small", perceptron(wide, 0.2), None),
+        propose(
+            "mlp_wide",
+            "a wider one with dropout, in case the plain one is too small",
+            perceptron(wide, 0.2),
+            None,
+        ),
         propose(
             "tabular_resnet",
             "shortcuts and norms, the best plain network of Gorishniy et al. 2021",
@@ -127,7 +132,12 @@ fn small_images(facts: &Facts) -> Vec<Proposal> {
     let resnet = resnet::ResnetConfig { depth: if facts.processor { 8 } else { 20 }, ..Default::default() };
     let mut all = vec![
         propose("linear", "every pixel only adds its part: what must be beaten", linear(), None),
-        propose("lenet", "two convolutions, soon trained, enough for small plain images", Architecture::Lenet(lenet), None),
+        propose(
+            "lenet",
+            "two convolutions, soon trained, enough for small plain images",
+            Architecture::Lenet(lenet),
+            None,
+        ),
         propose("cnn", "more filters than LeNet's, one pooling", Architecture::Cnn(cnn), None),
         propose("airbench", "made to learn small photographs fast", Architecture::Airbench(airbench), None),
         propose("resnet", "the residual network for small images", Architecture::Resnet(resnet), None),
@@ -137,7 +147,8 @@ fn small_images(facts: &Facts) -> Vec<Proposal> {
         propose("vit", "attention between patches, with images enough to learn from", Architecture::Vit(small), CAREFUL)
     } else {
         let where_ = if facts.processor { " and a graphics card" } else { "" };
-        let reason = format!("a transformer wants 50000 images at least{where_}; here are {} to learn from", facts.examples);
+        let reason =
+            format!("a transformer wants 50000 images at least{where_}; here are {} to learn from", facts.examples);
         advise_against("vit", reason)
     });
     all
@@ -176,12 +187,10 @@ fn photographs(facts: &Facts) -> Vec<Proposal> {
 }
 
 fn texts(facts: &Facts) -> Vec<Proposal> {
-    let gru = |embedding, hidden| {
-        Architecture::Gru(gru::GruConfig { embedding, hidden, dropout: 0.1, ..Default::default() })
-    };
-    let lstm = |hidden, layers| {
-        Architecture::Lstm(lstm::LstmConfig { hidden, layers, dropout: 0.1, ..Default::default() })
-    };
+    let gru =
+        |embedding, hidden| Architecture::Gru(gru::GruConfig { embedding, hidden, dropout: 0.1, ..Default::default() });
+    let lstm =
+        |hidden, layers| Architecture::Lstm(lstm::LstmConfig { hidden, layers, dropout: 0.1, ..Default::default() });
     let mut all = vec![
         propose(
             "bag",
@@ -227,7 +236,8 @@ fn continuations(facts: &Facts) -> Vec<Proposal> {
 }
 
 fn series(facts: &Facts) -> Vec<Proposal> {
-    let tcn = |channels: &[usize]| Architecture::Tcn(tcn::TcnConfig { channels: channels.to_vec(), ..Default::default() });
+    let tcn =
+        |channels: &[usize]| Architecture::Tcn(tcn::TcnConfig { channels: channels.to_vec(), ..Default::default() });
     let recurrent = lstm_forecast::LstmForecastConfig::default();
     let mut all = vec![
         propose("tcn", "causal convolutions, fast and hard to upset", tcn(&[32; 4]), None),

@@ -213,10 +213,10 @@ fn latency(answer: &mut dyn FnMut(&Batch) -> Result<Output, Error>, dataset: &Ar
     let begun = Instant::now();
     while times.len() < WARM_UP + TIMED && (times.len() <= 2 * WARM_UP || begun.elapsed().as_secs_f64() < SECONDS) {
         let asked = Instant::now();
-        answer(&batch)?.rows().try_into_vec_as::<f32>().map_err(|error| model_zoo::Error::DeviceFailed {
-            doing: "answering",
-            reason: error.to_string(),
-        })?;
+        answer(&batch)?
+            .rows()
+            .try_into_vec_as::<f32>()
+            .map_err(|error| model_zoo::Error::DeviceFailed { doing: "answering", reason: error.to_string() })?;
         times.push(asked.elapsed().as_secs_f64());
     }
     let mut timed = times.split_off(WARM_UP);

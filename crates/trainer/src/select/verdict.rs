@@ -52,27 +52,22 @@ fn compare(selection: &Selection, best: (&Candidate, &Measured), baseline: (&Bas
     };
     let scores = format!(
         "The baseline `{}` has {} {:.4}, and the best network, `{}`, {:.4}",
-        baseline.0.name,
-        selection.watch,
-        baseline.1.score.value,
-        best.0.name,
-        best.1.score.value
+        baseline.0.name, selection.watch, baseline.1.score.value, best.0.name, best.1.score.value
     );
     let examples = best.1.score.examples;
-    let how_sure = format!("the difference is {:.4}, its standard error {error:.4} on {examples} validation examples", difference.abs());
+    let size = difference.abs();
     let trivial = matches!(baseline.0.name.as_str(), "constant" | "seasonal");
     let (text, needed) = if better > SURE * error {
-        (format!("{scores}: the network is better than chance would make it; {how_sure}."), true)
-    } else if better < -SURE * error {
-        let what = if trivial { "so far no network has learnt anything" } else { "no deep model is needed here" };
-        (format!("{scores}: {what}; {how_sure}."), false)
+        let sure = format!("is more than twice its standard error, {error:.4} on {examples} validation examples");
+        (format!("{scores}. A network is worth it: the difference, {size:.4}, {sure}."), true)
     } else {
-        let what = if trivial {
-            "so far no network has learnt anything that could be told from chance"
+        let what = if trivial { "So far no network has learnt anything" } else { "No deep model is needed here" };
+        let why = if better < -SURE * error {
+            format!("it is worse by {size:.4}, more than twice the standard error of {error:.4}")
         } else {
-            "no deep model is needed here, for chance alone could make that difference"
+            format!("the difference, {size:.4}, is within twice its standard error, {error:.4}, and may be chance")
         };
-        (format!("{scores}: {what}; {how_sure}."), false)
+        (format!("{scores}. {what}: {why} ({examples} validation examples)."), false)
     };
     Verdict { text, no_network_needed: Some(!needed), difference: Some(better), standard_error: Some(error) }
 }

@@ -1,1 +1,0 @@
-//! Are the baselines those of scikit-learn?
