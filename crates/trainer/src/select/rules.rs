@@ -146,9 +146,10 @@ fn small_images(facts: &Facts) -> Vec<Proposal> {
         let small = vit::VitConfig { features: Some(192), heads: Some(3), layers: Some(6), ..Default::default() };
         propose("vit", "attention between patches, with images enough to learn from", Architecture::Vit(small), CAREFUL)
     } else {
-        let where_ = if facts.processor { " and a graphics card" } else { "" };
-        let reason =
-            format!("a transformer wants 50000 images at least{where_}; here are {} to learn from", facts.examples);
+        let reason = match facts.processor {
+            true => "a transformer over so many patches wants a graphics card".to_owned(),
+            false => format!("a transformer wants 50000 images to learn from at least; here are {}", facts.examples),
+        };
         advise_against("vit", reason)
     });
     all
