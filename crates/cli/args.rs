@@ -23,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a model as a config says.
     Train(Train),
+    /// Find the network that suits the data: several are tried under one budget.
+    Select(Select),
     /// Go on with a run that was interrupted.
     Resume(Resume),
     /// Judge a trained model on a split of its data.
@@ -69,6 +71,27 @@ pub struct Train {
     pub run: Option<PathBuf>,
     #[command(flatten)]
     pub view: View,
+}
+
+/// `firebox select`
+#[derive(Debug, Args)]
+pub struct Select {
+    /// The config, a TOML file; its [model] may be left out.
+    pub config: PathBuf,
+    /// Minutes of training, over all candidates.
+    #[arg(long, default_value_t = 10.0, conflicts_with = "steps")]
+    pub minutes: f64,
+    /// Steps instead of minutes, over all candidates; equal seeds then give equal scores.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// The file for the winning config; `winner.toml` beside the runs if left out.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Do one task of a selection in this process; results are JSON.
+    #[arg(long, hide = true, value_name = "TASK")]
+    pub task: Option<String>,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// `firebox resume`

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 pub enum Status {
     /// 0: done.
     Done,
+    /// 1: nothing came of it, and why was said.
+    Failed,
     /// 3: done, and a gate such as the goal was not met.
     GateFailed,
     /// 130: interrupted, everything saved.
@@ -17,6 +19,7 @@ impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         match status {
             Status::Done => Self::SUCCESS,
+            Status::Failed => Self::FAILURE,
             Status::GateFailed => Self::from(3),
             Status::Interrupted => Self::from(130),
         }

@@ -18,6 +18,7 @@
 //! - `learning`: what settings mean, and what a run keeps
 //! - `resume`: a run that was interrupted ends as one that never was
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
+//! - `select`: networks and baselines under one budget, killed and gone on with
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_checkpoints;
@@ -39,3 +40,4 @@ mod killed;
 mod learning;
 mod resume;
 mod sandbox;
+mod select;

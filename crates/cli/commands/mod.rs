@@ -19,6 +19,7 @@ mod list;
 mod predict;
 mod resume;
 mod runs;
+mod select;
 mod train;
 mod verify_resume;
 
@@ -29,6 +30,7 @@ pub type Ended = Result<Status, Failure>;
 pub fn run(command: Command, json: bool) -> Ended {
     match command {
         Command::Train(args) => train::run(&args, json),
+        Command::Select(args) => select::run(&args, json),
         Command::Resume(args) => resume::run(&args, json),
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Status};
 use crate::report;
 
 /// Where runs lie when nothing else is said.
-const RUNS: &str = "runs";
+pub(super) const RUNS: &str = "runs";
 
 pub(super) fn run(args: &Train, json: bool) -> Ended {
     let mut experiment = Experiment::read(&args.config, &args.settings.all())?;
@@ -32,7 +32,14 @@ pub(super) fn run(args: &Train, json: bool) -> Ended {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_under(Path::new(RUNS), &args.config)?,
     };
-    let request = Request { config: &args.config, run: run.clone(), device: &device, recorders, interrupt: &interrupt };
+    let request = Request {
+        config: &args.config,
+        run: run.clone(),
+        device: &device,
+        recorders,
+        interrupt: &interrupt,
+        until: None,
+    };
     let outcome = trainer::train::train(experiment, request)?;
     Ok(show(&run, &outcome, &device.name, json))
 }

@@ -175,7 +175,7 @@ fn would_burst(probes: &[Probe], free: Option<u64>) -> bool {
 }
 
 /// The most bytes that this process has had resident.
-fn peak_memory() -> Option<u64> {
+pub(crate) fn peak_memory() -> Option<u64> {
     kibibytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 

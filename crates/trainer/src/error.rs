@@ -145,6 +145,27 @@ pub enum Error {
         /// How many other gates fail.
         more: usize,
     },
+    /// A baseline cannot learn from the data.
+    #[error("the baseline `{name}` cannot be fitted: {reason}")]
+    Baseline {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Candidates cannot be compared.
+    #[error("there is no choice to make: {0}")]
+    NoChoice(String),
+    /// There are fewer steps than candidates.
+    #[error("{steps} steps are less than one for each of {candidates} candidates in each rung")]
+    SmallBudget {
+        /// How many there are to be.
+        steps: u64,
+        /// Among how many they are dealt out.
+        candidates: usize,
+        /// How many there must be.
+        least: u64,
+    },
     /// Two things that must be equal are not.
     #[error("{0}")]
     NotEqual(String),
@@ -188,6 +209,8 @@ impl Error {
             Self::NotFiniteState { checkpoint, .. } => {
                 format!("lower the learning rate or set `train.clip_norm = 1.0`, then {}", begin_again(checkpoint))
             }
+            Self::SmallBudget { least, .. } => format!("give `--steps {least}` at least; a few hundred for each candidate tell them apart"),
+            Self::NoChoice(_) => "`firebox train` trains the network that a config names; `firebox list architectures` shows them".into(),
             Self::WrongLoss { .. } => "`firebox list losses` says what each loss is for".into(),
             Self::Io { source, .. } | Self::Model(model_zoo::Error::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::StorageFull =>
@@ -205,7 +228,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Io { source, .. } => model_zoo::error::is_wrong_path(source),
-            Self::NotFinite { .. } | Self::NotFiniteState { .. } | Self::NotEqual(_) => false,
+            Self::NotFinite { .. } | Self::NotFiniteState { .. } | Self::NotEqual(_) | Self::Baseline { .. } => false,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),
             _ => true,

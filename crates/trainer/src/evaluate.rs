@@ -8,7 +8,7 @@ use model_zoo::{Decoding, Inputs, Network};
 
 use crate::Error;
 use crate::metrics::confusion_matrix::Matrix;
-use crate::metrics::{self, Answers, Expected};
+use crate::metrics::{self, Answers, Expected, Metric};
 use crate::plan::Plan;
 
 /// What an evaluation found.
@@ -40,34 +40,90 @@ pub fn evaluate<M: Network>(
     plan: &Plan,
     device: &Device,
 ) -> Result<Evaluation, Error> {
-    let labels = plan.labels();
-    let mut metrics = metrics::for_task(plan.task, &labels);
-    let (mut loss, mut weight, mut examples) = (0.0, 0.0, 0);
-    let batches = Loader::once(Arc::clone(dataset), part, plan.evaluation_batch_size)?;
-    for batch in batches {
+    let mut answer = |batch: &Batch| Ok(network.forward(&Inputs::from_batch(batch, &plan.signature, device)?)?);
+    let mut tally = Tally::new(plan);
+    let mut examples = 0;
+    each_batch(&mut answer, dataset, part, plan, &mut |judged| {
+        examples += judged.examples;
+        tally.observe(&judged.answers, &judged.weighted, &judged.weights);
+    })?;
+    let confusion = tally.metrics.iter().find_map(|metric| metric.matrix());
+    Ok(Evaluation { values: tally.values(), confusion, examples })
+}
+
+/// What is counted over the rows of a split.
+pub(crate) struct Tally {
+    metrics: Vec<Box<dyn Metric>>,
+    loss: f64,
+    weight: f64,
+}
+
+impl Tally {
+    /// Nothing is counted yet.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self { metrics: metrics::for_task(plan.task, &plan.labels()), loss: 0.0, weight: 0.0 }
+    }
+
+    /// Counts some answers, and the losses of their rows as [`RowLosses`](crate::losses::RowLosses) has them.
+    pub(crate) fn observe(&mut self, answers: &Answers, weighted: &[f32], weights: &[f32]) {
+        let sum = |rows: &[f32]| rows.iter().copied().map(f64::from).sum::<f64>();
+        self.loss += sum(weighted);
+        self.weight += sum(weights);
+        for metric in &mut self.metrics {
+            metric.observe(answers);
+        }
+    }
+
+    /// The loss and every metric of the task, by name.
+    pub(crate) fn values(&self) -> Vec<(String, f64)> {
+        let mut values = vec![("loss".to_owned(), self.loss / self.weight)];
+        values.extend(self.metrics.iter().flat_map(|metric| metric.values()));
+        values
+    }
+}
+
+/// A batch with what was answered to it, on the host.
+pub(crate) struct JudgedBatch {
+    /// How many examples there are.
+    pub(crate) examples: usize,
+    /// What was answered, and what was expected.
+    pub(crate) answers: Answers,
+    /// The loss of each row, multiplied by its weight.
+    pub(crate) weighted: Vec<f32>,
+    /// How much each row counts.
+    pub(crate) weights: Vec<f32>,
+}
+
+/// Lets `answer` answer each batch of a split, be it a network or not, and shows what came of it.
+///
+/// # Errors
+/// If the data cannot be read, or the answer's.
+pub(crate) fn each_batch(
+    answer: &mut dyn FnMut(&Batch) -> Result<model_zoo::Output, Error>,
+    dataset: &Arc<Dataset>,
+    part: Part,
+    plan: &Plan,
+    visit: &mut dyn FnMut(&JudgedBatch),
+) -> Result<(), Error> {
+    for batch in Loader::once(Arc::clone(dataset), part, plan.evaluation_batch_size)? {
         let batch = batch?;
         if batch.is_empty() {
             continue;
         }
-        examples += batch.len();
-        let output = network.forward(&Inputs::from_batch(&batch, &plan.signature, device)?)?;
+        let output = answer(&batch)?;
         let rows = plan.loss.rows(output.clone(), &batch)?;
-        loss += sum(rows.weighted)?;
-        weight += sum(rows.weights)?;
-        let answers = answers(output, &batch, &plan.signature.output, plan.loss.decoding())?;
-        for metric in &mut metrics {
-            metric.observe(&answers);
-        }
+        visit(&JudgedBatch {
+            examples: batch.len(),
+            weighted: on_host(rows.weighted)?,
+            weights: on_host(rows.weights)?,
+            answers: answers(output, &batch, &plan.signature.output, plan.loss.decoding())?,
+        });
     }
-    let mut values = vec![("loss".to_owned(), loss / weight)];
-    values.extend(metrics.iter().flat_map(|metric| metric.values()));
-    let confusion = metrics.iter().find_map(|metric| metric.matrix());
-    Ok(Evaluation { values, confusion, examples })
+    Ok(())
 }
 
-fn sum(rows: Tensor<1>) -> Result<f64, Error> {
-    let rows = rows.try_into_vec_as::<f32>().map_err(device_failed)?;
-    Ok(rows.into_iter().map(f64::from).sum())
+fn on_host(rows: Tensor<1>) -> Result<Vec<f32>, Error> {
+    rows.try_into_vec_as::<f32>().map_err(device_failed)
 }
 
 fn device_failed(error: impl std::fmt::Display) -> Error {

@@ -25,6 +25,8 @@ pub enum Ending {
     Stopped,
     /// Someone asked for it; a checkpoint was written.
     Interrupted,
+    /// The steps that were asked for are done, and there are more; a checkpoint was written.
+    Paused,
 }
 
 /// What surrounds the loop.
@@ -39,6 +41,8 @@ pub struct Surroundings<'a> {
     pub recorders: &'a mut [Box<dyn Recorder>],
     /// Set from outside to end the loop after the step at hand.
     pub interrupt: &'a AtomicBool,
+    /// After how many steps to pause, judged and saved, if not at the end.
+    pub until: Option<u64>,
 }
 
 /// Trains until the plan is fulfilled, progress ends, or someone interrupts.
@@ -53,8 +57,9 @@ pub fn fit<M: Network>(
     let patience = plan.experiment.stopping.as_ref().map(|stopping| stopping.patience);
     let min_delta = plan.experiment.stopping.as_ref().map_or(0.0, |stopping| stopping.min_delta);
     let mut last_save = Instant::now();
+    let last = around.until.map_or(plan.total_steps, |until| until.min(plan.total_steps));
 
-    while state.memory.step < plan.total_steps && !state.memory.best.is_due(patience) {
+    while state.memory.step < last && !state.memory.best.is_due(patience) {
         let begun = Instant::now();
         state = step(state, plan)?; // Forward, backward, clip, update.
         let done = state.memory.step;
@@ -69,7 +74,7 @@ pub fn fit<M: Network>(
             add_time(&mut state, begun);
         }
 
-        if plan.evaluates(done) {
+        if plan.evaluates(done) || (done == last && plan.evaluate_every > 0) {
             read_back(&mut state)?;
             let found = evaluate(&state.judged(), around.dataset, Part::Validation, plan, &state.device)?;
             let watched = found.value(&plan.watch).unwrap_or(f64::NAN);
@@ -85,7 +90,8 @@ pub fn fit<M: Network>(
         }
 
         let interrupted = around.interrupt.load(Ordering::Relaxed);
-        if improved || interrupted || plan.saves(done, last_save.elapsed()) || state.memory.best.is_due(patience) {
+        let must_save = improved || interrupted || done == last || state.memory.best.is_due(patience);
+        if must_save || plan.saves(done, last_save.elapsed()) {
             read_back(&mut state)?;
             around.recorders.iter_mut().try_for_each(|recorder| recorder.flush())?;
             let keep = plan.experiment.checkpoints.keep_last;
@@ -94,19 +100,21 @@ pub fn fit<M: Network>(
             last_save = Instant::now();
             tell(around, &Event::Saved { step: done, path })?;
         }
-        if interrupted && done < plan.total_steps {
+        if interrupted && done < last {
             tell(around, &Event::Finished { step: done, reason: "interrupted".into() })?;
             return Ok((state, Ending::Interrupted));
         }
     }
 
-    let (ending, reason) = if state.memory.step < plan.total_steps {
+    let (ending, reason) = if state.memory.step < last {
         let best = &state.memory.best;
         let text = format!(
             "`{}` made no progress for {} evaluations, and was best at step {}",
             plan.watch, best.waited, best.step
         );
         (Ending::Stopped, text)
+    } else if last < plan.total_steps {
+        (Ending::Paused, format!("the steps up to {last} are done"))
     } else {
         (Ending::Completed, "every step is done".to_owned())
     };

@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod average;
+pub mod baselines;
 pub mod batch_size;
 pub mod beginning;
 pub mod bench;
@@ -33,6 +34,7 @@ pub mod reports;
 pub mod result;
 pub mod run_dir;
 pub mod schedules;
+pub mod select;
 pub mod state;
 pub mod step;
 pub mod stepper;

@@ -79,5 +79,6 @@ pub fn status(ending: Ending) -> &'static str {
         Ending::Completed => "completed",
         Ending::Stopped => "stopped",
         Ending::Interrupted => "interrupted",
+        Ending::Paused => "paused",
     }
 }

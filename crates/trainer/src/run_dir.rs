@@ -156,19 +156,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::RunLocked`] if another process has it, [`Error::Io`].
     pub fn lock(&self) -> Result<Lock, Error> {
-        let path = self.path.join("lock");
-        // Whoever only looks whether a run is active holds the lock for an instant; a training holds it for longer than that.
-        for _ in 0..LOCK_TRIES {
-            let file = File::create(&path).map_err(Error::io("create", &path))?;
-            match file.try_lock() {
-                // A run that failed before it began takes its lock with it: then this is the lock of nothing.
-                Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
-            }
-        }
-        Err(Error::RunLocked(self.path.clone()))
+        lock_folder(&self.path)
     }
 
     /// Whether a process is training into it now.
@@ -266,6 +254,26 @@ impl RunDir {
         text.push(b'\n');
         Ok(atomic::write_file(path, &text)?)
     }
+}
+
+/// Takes a folder for this process, be it of a run or of several.
+///
+/// # Errors
+/// As [`RunDir::lock`].
+pub fn lock_folder(folder: &Path) -> Result<Lock, Error> {
+    let path = folder.join("lock");
+    // Whoever only looks whether a run is active holds the lock for an instant; a training holds it for longer than that.
+    for _ in 0..LOCK_TRIES {
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        match file.try_lock() {
+            // A run that failed before it began takes its lock with it: then this is the lock of nothing.
+            Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
+        }
+    }
+    Err(Error::RunLocked(folder.to_owned()))
 }
 
 /// Whether `path` still leads to the open `file`.

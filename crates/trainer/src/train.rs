@@ -43,13 +43,15 @@ pub struct Request<'a> {
     pub recorders: Vec<Box<dyn Recorder>>,
     /// Set from outside to end training after the step at hand.
     pub interrupt: &'a AtomicBool,
+    /// After how many steps to pause, judged on the validation split and saved. A run that is to pause is never tested.
+    pub until: Option<u64>,
 }
 
 impl<'a> Request<'a> {
     /// Training that is told to nobody but the files of the run, and that nothing interrupts.
     pub fn new(config: &'a Path, run: RunDir, device: &'a Found) -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
-        Self { config, run, device, recorders: Vec::new(), interrupt: &NEVER }
+        Self { config, run, device, recorders: Vec::new(), interrupt: &NEVER, until: None }
     }
 }
 
@@ -199,6 +201,7 @@ impl Job<'_> {
             belongs_to: &belongs_to,
             recorders: &mut recorders,
             interrupt: request.interrupt,
+            until: request.until,
         };
         let parameters = model_zoo::summary::parameters(&state.network);
         let started = Started {
@@ -219,7 +222,7 @@ impl Job<'_> {
             tell(&mut around, &Event::Notice(text.to_owned()))?;
         }
         let (state, ending) = fit(state, &plan, &mut around).map_err(|error| explain(error, &request.run))?;
-        if ending == Ending::Interrupted {
+        if ending == Ending::Interrupted || request.until.is_some() {
             return Ok(Outcome { ending, step: state.memory.step, result: None });
         }
         let result = finish(state, ending, &plan, &mut around, architecture)?;

@@ -25,6 +25,7 @@ const LISTED: &[&str] = &[
     "crates/data-loader/src/split",
     "crates/data-loader/src/transforms",
     "crates/model-zoo/src/architectures",
+    "crates/trainer/src/baselines",
     "crates/trainer/src/losses",
     "crates/trainer/src/metrics",
     "crates/trainer/src/optimizers",

@@ -1,0 +1,165 @@
+//! What is to be made of the scores? A sentence, in which a difference counts only beyond its uncertainty.
+
+use serde::Serialize;
+
+use super::rung::Measured;
+use super::state::{Candidate, Selection};
+use crate::metrics::Direction;
+
+/// By how many standard errors two models must differ: beyond two, chance alone goes in one case of twenty.
+const SURE: f64 = 2.0;
+
+/// How many times sooner an answer must come to be worth a word.
+const SOONER: f64 = 2.0;
+
+/// The candidate that is no deep model: what it scores must be beaten as a baseline must.
+const PLAIN: &str = "linear";
+
+/// What came of a race.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// A sentence or two.
+    pub text: String,
+    /// Whether a baseline does as well as the best network; none where there is nothing to compare.
+    pub no_network_needed: Option<bool>,
+    /// By how much the best network is better than the best baseline; negative where it is worse.
+    pub difference: Option<f64>,
+    /// The standard error of that difference.
+    pub standard_error: Option<f64>,
+}
+
+impl Verdict {
+    /// Compares the best network with the best of what needs none.
+    pub fn new(selection: &Selection) -> Self {
+        let best = selection.winner().and_then(|winner| Some((winner, winner.done.last()?)));
+        let baselines = selection.baselines.iter().filter_map(|line| Some((line.name.as_str(), line.done.as_ref()?)));
+        let won = |candidate: &Candidate| best.is_some_and(|(winner, _)| winner.name == candidate.name);
+        let plain = selection.candidates.iter().find(|c| c.name == PLAIN && c.failed.is_none() && !won(c));
+        let plain = plain.and_then(|plain| Some((plain.name.as_str(), plain.done.last()?)));
+        let baseline = baselines.chain(plain).min_by(|(_, a), (_, b)| selection.compare(a, b));
+        let unknown = |text: String| Self { text, no_network_needed: None, difference: None, standard_error: None };
+        match (best, baseline) {
+            (Some(best), Some(baseline)) => compare(selection, best, baseline),
+            (Some((winner, measured)), None) => unknown(format!(
+                "The best network is `{}` with {} {:.4}; there is no baseline for such data.",
+                winner.name, selection.watch, measured.score.value
+            )),
+            (None, Some((name, measured))) => unknown(format!(
+                "No network could be trained; the best baseline is `{name}` with {} {:.4}.",
+                selection.watch, measured.score.value
+            )),
+            (None, None) => unknown("No network could be trained.".into()),
+        }
+    }
+}
+
+fn compare(selection: &Selection, best: (&Candidate, &Measured), baseline: (&str, &Measured)) -> Verdict {
+    let (difference, error) = best.1.score.difference(&baseline.1.score);
+    let better = match selection.direction() {
+        Direction::Higher => difference,
+        Direction::Lower => -difference,
+    };
+    let (size, examples) = (difference.abs(), best.1.score.examples);
+    let scores = format!(
+        "The baseline `{}` has {} {:.4}, and the best network, `{}`, {:.4}",
+        baseline.0, selection.watch, baseline.1.score.value, best.0.name, best.1.score.value
+    );
+    let trivial = matches!(baseline.0, "constant" | "seasonal");
+    let (mut text, needed) = if better > SURE * error {
+        let sure = format!("is more than twice its standard error, {error:.4} on {examples} validation examples");
+        (format!("{scores}. A network is worth it: the difference, {size:.4}, {sure}."), true)
+    } else {
+        let what = if trivial { "So far no network has learnt anything" } else { "No deep model is needed here" };
+        let why = if better < -SURE * error {
+            format!("it is worse by {size:.4}, more than twice the standard error of {error:.4}")
+        } else {
+            format!("the difference, {size:.4}, is within twice its standard error, {error:.4}, and may be chance")
+        };
+        (format!("{scores}. {what}: {why} ({examples} validation examples)."), false)
+    };
+    if let Some((name, times)) = sooner(selection, best) {
+        text += &format!(
+            " `{name}` cannot be told from `{}` by its score, and answers {times:.1} times as fast.",
+            best.0.name
+        );
+    }
+    Verdict { text, no_network_needed: Some(!needed), difference: Some(better), standard_error: Some(error) }
+}
+
+/// The fastest network of those that came as far as the best one and may be as good, if it is much faster.
+fn sooner<'a>(selection: &'a Selection, best: (&Candidate, &Measured)) -> Option<(&'a str, f64)> {
+    let others = selection.candidates.iter().filter(|c| c.failed.is_none() && c.name != best.0.name);
+    let measured = others.filter_map(|other| Some((other, other.done.last()?)));
+    let alike = measured.filter(|(other, measured)| {
+        let (difference, error) = best.1.score.difference(&measured.score);
+        other.done.len() == best.0.done.len() && difference.abs() <= SURE * error
+    });
+    let (name, fastest) =
+        alike.min_by(|a, b| a.1.latency.total_cmp(&b.1.latency)).map(|(c, m)| (&c.name, m.latency))?;
+    let times = best.1.latency / fastest;
+    (times >= SOONER).then_some((name.as_str(), times))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::jackknife::Score;
+    use super::super::state::{Baseline, Budget, FORMAT_VERSION};
+    use super::*;
+
+    /// Ten rows a group; `hits` of each group are right.
+    fn measured(hits: [f64; 4], latency: f64) -> Measured {
+        let sum: f64 = hits.iter().sum();
+        let without = hits.iter().map(|of_group| (sum - of_group) / 30.0).collect();
+        let score = Score { value: sum / 40.0, without, examples: 40 };
+        Measured { step: 1, score, parameters: None, seconds: 1.0, peak_memory: None, latency }
+    }
+
+    fn verdict(networks: &[(&str, [f64; 4], f64)], baseline: [f64; 4]) -> Verdict {
+        let candidate = |(name, hits, latency): &(&str, [f64; 4], f64)| Candidate {
+            name: (*name).to_owned(),
+            reason: String::new(),
+            architecture: (model_zoo::architectures::ARCHITECTURES[0].default)(),
+            most_rate: None,
+            steps: vec![1],
+            done: vec![measured(*hits, *latency)],
+            failed: None,
+        };
+        let name = "boosted".to_owned();
+        let boosted = Baseline { name, reason: String::new(), done: Some(measured(baseline, 1.0)), failed: None };
+        Verdict::new(&Selection {
+            format_version: FORMAT_VERSION,
+            watch: "accuracy".into(),
+            budget: Budget::Steps(1),
+            most_steps: 1,
+            candidates: networks.iter().map(candidate).collect(),
+            baselines: vec![boosted],
+            left_out: Vec::new(),
+        })
+    }
+
+    /// The difference of 0.05 counts where every group says the same, and may be chance where one group alone makes it.
+    #[test]
+    fn a_difference_counts_beyond_its_uncertainty() {
+        let all_alike = verdict(&[("mlp", [9.5, 9.5, 9.5, 9.5], 1.0)], [9.0, 9.0, 9.0, 9.0]);
+        assert_eq!(all_alike.no_network_needed, Some(false), "{}", all_alike.text);
+        let one_group = verdict(&[("mlp", [10.0, 9.0, 9.0, 10.0], 1.0)], [8.0, 9.0, 9.0, 10.0]);
+        assert_eq!(one_group.no_network_needed, Some(true), "{}", one_group.text);
+        assert!(one_group.text.contains("may be chance") && one_group.text.contains("0.9000"), "{}", one_group.text);
+        let worse = verdict(&[("mlp", [8.0; 4], 1.0)], [9.0; 4]);
+        assert_eq!(worse.no_network_needed, Some(true));
+        assert!(worse.text.contains("it is worse by 0.1000"), "{}", worse.text);
+    }
+
+    #[test]
+    fn a_network_that_may_be_as_good_and_is_much_faster_is_named() {
+        let (slow, fast) = (("slow", [9.5; 4], 6.0), ("fast", [9.0, 9.0, 9.0, 10.6], 2.0));
+        let text = verdict(&[slow, fast], [5.0; 4]).text;
+        assert!(
+            text.contains("`fast` cannot be told from `slow` by its score, and answers 3.0 times as fast."),
+            "{text}"
+        );
+        // A linear model in the race is one of those that need no network.
+        let text = verdict(&[slow, ("linear", [9.0, 9.0, 10.0, 9.7], 5.0)], [5.0; 4]).text;
+        assert!(text.starts_with("The baseline `linear`") && text.contains("No deep model is needed here"), "{text}");
+    }
+}
