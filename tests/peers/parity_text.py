@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import BertConfig, BertForSequenceClassification, BertModel, GPT2Config, GPT2LMHeadModel
 
 from parity_torch import randn, write
 
@@ -38,6 +38,34 @@ def network(name, model, answer, inputs):
     (found * tensors["cotangent"]).sum().backward()
     tensors |= {f"gradient/{key}": value.grad for key, value in named.items() if value.grad is not None}
     write(name, tensors)
+
+
+BERT = BertConfig(
+    vocab_size=11, hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=48, num_labels=4,
+    max_position_embeddings=9, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, attn_implementation="eager",
+)
+
+
+def bert():
+    answer = lambda model, tokens, mask: model(input_ids=tokens.long(), attention_mask=mask).logits
+    network("bert", BertForSequenceClassification(BERT), answer, padded([7, 3, 1, 5], 11))
+
+
+class Mean(nn.Module):
+    """The mean of the last states, as sentence encoders have it, before a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.bert = BertModel(BERT, add_pooling_layer=False)
+        self.classifier = nn.Linear(BERT.hidden_size, BERT.num_labels)
+
+    def forward(self, tokens, mask):
+        states = self.bert(input_ids=tokens.long(), attention_mask=mask).last_hidden_state
+        return self.classifier((states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True))
+
+
+def bert_mean():
+    network("bert_mean", Mean(), lambda model, **inputs: model(**inputs), padded([7, 3, 1, 5], 11))
 
 
 def gpt2():
@@ -79,6 +107,6 @@ def gelu_tanh():
 
 
 if __name__ == "__main__":
-    for make in (gpt2, gelu_tanh, lstm):
+    for make in (bert, bert_mean, gpt2, gelu_tanh, lstm):
         torch.manual_seed(7)
         make()

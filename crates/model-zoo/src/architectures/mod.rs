@@ -9,6 +9,7 @@ use crate::network::NetworkConfig;
 
 pub mod airbench;
 pub mod bag;
+pub mod bert;
 pub mod cnn;
 pub mod convnext;
 pub mod efficientnet;
@@ -36,6 +37,8 @@ pub enum Architecture {
     Airbench(airbench::AirbenchConfig),
     /// The mean of embedded tokens.
     Bag(bag::BagConfig),
+    /// A transformer that reads a text in both directions.
+    Bert(bert::BertConfig),
     /// Runs of convolutions and poolings.
     Cnn(cnn::CnnConfig),
     /// A convolutional network with the manners of a transformer.
@@ -93,6 +96,7 @@ pub const ARCHITECTURES: &[Entry] = &[
         default: || Architecture::Airbench(airbench::AirbenchConfig::default()),
     },
     Entry { name: "bag", summary: bag::SUMMARY, default: || Architecture::Bag(bag::BagConfig::default()) },
+    Entry { name: "bert", summary: bert::SUMMARY, default: || Architecture::Bert(bert::BertConfig::default()) },
     Entry { name: "cnn", summary: cnn::SUMMARY, default: || Architecture::Cnn(cnn::CnnConfig::default()) },
     Entry {
         name: "convnext",
@@ -164,6 +168,7 @@ impl Architecture {
         match self {
             Self::Airbench(config) => job.run(config),
             Self::Bag(config) => job.run(config),
+            Self::Bert(config) => job.run(config),
             Self::Cnn(config) => job.run(config),
             Self::Convnext(config) => job.run(config),
             Self::Efficientnet(config) => job.run(config),
@@ -190,6 +195,7 @@ impl Architecture {
         match self {
             Self::Airbench(_) => "airbench",
             Self::Bag(_) => "bag",
+            Self::Bert(_) => "bert",
             Self::Cnn(_) => "cnn",
             Self::Convnext(_) => "convnext",
             Self::Efficientnet(_) => "efficientnet",

@@ -13,6 +13,12 @@ type Suits = (&'static str, fn() -> Value, &'static [&'static str]);
 pub(crate) const CASES: &[Suits] = &[
     ("airbench", || json!({ "channels": [12, 16, 24] }), PICTURES),
     ("bag", || json!({ "embedding": 8 }), TEXTS),
+    ("bert", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9, "dropout": 0.0 }), TEXTS),
+    (
+        "bert",
+        || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9, "pooling": "mean", "dropout": 0.0 }),
+        TEXTS,
+    ),
     ("cnn", || json!({ "channels": [[4, 6], [5]], "hidden": 12 }), IMAGES),
     (
         "convnext",

@@ -188,6 +188,13 @@ fn bag_on_texts_of_different_lengths() {
 }
 
 #[test]
+fn bert_on_texts_of_different_lengths() {
+    let settings = |pooling: &str| json!({ "layers": 2, "features": 12, "heads": 3, "context": 9, "dropout": 0.0, "pooling": pooling });
+    check_as("bert", "bert", settings("class"), vec![tokens(11, 7)], 4);
+    check_as("bert_mean", "bert", settings("mean"), vec![tokens(11, 7)], 4);
+}
+
+#[test]
 fn cnn() {
     check("cnn", json!({ "channels": [[4, 6], [5]], "hidden": 8 }), vec![image(3, 9, 12)], 4);
 }
