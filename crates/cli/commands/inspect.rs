@@ -30,6 +30,7 @@ const USUAL: [(&str, usize); 6] = [
 
 pub(super) fn run(args: &Inspect, json: bool) -> Ended {
     let (inspection, source) = inspect(args)?;
+    let inspection = inspection.of_batch(args.batch_size as usize);
     if json {
         let mut object = json!(inspection);
         object["source"] = json!(source);
@@ -44,9 +45,8 @@ pub(super) fn run(args: &Inspect, json: bool) -> Ended {
 
 fn inspect(args: &Inspect) -> Result<(Inspection, String), Failure> {
     let path = Path::new(&args.what);
-    let batch = args.batch_size as usize;
     if !path.exists() && ARCHITECTURES.iter().any(|entry| entry.name == args.what) {
-        return of_name(args, batch);
+        return of_name(args);
     }
     let (architecture, signature, source) = if path.is_file() {
         let experiment = Experiment::read(path, &args.set)?;
@@ -61,7 +61,7 @@ fn inspect(args: &Inspect) -> Result<(Inspection, String), Failure> {
         None => signature,
         Some(text) => sized(signature, text)?,
     };
-    Ok((inspection::inspect(&architecture, &signature, batch)?, source))
+    Ok((inspection::inspect(&architecture, &signature, 1)?, source))
 }
 
 /// What lies in a bundle, a run or a checkpoint.
@@ -94,7 +94,7 @@ fn trained(args: &Inspect) -> Result<(Architecture, Signature, String), Failure>
 }
 
 /// The architecture of a name, on the first kind of data and the first task that suit it.
-fn of_name(args: &Inspect, batch: usize) -> Result<(Inspection, String), Failure> {
+fn of_name(args: &Inspect) -> Result<(Inspection, String), Failure> {
     let text = format!("[data]\ncard = \"-\"\n[model.{}]\n", args.what);
     let written = Path::new("--set");
     let experiment = Experiment::parse(&text, written, &args.set)?;
@@ -110,7 +110,7 @@ fn of_name(args: &Inspect, batch: usize) -> Result<(Inspection, String), Failure
         for (task, output) in tasks(outputs, &specs) {
             let signature = Signature { task, inputs: specs.clone(), output };
             signature.check().map_err(|reason| wrong_input(input, &reason))?;
-            match inspection::inspect(architecture, &signature, batch) {
+            match inspection::inspect(architecture, &signature, 1) {
                 Ok(inspection) => {
                     let source = format!("{} on {input} with {outputs} outputs", args.what);
                     return Ok((inspection, source));

@@ -13,6 +13,8 @@ use crate::network::NetworkConfig;
 use crate::ops::trace::{self, Operation};
 use crate::{Architecture, Error, Inputs, Network, device, summary};
 
+/// More numbers than these in one example are not computed for the sake of a look.
+const MOST_NUMBERS: usize = 1 << 24;
 /// What is taken for a side of images, or the length of texts, that the signature leaves open.
 const SIDE: usize = 224;
 const LENGTH: usize = 128;
@@ -58,10 +60,31 @@ pub struct Layer {
     pub activation_bytes: u64,
 }
 
+impl Inspection {
+    /// What one example says of a batch of `examples`: everything grows with their number but the parameters.
+    #[must_use]
+    pub fn of_batch(mut self, examples: usize) -> Self {
+        let times = |number: u64| number.saturating_mul(examples as u64);
+        for shape in self.inputs.values_mut().chain([&mut self.output]) {
+            shape[0] *= examples;
+        }
+        for layer in &mut self.layers {
+            if layer.calls > 0 {
+                layer.output[0] *= examples;
+            }
+            layer.multiply_adds = times(layer.multiply_adds);
+            layer.activation_bytes = times(layer.activation_bytes);
+        }
+        self.multiply_adds = times(self.multiply_adds);
+        self.activation_bytes = times(self.activation_bytes);
+        self
+    }
+}
+
 /// Builds `architecture` for data of `signature`, and sees what it does to a batch of `examples`.
 ///
 /// # Errors
-/// As [`NetworkConfig::build`].
+/// As [`NetworkConfig::build`]; [`Error::Unfit`] of inputs too large to be computed for this.
 pub fn inspect(architecture: &Architecture, signature: &Signature, examples: usize) -> Result<Inspection, Error> {
     struct Job<'a> {
         name: &'static str,
@@ -71,6 +94,12 @@ pub fn inspect(architecture: &Architecture, signature: &Signature, examples: usi
     impl WithNetwork for Job<'_> {
         type Out = Result<Inspection, Error>;
         fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
+            let numbers =
+                |spec: &InputSpec| spec.shape.iter().map(|size| size.unwrap_or(SIDE) as u128).product::<u128>();
+            if self.signature.inputs.iter().map(numbers).sum::<u128>() > MOST_NUMBERS as u128 {
+                let reason = format!("an example has more than {MOST_NUMBERS} numbers, too many to try it out");
+                return Err(Error::Unfit { architecture: self.name, reason });
+            }
             let device = device::open("cpu")?.device;
             let network = config.build(self.signature, 0, &device)?;
             let fields: Vec<(String, Input)> = self

@@ -18,6 +18,12 @@ pub trait Network: Module + 'static {
     /// [`Error::MissingInput`] if the batch lacks an input that the network was built for.
     fn forward(&self, inputs: &Inputs) -> Result<Output, Error>;
 
+    /// Modules and parameters on which weight decay does not pull although they have several axes, by the beginnings of their paths, where
+    /// the reference leaves them out.
+    fn spared(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The longest sequence that can be read, of a network that continues texts.
     fn context(&self) -> Option<usize> {
         None

@@ -78,7 +78,7 @@ impl<M: Network> State<M> {
         let rates = plan.experiment.fine_tune.as_ref().map(FineTune::rates).unwrap_or_default();
         Self {
             average: plan.experiment.train.ema_decay.map(|_| network.valid()),
-            optimizer: Box::new(Stepper::with_rates(&plan.experiment.optimizer, rates)),
+            optimizer: Box::new(Stepper::with_rates(&plan.experiment.optimizer, rates).sparing(network.spared())),
             network,
             batches,
             memory: Memory { best: Best { metric: plan.watch.clone(), ..Best::default() }, ..Memory::default() },

@@ -42,6 +42,8 @@ pub struct Stepper {
     optimizer: Optimizer,
     /// By what the learning rate of a parameter is multiplied; the last pattern that fits its path counts.
     rates: Vec<(Regex, f64)>,
+    /// Modules and parameters on which weight decay does not pull, by the beginnings of their paths.
+    spared: &'static [&'static str],
     /// Of every parameter of the network, by its path; empty before the network is known.
     traits: BTreeMap<String, Traits>,
     slots: BTreeMap<String, Slot>,
@@ -60,7 +62,13 @@ impl Stepper {
 
     /// Begins with no memory; the learning rate of each parameter is multiplied by the last factor whose pattern fits its path.
     pub fn with_rates(optimizer: &Optimizer, rates: Vec<(Regex, f64)>) -> Self {
-        Self { optimizer: optimizer.clone(), rates, traits: BTreeMap::new(), slots: BTreeMap::new() }
+        Self { optimizer: optimizer.clone(), rates, spared: &[], traits: BTreeMap::new(), slots: BTreeMap::new() }
+    }
+
+    /// The same, with weight decay that does not pull on what [`Network::spared`](model_zoo::Network::spared) names.
+    #[must_use]
+    pub fn sparing(self, spared: &'static [&'static str]) -> Self {
+        Self { spared, ..self }
     }
 
     fn rule(&self, path: &str, traits: Traits) -> Rule {
@@ -73,10 +81,11 @@ impl Stepper {
 }
 
 /// The traits of every parameter, by its path. By the field's habit weight decay does not pull on biases and norms, which have
-/// one axis.
-fn traits_of<M: Module>(network: &M) -> BTreeMap<String, Traits> {
+/// one axis, nor on what is `spared`.
+fn traits_of<M: Module>(network: &M, spared: &'static [&'static str]) -> BTreeMap<String, Traits> {
     #[derive(Default)]
     struct Visitor {
+        spared: &'static [&'static str],
         path: Vec<String>,
         embedded: bool,
         traits: BTreeMap<String, Traits>,
@@ -94,13 +103,15 @@ fn traits_of<M: Module>(network: &M) -> BTreeMap<String, Traits> {
         fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
             let path = self.path.join(".");
             let hidden_matrix = D == 2 && !self.embedded;
-            self.traits.insert(path.clone(), Traits { decays: D > 1, hidden_matrix });
+            let begins = |begin: &&str| path.strip_prefix(*begin).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+            let decays = D > 1 && !self.spared.iter().any(begins);
+            self.traits.insert(path.clone(), Traits { decays, hidden_matrix });
             if hidden_matrix {
                 self.last_matrix = Some(path);
             }
         }
     }
-    let mut visitor = Visitor::default();
+    let mut visitor = Visitor { spared, ..Visitor::default() };
     network.visit(&mut visitor);
     if let Some(head) = visitor.last_matrix.and_then(|path| visitor.traits.get_mut(&path)) {
         head.hidden_matrix = false;
@@ -111,7 +122,7 @@ fn traits_of<M: Module>(network: &M) -> BTreeMap<String, Traits> {
 impl<M: Module> Update<M> for Stepper {
     fn step(&mut self, rate: f64, network: M, gradients: GradientsParams) -> M {
         if self.traits.is_empty() {
-            self.traits = traits_of(&network);
+            self.traits = traits_of(&network, self.spared);
         }
         network.map(&mut Mapper { stepper: self, path: Vec::new(), gradients, rate })
     }
@@ -157,7 +168,7 @@ impl<M: Module> Update<M> for Stepper {
                 name.rsplit_once('.').ok_or_else(|| bad(format!("`{name}` names no parameter")))?;
             by_parameter.entry(parameter).or_default().push((field, tensor));
         }
-        self.traits = traits_of(network);
+        self.traits = traits_of(network, self.spared);
         self.slots.clear();
         for (parameter, fields) in by_parameter {
             let known = shapes.get(parameter).zip(self.traits.get(parameter));
@@ -259,5 +270,45 @@ impl ModuleMapper for Mapper<'_> {
                 None => updated.require_grad(),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_loader::{Dtype, InputKind, InputSpec, OutputSpec, Signature, Task};
+    use model_zoo::architectures::{ft_transformer, vit};
+    use model_zoo::network::NetworkConfig;
+    use model_zoo::{Network, device};
+
+    use super::*;
+
+    fn signature(name: &str, dtype: Dtype, shape: &[usize], kind: InputKind) -> Signature {
+        let shape = shape.iter().map(|&size| Some(size)).collect();
+        let labels = vec!["x".into(), "y".into()];
+        let inputs = vec![InputSpec { name: name.into(), dtype, shape, kind }];
+        Signature { task: Task::Classify, inputs, output: OutputSpec::Classes { labels } }
+    }
+
+    /// Of several axes, and yet without decay, as sets of columns and places are in rtdl and timm.
+    fn without_decay<C: NetworkConfig>(config: &C, signature: &Signature) -> Vec<String> {
+        let network = config.build(signature, 0, &device::open("cpu").unwrap().device).unwrap();
+        let shapes: BTreeMap<String, Vec<usize>> = model_zoo::weights::shapes(&network).into_iter().collect();
+        let traits = traits_of(&network, network.spared());
+        traits.into_iter().filter(|(path, of)| !of.decays && shapes[path].len() > 1).map(|(path, _)| path).collect()
+    }
+
+    #[test]
+    fn decay_spares_what_the_references_spare() {
+        let kind = InputKind::Categories { names: vec!["a".into()], sizes: vec![3] };
+        let columns = signature("categories", Dtype::I64, &[1], kind);
+        let config = ft_transformer::FtTransformerConfig { blocks: 1, ..Default::default() };
+        assert_eq!(without_decay(&config, &columns), ["cat_embeddings.bias", "cat_embeddings.embeddings.0.weight"],);
+        let kind = InputKind::Numbers { names: vec!["n".into(), "m".into()] };
+        let columns = signature("numbers", Dtype::F32, &[2], kind);
+        assert_eq!(without_decay(&config, &columns), ["cont_embeddings.bias", "cont_embeddings.weight"]);
+        let kind = InputKind::Image { mean: vec![0.5; 3], std: vec![0.5; 3] };
+        let images = signature("image", Dtype::U8, &[3, 8, 8], kind);
+        let config = vit::VitConfig { layers: Some(1), ..Default::default() };
+        assert_eq!(without_decay(&config, &images), ["cls_token", "pos_embed"]);
     }
 }

@@ -196,6 +196,10 @@ impl NetworkConfig for FtTransformerConfig {
 }
 
 impl Network for FtTransformer {
+    fn spared(&self) -> &'static [&'static str] {
+        &["cls_embedding", "cont_embeddings", "cat_embeddings"]
+    }
+
     /// # Shapes
     /// - numbers: `[B, N]`, categories: the rest of the columns
     /// - result: `[B, K]`

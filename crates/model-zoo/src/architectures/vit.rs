@@ -154,6 +154,10 @@ fn divisors(height: usize, width: usize) -> String {
 }
 
 impl Network for Vit {
+    fn spared(&self) -> &'static [&'static str] {
+        &["cls_token", "pos_embed"]
+    }
+
     /// # Shapes
     /// - image: `[B, C, H, W]`
     /// - result: `[B, K]`

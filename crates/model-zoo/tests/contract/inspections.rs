@@ -33,6 +33,7 @@ fn lines_add_up_to_the_whole() {
             let three = inspect(&architecture, &signature, 3).unwrap();
             assert_eq!(three.multiply_adds, 3 * one.multiply_adds, "{case}");
             assert_eq!(three.activation_bytes, 3 * one.activation_bytes, "{case}");
+            assert_eq!(one.clone().of_batch(3), three, "{case}");
             let names = |all: &[model_zoo::inspection::Layer]| all.iter().map(|l| l.name.clone()).collect::<Vec<_>>();
             assert_eq!(names(&three.layers), names(&one.layers), "{case}");
         }
