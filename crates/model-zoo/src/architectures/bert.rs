@@ -6,7 +6,7 @@
 //! which is what one text is there.
 //!
 //! Shapes: B batch, L length, F features, K outputs.
-#![expect(non_snake_case, reason = "the reference's names of parameters")]
+#![expect(non_snake_case, clippy::struct_field_names, reason = "the reference's names of parameters")]
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Int, Tensor};
@@ -224,12 +224,11 @@ impl Network for Bert {
         for layer in &self.bert.encoder.layer {
             x = layer.forward(x, &padding);
         }
-        let pooled = match &self.bert.pooler {
-            Some(pooler) => ops::tanh(pooler.dense.forward(x.slice_dim(1, 0..1).squeeze_dim::<2>(1))),
-            None => {
-                let lengths = mask.clone().sum_dim(1);
-                (x * mask.unsqueeze_dim(2)).sum_dim(1).squeeze_dim::<2>(1) / lengths
-            }
+        let pooled = if let Some(pooler) = &self.bert.pooler {
+            ops::tanh(pooler.dense.forward(x.slice_dim(1, 0..1).squeeze_dim::<2>(1)))
+        } else {
+            let lengths = mask.clone().sum_dim(1);
+            (x * mask.unsqueeze_dim(2)).sum_dim(1).squeeze_dim::<2>(1) / lengths
         };
         let y = self.classifier.forward(self.dropout.forward(pooled));
         Ok(Output::of_rows(y, self.classify))
