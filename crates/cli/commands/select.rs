@@ -47,7 +47,7 @@ pub(super) fn run(args: &Select, json: bool) -> Ended {
         }
     };
     introduce(&race.selection, race.folder(), &say);
-    while let Some((next, task)) = race.next()? {
+    while let Some((next, task)) = race.next_task()? {
         while race.is_held(&task) && !interrupt.load(Ordering::Relaxed) {
             // A child of a selection that was killed saves and ends by itself.
             std::thread::sleep(LOOK);

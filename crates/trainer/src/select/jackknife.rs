@@ -78,16 +78,18 @@ pub(super) fn judge(
     Ok(Score { value: watched(&all), without: without.iter().map(watched).collect(), examples })
 }
 
+/// The numbers of the examples that are kept, of which each has as many.
+fn filter<T: Clone>(all: &[T], examples: usize, kept: &impl Fn(usize) -> bool) -> Vec<T> {
+    let each = (all.len() / examples).max(1);
+    all.chunks(each).enumerate().filter(|(example, _)| kept(*example)).flat_map(|(_, row)| row.to_vec()).collect()
+}
+
 /// A batch without the examples that are not kept.
 fn only(batch: &JudgedBatch, kept: impl Fn(usize) -> bool) -> (Answers, Vec<f32>, Vec<f32>) {
     let answers = &batch.answers;
     let rows = answers.scores.len() / answers.width.max(1);
     // Of an image each pixel is a row, of a text each token.
     let examples = batch.examples.max(1);
-    fn filter<T: Clone>(all: &[T], examples: usize, kept: &impl Fn(usize) -> bool) -> Vec<T> {
-        let each = (all.len() / examples).max(1);
-        all.chunks(each).enumerate().filter(|(example, _)| kept(*example)).flat_map(|(_, row)| row.to_vec()).collect()
-    }
     debug_assert_eq!(rows % examples, 0);
     let floats = |all: &[f32]| filter(all, examples, &kept);
     let expected = match &answers.expected {

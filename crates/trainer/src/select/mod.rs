@@ -98,7 +98,7 @@ impl Race {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn next(&mut self) -> Result<Option<(Next, Task)>, Error> {
+    pub fn next_task(&mut self) -> Result<Option<(Next, Task)>, Error> {
         while let Some(next) = self.selection.next() {
             let task = match next {
                 Next::Baseline(baseline) => {
@@ -318,7 +318,9 @@ fn propose(plan: &Plan, dataset: &Dataset, budget: Budget, found: &Found) -> Res
             let least = (candidates.len() * halving::rungs(candidates.len()).len()) as u64;
             return Err(Error::SmallBudget { steps: total, candidates: candidates.len(), least });
         }
-        candidates.iter_mut().for_each(|candidate| candidate.steps.clone_from(&steps));
+        for candidate in &mut candidates {
+            candidate.steps.clone_from(&steps);
+        }
     }
     let summary = |name: &str| baselines::MEMBERS.iter().find(|entry| entry.name == name).map_or("", |e| e.summary);
     let baseline = |name: &str| Baseline { name: name.into(), reason: summary(name).into(), done: None, failed: None };

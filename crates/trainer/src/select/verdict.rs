@@ -78,10 +78,10 @@ fn compare(selection: &Selection, best: (&Candidate, &Measured), baseline: (&str
         (format!("{scores}. {what}: {why} ({examples} validation examples)."), false)
     };
     if let Some((name, times)) = sooner(selection, best) {
-        text += &format!(
-            " `{name}` cannot be told from `{}` by its score, and answers {times:.1} times as fast.",
-            best.0.name
-        );
+        let best = &best.0.name;
+        let sooner =
+            format!(" `{name}` cannot be told from `{best}` by its score, and answers {times:.1} times as fast.");
+        text.push_str(&sooner);
     }
     Verdict { text, no_network_needed: Some(!needed), difference: Some(better), standard_error: Some(error) }
 }
