@@ -123,13 +123,11 @@ fn why(output: &Output, told: &Value) -> String {
         let memory = if signal == 9 { ", probably because the memory was full" } else { "" };
         return format!("its process was ended by signal {signal}{memory}");
     }
-    match told["error"].as_str() {
-        Some(error) => error.to_owned(),
-        None => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word").trim().to_owned()
-        }
+    if let Some(error) = told["error"].as_str() {
+        return error.to_owned();
     }
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word").trim().to_owned()
 }
 
 fn interrupted(config: &Path, json: bool) -> Status {
@@ -245,7 +243,8 @@ fn write(out: &Path, text: &str, named: bool) -> Result<(PathBuf, Option<PathBuf
     let same = std::fs::read(out).is_ok_and(|old| old == text.as_bytes());
     let mut kept = None;
     if named && !same && out.exists() {
-        let aside = (1..).map(|number| PathBuf::from(format!("{}.old-{number}", out.display()))).find(|p| !p.exists());
+        let aside =
+            (1..=u32::MAX).map(|number| PathBuf::from(format!("{}.old-{number}", out.display()))).find(|p| !p.exists());
         if let Some(aside) = aside {
             std::fs::rename(out, &aside).map_err(|error| {
                 let hint = "name another file with --out";
