@@ -40,6 +40,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What is nobody's mistake, and has no remedy that could be named.
+    pub fn broken(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, usage: false, gate: false }
+    }
+
     /// A mistake on the command line.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()), usage: true, gate: false }

@@ -1,6 +1,7 @@
 //! Where does the program start?
 
 mod args;
+mod child;
 mod commands;
 mod console;
 #[cfg(feature = "tui")]

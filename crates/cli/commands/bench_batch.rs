@@ -1,7 +1,7 @@
 //! `firebox bench batch`: how many examples a second are learnt from, batch size by batch size. `train` asks it where a config says "auto".
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::json;
 use trainer::Experiment;
@@ -9,6 +9,7 @@ use trainer::batch_size::{self, BatchSize, Probe};
 
 use super::Ended;
 use crate::args::BenchBatch;
+use crate::child;
 use crate::failure::{Failure, Status};
 use crate::report;
 
@@ -70,16 +71,13 @@ fn choose(config: &Path, settings: &[String]) -> Result<(usize, Vec<Probe>), Fai
 }
 
 fn probe(config: &Path, settings: &[String], size: usize) -> Result<Probe, Failure> {
-    let failed = |message: String| Failure { message, hint: None, usage: false, gate: false };
-    let program =
-        std::env::current_exe().map_err(|error| failed(format!("cannot find this program itself: {error}")))?;
-    let mut command = Command::new(program);
+    let mut command = child::command()?;
     command.args(["bench", "batch", "--json", "--only", &size.to_string()]).arg(config);
     for setting in settings {
         command.arg("--set").arg(setting);
     }
     let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| failed(format!("cannot start a child: {error}")))?;
+    let output = output.map_err(child::not_started)?;
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     if let Some(probe) = output.status.success().then(|| serde_json::from_value(told.clone()).ok()).flatten() {
         return Ok(probe);

@@ -73,12 +73,7 @@ fn trained(args: &Inspect) -> Result<(Architecture, Signature, String), Failure>
     let bundle = Path::new(&args.what);
     if Bundle::is_at(bundle) {
         let bundle = Bundle::read(bundle)?;
-        let architecture = bundle.manifest.architecture.clone();
-        let read = serde_json::from_value(architecture);
-        let architecture = read.map_err(|error| {
-            Failure::usage(format!("{}: the manifest names a network that cannot be read: {error}", args.what), "")
-        })?;
-        return Ok((architecture, bundle.pipeline.signature().clone(), format!("the bundle {}", args.what)));
+        return Ok((bundle.architecture()?, bundle.pipeline.signature().clone(), format!("the bundle {}", args.what)));
     }
     let Ok(run) = RunDir::open(&address.run) else {
         let names: Vec<&str> = ARCHITECTURES.iter().map(|entry| entry.name).collect();
@@ -128,7 +123,7 @@ fn of_name(args: &Inspect) -> Result<(Inspection, String), Failure> {
 
 /// Everything that could be asked of such inputs.
 fn tasks(outputs: usize, specs: &[InputSpec]) -> Vec<(Task, OutputSpec)> {
-    let names: Vec<String> = (0..outputs).map(|k| k.to_string()).collect();
+    let names = numbered(outputs);
     let mut tasks = vec![
         (Task::Classify, OutputSpec::Classes { labels: names.clone() }),
         (Task::Segment, OutputSpec::Mask { labels: names.clone() }),
@@ -150,6 +145,11 @@ fn tasks(outputs: usize, specs: &[InputSpec]) -> Vec<(Task, OutputSpec)> {
         }
     }
     tasks
+}
+
+/// Names of which nothing depends.
+fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|k| k.to_string()).collect()
 }
 
 fn wrong_input(text: &str, reason: &str) -> Failure {
@@ -174,20 +174,19 @@ fn spec(part: &str) -> Result<InputSpec, String> {
             _ => Err(format!("`{size}` is no size")),
         })
         .collect::<Result<_, _>>()?;
-    let names = |count: usize| (0..count).map(|k| k.to_string()).collect::<Vec<_>>();
     let (dtype, shape, kind_of) = match (kind, sizes.as_slice()) {
         ("image", &[channels, height, width]) => {
             let (mean, std) = (vec![0.5; channels], vec![0.25; channels]);
             (Dtype::U8, vec![Some(channels), Some(height), Some(width)], InputKind::Image { mean, std })
         }
-        ("numbers", &[count]) => (Dtype::F32, vec![Some(count)], InputKind::Numbers { names: names(count) }),
+        ("numbers", &[count]) => (Dtype::F32, vec![Some(count)], InputKind::Numbers { names: numbered(count) }),
         ("categories", sizes) => {
-            let kind = InputKind::Categories { names: names(sizes.len()), sizes: sizes.to_vec() };
+            let kind = InputKind::Categories { names: numbered(sizes.len()), sizes: sizes.to_vec() };
             (Dtype::I64, vec![Some(sizes.len())], kind)
         }
         ("tokens", &[max_length, vocabulary]) => (Dtype::I64, vec![None], InputKind::Tokens { vocabulary, max_length }),
         ("series", &[length, channels]) => {
-            (Dtype::F32, vec![Some(length), Some(channels)], InputKind::Series { names: names(channels) })
+            (Dtype::F32, vec![Some(length), Some(channels)], InputKind::Series { names: numbered(channels) })
         }
         _ => return Err(format!("`{part}` has another form")),
     };

@@ -20,8 +20,7 @@ pub(super) fn run(args: &Resume, json: bool) -> Ended {
     let interrupt = train::interrupt_flag()?;
     let recorders = train::recorders(&args.view, json, &interrupt)?;
     let config = run.config();
-    let request =
-        Request { config: &config, run: run.clone(), device: &device, recorders, interrupt: &interrupt, until: None };
+    let request = Request { recorders, interrupt: &interrupt, ..Request::new(&config, run.clone(), &device) };
     let outcome = trainer::train::resume(experiment, request, from)?;
     Ok(train::show(&run, &outcome, &device.name, json))
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use trainer::select::verdict::Verdict;
 use super::Ended;
 use super::train::{RUNS, interrupt_flag};
 use crate::args::Select;
+use crate::child;
 use crate::failure::{Failure, Status};
 use crate::report;
 
@@ -26,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 pub(super) fn run(args: &Select, json: bool) -> Ended {
     if let Some(task) = &args.task {
-        return child(args, task);
+        return work(args, task);
     }
     let budget = match args.steps {
         Some(0) => return Err(Failure::usage("`--steps` is 0", "give a few hundred for each candidate")),
@@ -69,7 +70,7 @@ pub(super) fn run(args: &Select, json: bool) -> Ended {
 }
 
 /// Does one task and tells the result; ends early, with everything saved, once nobody waits for it any more.
-fn child(args: &Select, task: &str) -> Ended {
+fn work(args: &Select, task: &str) -> Ended {
     let task: Task = serde_json::from_str(task)
         .map_err(|error| Failure::usage(format!("`--task` says nothing that can be done: {error}"), "leave it out"))?;
     let device = model_zoo::device::open(args.settings.device.as_deref().unwrap_or("auto"))?;
@@ -87,13 +88,10 @@ fn child(args: &Select, task: &str) -> Ended {
 
 /// Lets a child do a task. What the child cannot do is a reason; only what nobody could do is a failure.
 fn perform(args: &Select, device: &str, task: &Task, interrupt: &AtomicBool) -> Result<Result<Told, String>, Failure> {
-    let failed = |message: String| Failure { message, hint: None, usage: false, gate: false };
-    let program =
-        std::env::current_exe().map_err(|error| failed(format!("cannot find this program itself: {error}")))?;
-    let mut command = Command::new(program);
+    let mut command = child::command()?;
     command.arg("select").arg(&args.config).args(["--json", "--device", device, "--task", &json!(task).to_string()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(format!("cannot start a child: {error}")))?;
+    let mut child = command.spawn().map_err(child::not_started)?;
     let mut alive = child.stdin.take();
     let ended = std::thread::spawn(move || child.wait_with_output());
     while !ended.is_finished() {
@@ -105,8 +103,8 @@ fn perform(args: &Select, device: &str, task: &Task, interrupt: &AtomicBool) -> 
     drop(alive);
     let output = match ended.join() {
         Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Err(failed(format!("cannot wait for a child: {error}"))),
-        Err(_) => return Err(failed("the thread that waits for a child broke".into())),
+        Ok(Err(error)) => return Err(Failure::broken(format!("cannot wait for a child: {error}"))),
+        Err(_) => return Err(Failure::broken("the thread that waits for a child broke")),
     };
     if interrupt.load(Ordering::Relaxed) {
         return Ok(Ok(Told::Interrupted));

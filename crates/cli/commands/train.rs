@@ -32,14 +32,7 @@ pub(super) fn run(args: &Train, json: bool) -> Ended {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_under(Path::new(RUNS), &args.config)?,
     };
-    let request = Request {
-        config: &args.config,
-        run: run.clone(),
-        device: &device,
-        recorders,
-        interrupt: &interrupt,
-        until: None,
-    };
+    let request = Request { recorders, interrupt: &interrupt, ..Request::new(&args.config, run.clone(), &device) };
     let outcome = trainer::train::train(experiment, request)?;
     Ok(show(&run, &outcome, &device.name, json))
 }
@@ -50,12 +43,7 @@ pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(|error| Failure {
-                message: format!("cannot listen for Ctrl-C: {error}"),
-                hint: None,
-                usage: false,
-                gate: false,
-            })?;
+            .map_err(|error| Failure::broken(format!("cannot listen for Ctrl-C: {error}")))?;
     }
     Ok(flag)
 }

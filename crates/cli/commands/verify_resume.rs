@@ -14,6 +14,7 @@ use trainer::{Experiment, RunDir, verify};
 
 use super::Ended;
 use crate::args::VerifyResume;
+use crate::child;
 use crate::failure::{Failure, Status};
 use crate::report;
 
@@ -25,7 +26,8 @@ pub(super) fn run(args: &VerifyResume, json: bool) -> Ended {
     let mut experiment = Experiment::read(&args.config, &args.settings.all())?;
     super::bench_batch::settle(&mut experiment, &args.config, &args.settings.all(), json)?;
     let folder = std::env::temp_dir().join(format!("firebox-verify-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot create {}: {error}", folder.display())))?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Failure::broken(format!("cannot create {}: {error}", folder.display())))?;
     let verdict = prove(args, experiment.train.batch_size, &folder, json);
     match &verdict {
         Ok(_) => std::fs::remove_dir_all(&folder).unwrap_or(()),
@@ -51,10 +53,6 @@ pub(super) fn run(args: &VerifyResume, json: bool) -> Ended {
     Ok(Status::Done)
 }
 
-fn failed(message: String) -> Failure {
-    Failure { message, hint: None, usage: false, gate: false }
-}
-
 fn prove(args: &VerifyResume, batch_size: BatchSize, folder: &Path, json: bool) -> Result<verify::Equal, Failure> {
     let (straight, resumed) = (folder.join("straight"), folder.join("resumed"));
     let say = |text: String| {
@@ -70,33 +68,29 @@ fn prove(args: &VerifyResume, batch_size: BatchSize, folder: &Path, json: bool) 
     let mut child = train(args, batch_size, &resumed, Some(pause))?;
     wait_for_step(&mut child, &resumed, pause)?;
     let ended = child.kill().and_then(|()| child.wait());
-    let ended = ended.map_err(|error| failed(format!("cannot kill the child: {error}")))?;
+    let ended = ended.map_err(|error| Failure::broken(format!("cannot kill the child: {error}")))?;
     #[cfg(unix)]
     if std::os::unix::process::ExitStatusExt::signal(&ended) != Some(9) {
-        return Err(failed(format!("the training that was to be killed ended by itself: {ended}")));
+        return Err(Failure::broken(format!("the training that was to be killed ended by itself: {ended}")));
     }
 
     say(format!("3 of 3: resumed from the checkpoint at step {}", args.steps));
-    let mut command = Command::new(program()?);
+    let mut command = child::command()?;
     command.arg("resume").arg(format!("{}@step-{}", resumed.display(), args.steps)).arg("--json");
     finish(spawn(command)?)?;
 
     Ok(verify::compare(&RunDir::open(&straight)?, &RunDir::open(&resumed)?, 2 * args.steps)?)
 }
 
-fn program() -> Result<std::path::PathBuf, Failure> {
-    std::env::current_exe().map_err(|error| failed(format!("cannot find this program itself: {error}")))
-}
-
 fn spawn(mut command: Command) -> Result<Child, Failure> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().map_err(|error| failed(format!("cannot start a child: {error}")))
+    command.spawn().map_err(child::not_started)
 }
 
 /// Starts a training of 2N steps with a checkpoint at N; on the processor unless a device is named, since only there bits are
 /// promised.
 fn train(args: &VerifyResume, batch_size: BatchSize, run: &Path, pause_at: Option<u64>) -> Result<Child, Failure> {
-    let mut command = Command::new(program()?);
+    let mut command = child::command()?;
     command.arg("train").arg(&args.config).arg("--json").arg("--run").arg(run);
     let fixed = [
         format!("train.steps={}", 2 * args.steps),
@@ -124,7 +118,8 @@ fn train(args: &VerifyResume, batch_size: BatchSize, run: &Path, pause_at: Optio
 
 /// Waits for a child; a missed goal (3) is no failure here.
 fn finish(child: Child) -> Result<(), Failure> {
-    let output = child.wait_with_output().map_err(|error| failed(format!("cannot wait for the child: {error}")))?;
+    let output =
+        child.wait_with_output().map_err(|error| Failure::broken(format!("cannot wait for the child: {error}")))?;
     if matches!(output.status.code(), Some(0 | 3)) {
         return Ok(());
     }
@@ -149,11 +144,11 @@ fn wait_for_step(child: &mut Child, run: &Path, step: u64) -> Result<(), Failure
             return Ok(());
         }
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(failed(format!("the training that was to be killed ended by itself: {status}")));
+            return Err(Failure::broken(format!("the training that was to be killed ended by itself: {status}")));
         }
         if begun.elapsed() > LIMIT {
             let _ = child.kill();
-            return Err(failed(format!("the training did not reach step {step} within an hour")));
+            return Err(Failure::broken(format!("the training did not reach step {step} within an hour")));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -214,18 +214,24 @@ impl Bundle {
         path.join(MANIFEST).is_file()
     }
 
+    /// The network of the zoo that it holds.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the architecture is not one of ours.
+    pub fn architecture(&self) -> Result<Architecture, Error> {
+        serde_json::from_value(self.manifest.architecture.clone()).map_err(|error| Error::Damaged {
+            path: self.path.join(MANIFEST),
+            reason: format!("architecture: {error}"),
+        })
+    }
+
     /// The network with its weights on a device without gradients.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the architecture is not one of ours; [`Error::WrongWeights`].
+    /// As [`architecture`](Self::architecture); [`Error::WrongWeights`].
     pub fn network(&self, device: &Device) -> Result<Box<dyn Answer>, Error> {
-        let architecture: Architecture =
-            serde_json::from_value(self.manifest.architecture.clone()).map_err(|error| Error::Damaged {
-                path: self.path.join(MANIFEST),
-                reason: format!("architecture: {error}"),
-            })?;
         let file = self.path.join(WEIGHTS);
-        load(&architecture, &self.manifest.signature, &self.weights, &file, device)
+        load(&self.architecture()?, &self.manifest.signature, &self.weights, &file, device)
     }
 
     /// The same for a network that is not in the zoo, built from its own settings.
