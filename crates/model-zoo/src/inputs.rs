@@ -125,6 +125,17 @@ pub(crate) fn only_image(
     }
 }
 
+/// Pieces in the vocabulary, and tokens in the longest text, of the only input, which is a text.
+///
+/// # Errors
+/// [`Error::Unfit`] if there is another input.
+pub(crate) fn only_text(signature: &Signature, architecture: &'static str) -> Result<(usize, usize), Error> {
+    match signature.inputs.as_slice() {
+        [InputSpec { kind: InputKind::Tokens { vocabulary, max_length }, .. }] => Ok((*vocabulary, *max_length)),
+        _ => Err(Error::Unfit { architecture, reason: "it reads one text feature and nothing else".into() }),
+    }
+}
+
 /// Whether every side that is known is at least `least` pixels.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Int, Tensor};
 use data_loader::signature::{InputKind, InputSpec, Signature};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::architectures::WithNetwork;
 use crate::inputs::Input;
 use crate::network::NetworkConfig;
 use crate::ops::trace::{self, Operation};
-use crate::{Architecture, Error, Inputs, Network, device, summary};
+use crate::{Architecture, Error, Inputs, Network, device, summary, weights};
 
 /// More numbers than these in one example are not computed for the sake of a look.
 const MOST_NUMBERS: usize = 1 << 24;
@@ -163,48 +163,19 @@ fn shape(input: &Input) -> Vec<usize> {
     }
 }
 
-/// A parameter: its path, the path of the layer that holds it, and its shape.
-struct Learnt {
-    name: String,
-    layer: String,
-    shape: Vec<usize>,
-}
-
-/// Every parameter in its order.
-fn learnt<M: Module>(network: &M) -> Vec<(ParamId, Learnt)> {
-    struct Paths {
-        path: Vec<String>,
-        found: Vec<(ParamId, Learnt)>,
-    }
-    impl ModuleVisitor for Paths {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let name = self.path.join(".");
-            if summary::is_buffer(&name) {
-                return;
-            }
-            let layer = self.path[..self.path.len().saturating_sub(1)].join(".");
-            self.found.push((param.id, Learnt { name, layer, shape: param.lazy_shape().to_vec() }));
-        }
-    }
-    let mut visitor = Paths { path: Vec::new(), found: Vec::new() };
-    network.visit(&mut visitor);
-    visitor.found
+/// The path of the layer that holds the parameter `name`.
+fn layer_of(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(layer, _)| layer)
 }
 
 fn layers<M: Module>(network: &M, operations: &[Operation]) -> Vec<Layer> {
-    let learnt = learnt(network);
-    let of_id: BTreeMap<String, &Learnt> = learnt.iter().map(|(id, of)| (id.to_string(), of)).collect();
+    let mut learnt = weights::places(network);
+    learnt.retain(|place| !summary::is_buffer(&place.name));
+    let names: BTreeMap<ParamId, &str> = learnt.iter().map(|place| (place.id, place.name.as_str())).collect();
     let (mut layers, mut without): (Vec<Layer>, Vec<Layer>) = (Vec::new(), Vec::new());
     for operation in operations {
-        let owner = operation.weight.and_then(|id| of_id.get(&id.to_string()));
-        let (name, lines) = match owner {
-            Some(of) => (of.layer.as_str(), &mut layers),
+        let (name, lines) = match operation.weight.and_then(|id| names.get(&id)) {
+            Some(name) => (layer_of(name), &mut layers),
             None => ("", &mut without),
         };
         let place = lines.iter().position(|line| line.name == name && line.kind == operation.kind);
@@ -225,14 +196,15 @@ fn layers<M: Module>(network: &M, operations: &[Operation]) -> Vec<Layer> {
         line.multiply_adds += operation.multiply_adds;
         line.activation_bytes += (operation.shape.iter().product::<usize>() * size_of::<f32>()) as u64;
     }
-    for (_, of) in &learnt {
-        let count: usize = of.shape.iter().product();
-        match layers.iter_mut().find(|line| line.name == of.layer && line.kind != "parameter") {
+    for place in &learnt {
+        let count: usize = place.shape.iter().product();
+        let layer = layer_of(&place.name);
+        match layers.iter_mut().find(|line| line.name == layer && line.kind != "parameter") {
             Some(line) => line.parameters += count,
             None => layers.push(Layer {
-                name: of.name.clone(),
+                name: place.name.clone(),
                 kind: "parameter",
-                output: of.shape.clone(),
+                output: place.shape.clone(),
                 calls: 0,
                 parameters: count,
                 multiply_adds: 0,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -133,11 +133,26 @@ pub fn names<M: Module>(network: &M) -> Vec<String> {
 
 /// The path and shape of every parameter and buffer, in the order of the network.
 pub fn shapes<M: Module>(network: &M) -> Vec<(String, Vec<usize>)> {
-    struct Shapes {
+    places(network).into_iter().map(|place| (place.name, place.shape)).collect()
+}
+
+/// A parameter or buffer within a network.
+pub(crate) struct Place {
+    /// Its path.
+    pub(crate) name: String,
+    /// By what it is known while the network lives.
+    pub(crate) id: ParamId,
+    /// The size of each axis.
+    pub(crate) shape: Vec<usize>,
+}
+
+/// Every parameter and buffer, in the order of the network.
+pub(crate) fn places<M: Module>(network: &M) -> Vec<Place> {
+    struct Places {
         path: Vec<String>,
-        found: Vec<(String, Vec<usize>)>,
+        found: Vec<Place>,
     }
-    impl ModuleVisitor for Shapes {
+    impl ModuleVisitor for Places {
         fn enter_module(&mut self, name: &str, _container: &str) {
             self.path.push(name.to_owned());
         }
@@ -145,10 +160,11 @@ pub fn shapes<M: Module>(network: &M) -> Vec<(String, Vec<usize>)> {
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.push((self.path.join("."), param.lazy_shape().to_vec()));
+            let (name, shape) = (self.path.join("."), param.lazy_shape().to_vec());
+            self.found.push(Place { name, id: param.id, shape });
         }
     }
-    let mut visitor = Shapes { path: Vec::new(), found: Vec::new() };
+    let mut visitor = Places { path: Vec::new(), found: Vec::new() };
     network.visit(&mut visitor);
     visitor.found
 }

@@ -85,7 +85,6 @@ impl Stepper {
 fn traits_of<M: Module>(network: &M, spared: &'static [&'static str]) -> BTreeMap<String, Traits> {
     #[derive(Default)]
     struct Visitor {
-        spared: &'static [&'static str],
         path: Vec<String>,
         embedded: bool,
         traits: BTreeMap<String, Traits>,
@@ -103,18 +102,20 @@ fn traits_of<M: Module>(network: &M, spared: &'static [&'static str]) -> BTreeMa
         fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
             let path = self.path.join(".");
             let hidden_matrix = D == 2 && !self.embedded;
-            let begins = |begin: &&str| path.strip_prefix(*begin).is_some_and(|r| r.is_empty() || r.starts_with('.'));
-            let decays = D > 1 && !self.spared.iter().any(begins);
-            self.traits.insert(path.clone(), Traits { decays, hidden_matrix });
+            self.traits.insert(path.clone(), Traits { decays: D > 1, hidden_matrix });
             if hidden_matrix {
                 self.last_matrix = Some(path);
             }
         }
     }
-    let mut visitor = Visitor { spared, ..Visitor::default() };
+    let mut visitor = Visitor::default();
     network.visit(&mut visitor);
     if let Some(head) = visitor.last_matrix.and_then(|path| visitor.traits.get_mut(&path)) {
         head.hidden_matrix = false;
+    }
+    for (path, traits) in &mut visitor.traits {
+        let begins = |begin: &&str| path.strip_prefix(*begin).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+        traits.decays &= !spared.iter().any(begins);
     }
     visitor.traits
 }

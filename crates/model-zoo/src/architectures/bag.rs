@@ -6,11 +6,12 @@
 //! Shapes: B batch, L length, E embedding, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, InputSpec, Signature};
+use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Dropout, Embedding, Init, Linear};
+use crate::inputs::only_text;
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, output};
 
@@ -50,12 +51,10 @@ impl NetworkConfig for BagConfig {
         if self.embedding == 0 || !(0.0..1.0).contains(&self.dropout) {
             return Err(unfit("`embedding` must be at least 1 and `dropout` from 0 to below 1".into()));
         }
-        let [InputSpec { kind: InputKind::Tokens { vocabulary, .. }, .. }] = signature.inputs.as_slice() else {
-            return Err(unfit("it reads one text feature and nothing else".into()));
-        };
+        let (vocabulary, _) = only_text(signature, "bag")?;
         let (outputs, classify) = output::row(signature, "bag")?;
         Ok(Bag {
-            embedding: Embedding::new(*vocabulary, self.embedding, 1.0, init),
+            embedding: Embedding::new(vocabulary, self.embedding, 1.0, init),
             dropout: Dropout::new(self.dropout),
             head: Linear::new(self.embedding, outputs, init),
             classify,

@@ -10,12 +10,13 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Int, Tensor};
-use data_loader::signature::{InputKind, InputSpec, Signature};
+use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::attention::Attention;
-use crate::blocks::{Dropout, Embedding, Init, LayerNorm, Linear};
+use crate::blocks::{Dropout, Embedding, Init, LayerNorm, Linear, check_sizes};
+use crate::inputs::only_text;
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, ops, output};
 
@@ -32,11 +33,6 @@ const EPSILON: f64 = 1e-12;
 const EXPANSION: usize = 4;
 /// Types of tokens in the reference: those of the first and of the second of two texts.
 const TYPES: usize = 2;
-
-/// Ten times the layers of the deepest in use.
-const MOST_LAYERS: usize = 1000;
-/// Far beyond any width in use, and far below where four times it overflows.
-const MOST_FEATURES: usize = 1 << 20;
 
 /// Sizes that others have trained; parameters are counted with BERT's vocabulary of 30,522 pieces and without the head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -151,30 +147,18 @@ impl NetworkConfig for BertConfig {
     type Network = Bert;
 
     fn init(&self, signature: &Signature, init: &mut Init) -> Result<Bert, Error> {
-        let unfit = |reason: String| Error::Unfit { architecture: "bert", reason };
+        let unfit = |reason| Error::Unfit { architecture: "bert", reason };
         let [layers, features, heads] = self.size.numbers();
         let (layers, features) = (self.layers.unwrap_or(layers), self.features.unwrap_or(features));
         let (heads, context) = (self.heads.unwrap_or(heads), self.context);
-        if [layers, features, heads, context].contains(&0) || !(0.0..1.0).contains(&self.dropout) {
-            return Err(unfit(
-                "`layers`, `features`, `heads` and `context` must be at least 1 and `dropout` from 0 to below 1".into(),
-            ));
-        }
-        if layers > MOST_LAYERS || features > MOST_FEATURES {
-            return Err(unfit(format!("`layers` may be at most {MOST_LAYERS} and `features` at most {MOST_FEATURES}")));
-        }
-        if !features.is_multiple_of(heads) {
-            return Err(unfit(format!("{features} features cannot be shared by {heads} heads")));
-        }
-        let [InputSpec { kind: InputKind::Tokens { vocabulary, max_length }, .. }] = signature.inputs.as_slice() else {
-            return Err(unfit("it reads one text feature and nothing else".into()));
-        };
-        if *max_length > context {
-            return Err(too_long(*max_length, context));
+        check_sizes([layers, features, heads, context], self.dropout).map_err(unfit)?;
+        let (vocabulary, max_length) = only_text(signature, "bert")?;
+        if max_length > context {
+            return Err(too_long(max_length, context));
         }
         let (outputs, classify) = output::row(signature, "bert")?;
         let embeddings = Embeddings {
-            word_embeddings: Embedding::new(*vocabulary, features, STD, init),
+            word_embeddings: Embedding::new(vocabulary, features, STD, init),
             position_embeddings: Embedding::new(context, features, STD, init),
             token_type_embeddings: Embedding::new(TYPES, features, STD, init),
             LayerNorm: LayerNorm::of(features, EPSILON, init),
@@ -204,7 +188,7 @@ fn too_long(length: usize, context: usize) -> Error {
 
 /// A linear map with BERT's fresh weights.
 fn linear(inputs: usize, outputs: usize, init: &mut Init) -> Linear {
-    Linear { weight: init.normal([outputs, inputs], STD), bias: Some(init.constant([outputs], 0.0)) }
+    Linear::normal(inputs, outputs, STD, init)
 }
 
 impl Network for Bert {

@@ -162,7 +162,7 @@ fn norm(width: usize, init: &mut Init) -> LayerNorm {
 }
 
 fn linear(inputs: usize, outputs: usize, init: &mut Init) -> Linear {
-    Linear { weight: init.normal([outputs, inputs], STD), bias: Some(init.constant([outputs], 0.0)) }
+    Linear::normal(inputs, outputs, STD, init)
 }
 
 /// A convolution over squares of `side` pixels beside each other.

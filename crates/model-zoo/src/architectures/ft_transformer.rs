@@ -13,7 +13,7 @@ use data_loader::signature::{InputKind, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Dropout, Embedding, Init, LayerNorm, Linear};
+use crate::blocks::{Dropout, Embedding, Init, LayerNorm, Linear, attend};
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, ops, output};
 
@@ -119,7 +119,6 @@ struct Attention {
     W_out: Option<Linear>,
     heads: usize,
     dropout: Dropout,
-    drops: bool,
 }
 
 /// Half of the hidden units gate the other half.
@@ -246,7 +245,6 @@ impl Block {
             W_out: (config.heads > 1).then(projection),
             heads: config.heads,
             dropout: Dropout::new(config.attention_dropout),
-            drops: config.attention_dropout > 0.0,
         };
         Self {
             attention_normalization: (!first).then(|| LayerNorm::new(width, init)),
@@ -293,12 +291,7 @@ impl Attention {
         };
         let [query, key, value] =
             [self.W_q.forward(asking), self.W_k.forward(asked.clone()), self.W_v.forward(asked)].map(split);
-        let mixed = if self.drops && query.device().is_autodiff() {
-            let scores = query.matmul(key.swap_dims(2, 3)) / (each as f64).sqrt();
-            self.dropout.forward(ops::softmax(scores, 3)).matmul(value)
-        } else {
-            ops::attention(query, key, value, None, false)
-        };
+        let mixed = attend(query, key, value, None, &self.dropout);
         let mixed = mixed.swap_dims(1, 2).reshape([batch, places, width]);
         match &self.W_out {
             Some(out) => out.forward(mixed),

@@ -9,12 +9,15 @@
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
+use data_loader::signature::{OutputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Activation, CausalAttention, Dropout, Embedding, Init, InputMajorLinear, LayerNorm, Linear};
+use crate::blocks::{
+    Activation, CausalAttention, Dropout, Embedding, Init, InputMajorLinear, LayerNorm, Linear, check_sizes,
+};
 use crate::generator::Cache;
+use crate::inputs::only_text;
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, ops};
 
@@ -25,11 +28,6 @@ pub const SUMMARY: &str = "a transformer that continues a sequence of tokens (af
 const STD: f64 = 0.02;
 /// How much wider the perceptron of a block is than its input.
 const EXPANSION: usize = 4;
-
-/// Ten times the layers of the deepest in use.
-const MOST_LAYERS: usize = 1000;
-/// Far beyond any width in use, and far below where four times it overflows.
-const MOST_FEATURES: usize = 1 << 20;
 
 /// Sizes that go well together; parameters are counted without those of the embedding of tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -128,32 +126,20 @@ impl NetworkConfig for GptConfig {
         let [layers, features, heads, context] = self.size.numbers();
         let (layers, features) = (self.layers.unwrap_or(layers), self.features.unwrap_or(features));
         let (heads, context) = (self.heads.unwrap_or(heads), self.context.unwrap_or(context));
-        if [layers, features, heads, context].contains(&0) || !(0.0..1.0).contains(&self.dropout) {
-            return Err(unfit(
-                "`layers`, `features`, `heads` and `context` must be at least 1 and `dropout` from 0 to below 1".into(),
-            ));
-        }
-        if layers > MOST_LAYERS || features > MOST_FEATURES {
-            return Err(unfit(format!("`layers` may be at most {MOST_LAYERS} and `features` at most {MOST_FEATURES}")));
-        }
-        if !features.is_multiple_of(heads) {
-            return Err(unfit(format!("{features} features cannot be shared by {heads} heads")));
-        }
-        let [InputSpec { kind: InputKind::Tokens { vocabulary, max_length }, .. }] = signature.inputs.as_slice() else {
-            return Err(unfit("it reads one text feature and nothing else".into()));
-        };
-        if *max_length > context {
+        check_sizes([layers, features, heads, context], self.dropout).map_err(unfit)?;
+        let (vocabulary, max_length) = only_text(signature, "gpt")?;
+        if max_length > context {
             return Err(unfit(format!("texts of {max_length} tokens do not fit into a `context` of {context}")));
         }
         let OutputSpec::Tokens { vocabulary: outputs } = &signature.output else {
             return Err(unfit(format!("it generates, but the task is `{}`", signature.task)));
         };
-        if self.tied && vocabulary != outputs {
+        if self.tied && vocabulary != *outputs {
             return Err(unfit(format!("with `tied` it must answer the {vocabulary} tokens it reads, not {outputs}")));
         }
         Ok(Gpt {
             transformer: Transformer {
-                wte: Embedding::new(*vocabulary, features, STD, init),
+                wte: Embedding::new(vocabulary, features, STD, init),
                 wpe: Embedding::new(context, features, STD, init),
                 dropout: Dropout::new(self.dropout),
                 h: (0..layers).map(|_| Block::new([layers, features, heads], self, init)).collect(),

@@ -6,11 +6,12 @@
 //! Shapes: B batch, L length, E embedding, H hidden, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, InputSpec, Signature};
+use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Dropout, Embedding, Gru, Init, Linear};
+use crate::inputs::only_text;
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, output};
 
@@ -55,13 +56,11 @@ impl NetworkConfig for GruConfig {
         if self.embedding == 0 || self.hidden == 0 || !(0.0..1.0).contains(&self.dropout) {
             return Err(unfit("`embedding` and `hidden` must be at least 1 and `dropout` from 0 to below 1".into()));
         }
-        let [InputSpec { kind: InputKind::Tokens { vocabulary, .. }, .. }] = signature.inputs.as_slice() else {
-            return Err(unfit("it reads one text feature and nothing else".into()));
-        };
+        let (vocabulary, _) = only_text(signature, "gru")?;
         let (outputs, classify) = output::row(signature, "gru")?;
         let directions = if self.bidirectional { 2 } else { 1 };
         Ok(GruClassifier {
-            embedding: Embedding::new(*vocabulary, self.embedding, 1.0, init),
+            embedding: Embedding::new(vocabulary, self.embedding, 1.0, init),
             gru: Gru::new(self.embedding, self.hidden, self.bidirectional, init),
             head: Linear::new(directions * self.hidden, outputs, init),
             dropout: Dropout::new(self.dropout),

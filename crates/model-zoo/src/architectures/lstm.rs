@@ -6,11 +6,12 @@
 //! Shapes: B batch, L length, E embedding, H hidden, K outputs.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, InputSpec, Signature};
+use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{Dropout, Embedding, Init, Linear, Lstm, LstmConfig as LayersConfig};
+use crate::inputs::only_text;
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, output};
 
@@ -70,9 +71,7 @@ impl NetworkConfig for LstmConfig {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(unfit("`dropout` must be from 0 to below 1".into()));
         }
-        let [InputSpec { kind: InputKind::Tokens { vocabulary, .. }, .. }] = signature.inputs.as_slice() else {
-            return Err(unfit("it reads one text feature and nothing else".into()));
-        };
+        let (vocabulary, _) = only_text(signature, "lstm")?;
         let (outputs, classify) = output::row(signature, "lstm")?;
         let layers = LayersConfig {
             inputs: self.embedding,
@@ -83,7 +82,7 @@ impl NetworkConfig for LstmConfig {
         };
         let directions = if self.bidirectional { 2 } else { 1 };
         Ok(LstmClassifier {
-            embedding: Embedding::new(*vocabulary, self.embedding, 1.0, init),
+            embedding: Embedding::new(vocabulary, self.embedding, 1.0, init),
             lstm: layers.init(init),
             head: Linear::new(directions * self.hidden, outputs, init),
             dropout: Dropout::new(self.dropout),

@@ -127,10 +127,7 @@ impl NetworkConfig for MobilenetV3Config {
         let last = 6 * inputs;
         features.push(Either::One(conv_norm(Conv2dConfig::new(inputs, last, 1), Norm::MOBILE, init)));
         let penultimate = scaled(penultimate);
-        let mut linear = |inputs, outputs| Linear {
-            weight: init.normal([outputs, inputs], 0.01),
-            bias: Some(init.constant([outputs], 0.0)),
-        };
+        let mut linear = |inputs, outputs| Linear::normal(inputs, outputs, 0.01, init);
         let classifier = (linear(last, penultimate), Gap {}, Dropout::new(self.dropout), linear(penultimate, outputs));
         Ok(MobilenetV3 { features, classifier, classify })
     }

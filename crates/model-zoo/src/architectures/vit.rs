@@ -228,7 +228,7 @@ impl Block {
 
 /// Normal weights, and no bias to begin with.
 fn linear(inputs: usize, outputs: usize, init: &mut Init) -> Linear {
-    Linear { weight: init.normal([outputs, inputs], STD), bias: Some(init.constant([outputs], 0.0)) }
+    Linear::normal(inputs, outputs, STD, init)
 }
 
 #[cfg(test)]

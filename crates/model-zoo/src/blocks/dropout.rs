@@ -21,6 +21,11 @@ impl Dropout {
 
     /// Applies the noise.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if self.probability > 0.0 && x.device().is_autodiff() { ops::dropout(x, self.probability) } else { x }
+        if self.acts_on(&x) { ops::dropout(x, self.probability) } else { x }
+    }
+
+    /// Whether anything happens to `x`.
+    pub(super) fn acts_on<const D: usize>(&self, x: &Tensor<D>) -> bool {
+        self.probability > 0.0 && x.device().is_autodiff()
     }
 }

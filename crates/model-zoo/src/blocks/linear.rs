@@ -21,6 +21,11 @@ impl Linear {
         Self { weight: init.fan_in([outputs, inputs], inputs), bias: Some(init.fan_in([outputs], inputs)) }
     }
 
+    /// With normal weights of standard deviation `std`, and no bias to begin with.
+    pub fn normal(inputs: usize, outputs: usize, std: f64, init: &mut Init) -> Self {
+        Self { weight: init.normal([outputs, inputs], std), bias: Some(init.constant([outputs], 0.0)) }
+    }
+
     /// Applies the map to the last axis.
     ///
     /// # Shapes

@@ -27,6 +27,7 @@ mod squeeze_excite;
 
 pub use activation::Activation;
 pub use attention::SelfAttention;
+pub(crate) use attention::{attend, check_sizes};
 pub use batch_norm::BatchNorm;
 pub use buffer::Buffer;
 pub use causal_attention::CausalAttention;

@@ -4,8 +4,7 @@ use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleM
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::{Added, linear};
-use crate::blocks::{Dropout, Init, Linear};
-use crate::ops;
+use crate::blocks::{Dropout, Init, Linear, attend};
 
 /// Multi-head attention to every place that is no padding, added to its input.
 #[derive(Clone, Debug)]
@@ -22,7 +21,6 @@ struct Heads {
     key: Linear,
     value: Linear,
     dropout: Dropout,
-    drops: bool,
     count: usize,
 }
 
@@ -35,7 +33,6 @@ impl Attention {
                 key: linear(features, features, init),
                 value: linear(features, features, init),
                 dropout: Dropout::new(dropout),
-                drops: dropout > 0.0,
                 count: heads,
             },
             output: Added::new(features, features, dropout, init),
@@ -63,14 +60,7 @@ impl Heads {
         let [query, key, value] =
             [self.query.forward(x.clone()), self.key.forward(x.clone()), self.value.forward(x)].map(split);
         let padding = padding.clone().reshape([batch, 1, 1, length]).expand([batch, self.count, length, length]);
-        let mixed = if self.drops && query.device().is_autodiff() {
-            let scores = query.matmul(key.swap_dims(2, 3)) / (each as f64).sqrt();
-            // No row is forbidden as a whole, so that the smallest number does what minus infinity would.
-            let weights = ops::softmax(scores.mask_fill(padding, f32::MIN), 3);
-            self.dropout.forward(weights).matmul(value)
-        } else {
-            ops::attention(query, key, value, Some(padding), false)
-        };
+        let mixed = attend(query, key, value, Some(padding), &self.dropout);
         mixed.swap_dims(1, 2).reshape([batch, length, features])
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, TensorData};
 use data_loader::Task;
-use data_loader::signature::{Dtype, OutputSpec};
+use data_loader::signature::{Dtype, InputKind, InputSpec, OutputSpec};
 
 use super::*;
 use crate::inputs::Input;

@@ -1,7 +1,7 @@
 //! Is it GPT-2 in size, and does it look at what came before alone, at once or token by token?
 
 use burn::tensor::{Device, TensorData};
-use data_loader::signature::Dtype;
+use data_loader::signature::{Dtype, InputKind, InputSpec};
 use data_loader::task::Task;
 
 use super::*;
