@@ -128,6 +128,7 @@ fn tasks(outputs: usize, specs: &[InputSpec]) -> Vec<(Task, OutputSpec)> {
         (Task::Classify, OutputSpec::Classes { labels: names.clone() }),
         (Task::Segment, OutputSpec::Mask { labels: names.clone() }),
         (Task::Reconstruct, OutputSpec::Inputs),
+        (Task::Contrast, OutputSpec::Embedding { size: outputs }),
     ];
     for spec in specs {
         match &spec.kind {

@@ -73,5 +73,8 @@ fn show(prediction: &Prediction) {
         }
         None => scores.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),
     };
+    let shares: Vec<String> =
+        prediction.unusual.iter().map(|(name, share)| format!("{name} {:.0}%", share * 100.0)).collect();
+    let text = if shares.is_empty() { text } else { format!("{text}  ({})", shares.join(", ")) };
     report::line(format!("{}: {text}", prediction.id));
 }

@@ -4,6 +4,8 @@
 //! of, so that an error, a wrong label or a drifting feature can be traced to a row in a file.
 
 use crate::example::ExampleId;
+use crate::signature::{OutputSpec, Signature};
+use crate::{reconstruction, views};
 
 /// The numbers of an array, row-major, in the type in which they travel.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,6 +121,19 @@ impl Batch {
     /// Whether there are no examples.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// Where examples are their own answer the target that follows from them, after everything that chance did to them; other batches
+    /// stay as they are.
+    #[must_use]
+    pub fn with_own_target(mut self, signature: &Signature) -> Self {
+        let own = match signature.output {
+            OutputSpec::Inputs => reconstruction::target(&self, signature),
+            OutputSpec::Embedding { .. } => Some(views::target(&self)),
+            _ => None,
+        };
+        self.target = own.unwrap_or(self.target);
+        self
     }
 
     /// The input called `name`.

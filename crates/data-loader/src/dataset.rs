@@ -140,7 +140,9 @@ impl Dataset {
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
         let blocks = records.blocks();
         let unfit = None;
-        Ok(Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed, unfit })
+        let made = Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed, unfit };
+        made.check_views()?;
+        Ok(made)
     }
 
     /// The config with the split and the transforms that were chosen.
@@ -197,7 +199,7 @@ impl Dataset {
     /// The example at `row`. In training it belongs to an epoch, from which random transforms take their chance; without
     /// an epoch nothing is random.
     pub fn example(&self, row: u32, epoch: Option<u64>) -> Result<Example, Error> {
-        self.prepare(row, &mut self.record(row)?, epoch)
+        self.prepare(row, &mut self.record(row)?, epoch, 0)
     }
 
     /// The batch of `rows`, if it can be made without an example for each of them.
@@ -215,15 +217,25 @@ impl Dataset {
         let mut next = rows.iter();
         self.records.visit(rows, &mut |record| {
             let row = next.next().copied().unwrap_or_default();
-            visit(record.and_then(|record| self.prepare(row, record, epoch)))
+            self.visit_views(row, record, epoch, visit)
         });
     }
 
-    fn prepare(&self, row: u32, record: &mut Record, epoch: Option<u64>) -> Result<Example, Error> {
-        let mut random = epoch.map(|epoch| Random::derive(&[STREAM, self.seed, epoch, u64::from(row)]));
+    /// Prepares a row, or one of several views of it, each of which has a chance of its own.
+    pub(crate) fn prepare(
+        &self,
+        row: u32,
+        record: &mut Record,
+        epoch: Option<u64>,
+        view: u64,
+    ) -> Result<Example, Error> {
+        let mut random = epoch.map(|epoch| match view {
+            0 => Random::derive(&[STREAM, self.seed, epoch, u64::from(row)]),
+            _ => Random::derive(&[STREAM, self.seed, epoch, u64::from(row), view]),
+        });
         let example = self.pipeline.prepare_from(record, random.as_mut())?;
         if let (TargetValue::None, Some(target)) = (&example.target, &self.pipeline.schema().target)
-            && self.pipeline.signature().task != Task::Reconstruct
+            && self.pipeline.signature().task.needs_target()
         {
             return Err(Error::TargetMissing { id: example.id.key, column: target.name.clone() });
         }

@@ -49,6 +49,7 @@ mod pieces;
 pub mod pipeline;
 pub mod random;
 mod raster;
+pub mod reconstruction;
 pub mod registry;
 pub mod samplers;
 pub mod scale;
@@ -67,6 +68,7 @@ pub mod task;
 pub mod throughput;
 pub mod training;
 pub mod transforms;
+pub mod views;
 pub mod windows;
 
 pub use batch::{Array, ArrayData, Batch, InputArray, Target};

@@ -70,6 +70,7 @@ impl Plan {
 
         let random_epoch = matches!(self.pass, Pass::Train { .. }).then_some(epoch);
         if let Some(batch) = self.dataset.batch_of(&rows) {
+            let batch = batch.with_own_target(self.dataset.signature());
             return Some(Ok(Batch { epoch, index, ..batch }));
         }
         let skip = self.dataset.config().loader.bad_examples == BadExamples::Skip;
@@ -106,11 +107,12 @@ impl Plan {
             };
             return Some(Ok(empty));
         }
-        let skipped = rows.len() - examples.len();
+        let skipped = rows.len() - examples.len() / self.dataset.views();
         let batch = collate(examples, self.dataset.signature()).and_then(|mut batch| {
             if let Some(epoch) = random_epoch {
                 self.dataset.mix(&mut batch, epoch, index)?;
             }
+            let batch = batch.with_own_target(self.dataset.signature());
             Ok(Batch { epoch, index, skipped, ..batch })
         });
         Some(batch)

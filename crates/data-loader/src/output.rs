@@ -10,6 +10,7 @@ use crate::signature::OutputSpec;
 use crate::targets::in_order;
 use crate::task::Task;
 use crate::training::Training;
+use crate::views;
 use crate::transforms::FittedTransform;
 use crate::transforms::normalize::target_scale;
 
@@ -41,6 +42,7 @@ pub(crate) fn output(
         }
         (Task::Reconstruct, _) => Ok(OutputSpec::Inputs),
         (Task::Generate, _) => generation::output(schema, fitted),
+        (Task::Contrast, _) => views::output(schema),
         (Task::Classify | Task::Regress | Task::Segment, target) => Err(Error::Mismatch {
             message: format!(
                 "The task `{task}` needs a target of another kind: {}",

@@ -163,7 +163,7 @@ impl Pipeline {
     /// Prepares records that arrived together, such as those of one request, and puts them in one batch.
     pub fn batch(&self, records: Vec<Record>) -> Result<Batch, Error> {
         let examples = records.into_iter().map(|record| self.prepare(record)).collect::<Result<_, _>>()?;
-        collate(examples, &self.signature)
+        Ok(collate(examples, &self.signature)?.with_own_target(&self.signature))
     }
 
     fn input(&self, spec: &InputSpec, record: &mut Record) -> Result<Array, Error> {
@@ -223,7 +223,9 @@ impl Pipeline {
     fn target(&self, record: &Record) -> Result<TargetValue, Error> {
         let Some(spec) = &self.schema.target else { return Ok(TargetValue::None) };
         match (&self.signature.output, record.field(&spec.name)) {
-            (_, None | Some(Value::Missing)) | (OutputSpec::Inputs, _) => Ok(TargetValue::None),
+            (_, None | Some(Value::Missing)) | (OutputSpec::Inputs | OutputSpec::Embedding { .. }, _) => {
+                Ok(TargetValue::None)
+            }
             (OutputSpec::Classes { .. }, Some(Value::Text(class))) => Ok(TargetValue::Class(self.code(class, record)?)),
             (OutputSpec::Values { .. }, Some(Value::Number(_))) => {
                 Ok(TargetValue::Values(vec![number(record, &spec.name, &mut 0)?]))

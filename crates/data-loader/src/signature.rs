@@ -168,8 +168,13 @@ pub enum OutputSpec {
         /// How many token ids there are.
         vocabulary: usize,
     },
-    /// The inputs themselves.
+    /// The inputs themselves, as a row of numbers; see [`reconstruction`](crate::reconstruction).
     Inputs,
+    /// A direction for each view, so that those of one image are alike; see [`views`](crate::views).
+    Embedding {
+        /// How many numbers it has.
+        size: usize,
+    },
 }
 
 /// The contract between data and network.
@@ -202,6 +207,7 @@ impl Signature {
                 | (Task::Segment, OutputSpec::Mask { .. })
                 | (Task::Generate, OutputSpec::Tokens { .. })
                 | (Task::Reconstruct, OutputSpec::Inputs)
+                | (Task::Contrast, OutputSpec::Embedding { .. })
         );
         if !suits {
             return Err(format!("the output is not one of the task `{}`", self.task));
@@ -215,6 +221,7 @@ impl Signature {
                 same_length("the output", names.len(), mean, std)?;
                 check_quantiles(quantiles)
             }
+            OutputSpec::Embedding { size: 0 } => Err("the output has no numbers".to_owned()),
             OutputSpec::Tokens { vocabulary: 0 } => Err("the output has no tokens".to_owned()),
             _ => Ok(()),
         }

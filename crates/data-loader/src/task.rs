@@ -19,12 +19,15 @@ pub enum Task {
     Forecast,
     /// Gives the example back.
     Reconstruct,
+    /// Tells which views are of one image, for a network that goes on to another task.
+    Contrast,
 }
 
 impl Task {
     /// Every task, with the summary shown by `firebox list`.
     pub const ALL: &[(Task, &str)] = &[
         (Task::Classify, "name the class of an example"),
+        (Task::Contrast, "tell which views are of one image, to learn without labels"),
         (Task::Forecast, "continue a series of numbers"),
         (Task::Generate, "continue a sequence of tokens"),
         (Task::Reconstruct, "give the example back"),
@@ -41,7 +44,13 @@ impl Task {
             Self::Generate => "generate",
             Self::Forecast => "forecast",
             Self::Reconstruct => "reconstruct",
+            Self::Contrast => "contrast",
         }
+    }
+
+    /// Whether an example must say what is to be answered; else it is its own answer.
+    pub fn needs_target(self) -> bool {
+        !matches!(self, Self::Reconstruct | Self::Contrast)
     }
 }
 

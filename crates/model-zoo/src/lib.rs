@@ -4,6 +4,7 @@
 //! [`output::Output`] (DOOR 2), and what was learnt leaves as a [`bundle`] (DOOR 3).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod anomaly;
 pub mod architectures;
 pub mod atomic;
 pub mod blocks;

@@ -47,6 +47,8 @@ pub enum Output {
     Horizon(Tensor<3>),
     /// `reconstruct`: the inputs given back, `[batch, features]`.
     Reconstruction(Tensor<2>),
+    /// `contrast`: where each view lies among others, `[batch, size]`; only the direction counts.
+    Embedding(Tensor<2>),
 }
 
 /// How many numbers a network called `architecture` answers to each example, and whether they are the scores of classes.
@@ -109,13 +111,14 @@ impl Output {
             Self::Tokens(_) => Task::Generate,
             Self::Horizon(_) => Task::Forecast,
             Self::Reconstruction(_) => Task::Reconstruct,
+            Self::Embedding(_) => Task::Contrast,
         }
     }
 
     /// The size of each axis, the batch first.
     pub fn shape(&self) -> Vec<usize> {
         match self {
-            Self::Classes(t) | Self::Values(t) | Self::Reconstruction(t) => t.dims().to_vec(),
+            Self::Classes(t) | Self::Values(t) | Self::Reconstruction(t) | Self::Embedding(t) => t.dims().to_vec(),
             Self::Mask(t) => t.dims().to_vec(),
             Self::Tokens(t) | Self::Horizon(t) => t.dims().to_vec(),
         }
@@ -124,7 +127,7 @@ impl Output {
     /// The scores as rows of one score vector each, `[rows, scores]`: an example, a pixel or a token a row.
     pub fn rows(self) -> Tensor<2> {
         match self {
-            Self::Classes(t) | Self::Values(t) | Self::Reconstruction(t) => t,
+            Self::Classes(t) | Self::Values(t) | Self::Reconstruction(t) | Self::Embedding(t) => t,
             Self::Mask(t) => {
                 let [batch, classes, height, width] = t.dims();
                 t.permute([0, 2, 3, 1]).reshape([batch * height * width, classes])

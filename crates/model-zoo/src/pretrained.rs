@@ -13,6 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::PROJECTION;
 use crate::weights::{self, HostTensor, Weights};
 use crate::{Error, bundle};
 
@@ -75,9 +76,22 @@ impl Pretrained {
         let mut known = weights::collect(&network)?;
         let mut notices = Vec::new();
         let (mut missing, mut misshapen, mut begun_anew) = (Vec::new(), Vec::new(), Vec::new());
+        // What was learnt without labels has a head of its own, and so has what is to be.
+        let with_projection = |mut names: std::slice::Iter<'_, String>| names.any(|name| in_module(name, Some(PROJECTION)));
+        let (theirs, ours): (Vec<String>, Vec<String>) =
+            (tensors.keys().cloned().collect(), shapes.iter().map(|(name, _)| name.clone()).collect());
+        let other_end = with_projection(theirs.iter()) != with_projection(ours.iter());
+        let of_end = |name: &str| other_end && (in_module(name, head.as_deref()) || in_module(name, Some(PROJECTION)));
+        tensors.retain(|name, _| !of_end(name));
+        if let (true, Some(head)) = (other_end, &head) {
+            notices.push(format!("Of learning without labels the head `{head}` is another: it begins anew."));
+        }
         let first = shapes.iter().find(|(_, shape)| shape.len() == 4).map(|(name, _)| name.clone());
         for (name, shape) in &shapes {
             let Some(found) = tensors.remove(name) else {
+                if of_end(name) {
+                    continue;
+                }
                 missing.push(name.clone());
                 continue;
             };
@@ -137,9 +151,10 @@ impl Pretrained {
     }
 }
 
-/// The module that holds the last matrix, or filters, of a network.
+/// The module that holds the last matrix, or filters, of a network, but for what lies behind it while it learns without labels.
 pub fn head(shapes: &[(String, Vec<usize>)]) -> Option<String> {
-    let (name, _) = shapes.iter().rev().find(|(_, shape)| shape.len() >= 2)?;
+    let mut layers = shapes.iter().rev().filter(|(name, _)| !in_module(name, Some(PROJECTION)));
+    let (name, _) = layers.find(|(_, shape)| shape.len() >= 2)?;
     name.rsplit_once('.').map(|(module, _)| module.to_owned())
 }
 

@@ -43,7 +43,10 @@ impl Error {
                 Some("its weights grew beyond all bounds in training; choose an earlier checkpoint with RUN@step-N, or train with a lower learning rate".into())
             }
             Self::CannotShow { task: Task::Generate } => Some("`firebox generate` continues texts".into()),
-            Self::CannotShow { .. } => Some("models for the tasks classify and regress can answer".into()),
+            Self::CannotShow { task: Task::Contrast } => {
+                Some("its weights are where another training begins: name its bundle in [pretrained]".into())
+            }
+            Self::CannotShow { .. } => Some("models for the tasks classify, regress, forecast and reconstruct can answer".into()),
             Self::CannotContinue { .. } => Some("choose one that was trained with `task = \"generate\"`, or `firebox predict`".into()),
             Self::Sampling(_) => Some("a temperature of 0 takes the most likely token, 1 draws as the model says".into()),
             Self::Data(error) => error.hint(),

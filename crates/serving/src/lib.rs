@@ -8,6 +8,7 @@ pub mod continuation;
 pub mod error;
 pub mod predictor;
 pub mod sampling;
+mod unusual;
 
 pub use continuation::Continuation;
 pub use error::Error;

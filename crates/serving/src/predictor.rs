@@ -1,6 +1,7 @@
 //! What does a model answer to records as they were read?
 
 use data_loader::{OutputSpec, Pipeline, Record, Signature};
+use model_zoo::anomaly::Reference;
 use model_zoo::bundle::{self, Bundle};
 use model_zoo::device::{Device, Found, Tensor};
 use model_zoo::network::Answer;
@@ -8,7 +9,7 @@ use model_zoo::weights::Weights;
 use model_zoo::{Architecture, Decoding, Inputs, Output};
 use serde::Serialize;
 
-use crate::Error;
+use crate::{Error, unusual};
 
 /// The answer to one record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,8 +19,12 @@ pub struct Prediction {
     /// The most likely class; only for a classifier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The probability of each class, in the order of the labels, or each number in the user's units.
+    /// The probability of each class, in the order of the labels, or each number in the user's units; how unusual the record is.
     pub scores: Vec<(String, f64)>,
+    /// The features that a network gave back worst, and which share of its failure is theirs; only where the task is to give examples
+    /// back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unusual: Vec<(String, f64)>,
 }
 
 /// A network with the transforms that belong to it.
@@ -27,6 +32,8 @@ pub struct Predictor {
     network: Box<dyn Answer>,
     pipeline: Pipeline,
     decoding: Decoding,
+    /// Against what anomaly scores are held, where they are known.
+    anomaly: Option<Reference>,
     device: Device,
 }
 
@@ -39,7 +46,8 @@ impl Predictor {
         let network = bundle.network(&device.device)?;
         bundle.replay_golden(network.as_ref(), &device.device)?;
         let decoding = bundle.manifest.decoding;
-        Ok(Self { network, pipeline: bundle.pipeline, decoding, device: device.device.clone() })
+        let anomaly = bundle.manifest.anomaly;
+        Ok(Self { network, pipeline: bundle.pipeline, decoding, anomaly, device: device.device.clone() })
     }
 
     /// The same from its parts, such as those of a checkpoint.
@@ -55,7 +63,7 @@ impl Predictor {
         device: &Found,
     ) -> Result<Self, Error> {
         let network = bundle::load(architecture, pipeline.signature(), weights, path, &device.device)?;
-        Ok(Self { network, pipeline, decoding, device: device.device.clone() })
+        Ok(Self { network, pipeline, decoding, anomaly: None, device: device.device.clone() })
     }
 
     /// The transforms that belong to the network.
@@ -114,14 +122,15 @@ impl Predictor {
                 }
                 (step_names(names, quantiles), rows)
             }
+            (Output::Reconstruction(told), OutputSpec::Inputs) => {
+                let told = told.try_into_vec_as::<f32>().map_err(device_failed)?;
+                return finite(unusual::predictions(&told, &batch, signature, self.anomaly.as_ref()));
+            }
             (output, _) => {
                 return Err(Error::CannotShow { task: output.task() });
             }
         };
         let width = names.len().max(1);
-        if let Some(broken) = rows.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NotFinite { id: batch.ids[broken / width].to_string() });
-        }
         let classify = matches!(signature.output, OutputSpec::Classes { .. });
         let predictions = batch.ids.iter().zip(rows.chunks(width)).map(|(id, row)| {
             let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(k, _)| names[k].clone());
@@ -129,9 +138,10 @@ impl Predictor {
                 id: id.to_string(),
                 label: best.filter(|_| classify),
                 scores: names.iter().cloned().zip(row.iter().copied()).collect(),
+                unusual: Vec::new(),
             }
         });
-        Ok(predictions.collect())
+        finite(predictions.collect())
     }
 }
 
@@ -143,10 +153,21 @@ fn step_names(steps: &[String], quantiles: &[f64]) -> Vec<String> {
     steps.iter().flat_map(|step| quantiles.iter().map(move |quantile| format!("{step} at {quantile}"))).collect()
 }
 
+/// Refuses answers of which one is not a number.
+fn finite(predictions: Vec<Prediction>) -> Result<Vec<Prediction>, Error> {
+    let broken = predictions.iter().find(|one| one.scores.iter().any(|(_, score)| !score.is_finite()));
+    match broken {
+        Some(one) => Err(Error::NotFinite { id: one.id.clone() }),
+        None => Ok(predictions),
+    }
+}
+
 /// The numbers in 64 bits, in which large ones of the user's units have room.
 fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>, Error> {
-    let numbers = tensor.try_into_vec_as::<f32>();
-    let numbers =
-        numbers.map_err(|error| model_zoo::Error::DeviceFailed { doing: "predicting", reason: error.to_string() })?;
+    let numbers = tensor.try_into_vec_as::<f32>().map_err(device_failed)?;
     Ok(numbers.into_iter().map(f64::from).collect())
+}
+
+fn device_failed(error: impl std::fmt::Display) -> Error {
+    model_zoo::Error::DeviceFailed { doing: "predicting", reason: error.to_string() }.into()
 }

@@ -7,6 +7,7 @@ use data_loader::{Array, ArrayData, Batch, Dataset, InputArray, Loader, OutputSp
 use model_zoo::{Decoding, Inputs, Network};
 
 use crate::Error;
+use crate::losses::nt_xent;
 use crate::metrics::confusion_matrix::Matrix;
 use crate::metrics::{self, Answers, Expected, Metric};
 use crate::plan::Plan;
@@ -144,7 +145,10 @@ pub fn answers(
     if let (model_zoo::Output::Horizon(told), OutputSpec::Horizon { .. }) = (&output, spec) {
         return forecasts(told.clone(), batch, spec);
     }
-    let rows = output.rows();
+    let rows = match output {
+        model_zoo::Output::Embedding(directions) => nt_xent::similarities(directions),
+        output => output.rows(),
+    };
     let [count, width] = rows.dims();
     let mut scores = rows.try_into_vec_as::<f32>().map_err(device_failed)?;
     // A single score is the log-odds of the second class of two under either decoding.

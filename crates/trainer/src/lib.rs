@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod address;
+mod anomaly;
 pub mod average;
 pub mod baselines;
 pub mod batch_size;

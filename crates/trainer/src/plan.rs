@@ -140,7 +140,7 @@ impl Plan {
         let known = metric_names(task, &labels);
         let watch = match &train.watch {
             Some(name) => name.clone(),
-            None if known.iter().any(|name| name == "accuracy") => "accuracy".into(),
+            None if task != Task::Contrast && known.iter().any(|name| name == "accuracy") => "accuracy".into(),
             None => "loss".into(),
         };
         let direction = |key: &str, name: &str| match metrics::direction(name) {
@@ -172,7 +172,11 @@ impl Plan {
             0 => 0,
             _ => train.evaluate_every.unwrap_or(steps_per_epoch),
         };
-        let evaluation_batch_size = train.evaluation_batch_size.unwrap_or(batch_size.max(256));
+        let evaluation_batch_size = train.evaluation_batch_size.unwrap_or(match task {
+            // Each view is told from all others of its batch: in a larger one the loss is another.
+            Task::Contrast => batch_size,
+            _ => batch_size.max(256),
+        });
         let save_every = experiment.checkpoints.every_steps.unwrap_or(steps_per_epoch);
         // What was left out and decides what is learnt is filled in, so that the config saved with the run says it.
         experiment.task = Some(task);

@@ -26,7 +26,7 @@ use crate::fit::{Ending, Surroundings, fit, tell};
 use crate::recorders::{Event, Recorder, Scores, Started, jsonl, tensorboard};
 use crate::result::{RunResult, Verdict, status};
 use crate::state::State;
-use crate::{Error, Plan, RunDir, beginning, origin, reports};
+use crate::{Error, Plan, RunDir, anomaly, beginning, origin, reports};
 
 /// How many samples a bundle carries as proof.
 const GOLDEN_SAMPLES: usize = 8;
@@ -363,6 +363,7 @@ fn finish<M: Network>(
         weights: best,
         step: chosen.step,
         metrics: BTreeMap::from([(part.name().to_owned(), result.scores.clone())]),
+        anomaly: anomaly::reference(&network, &dataset, plan, &state.device)?,
         lineage: Some(dataset.lineage().clone()),
     };
     bundle::write(content, &around.run.bundle())?;

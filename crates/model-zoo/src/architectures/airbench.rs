@@ -13,10 +13,10 @@ use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{BatchNorm, Conv2d, Conv2dConfig, Init, Linear};
+use crate::blocks::{BatchNorm, Conv2d, Conv2dConfig, Ending, Init, Linear};
 use crate::inputs::{at_least, only_image};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "a small convolutional network that learns fast, for images of some 32 pixels (Jordan 2024)";
@@ -48,7 +48,7 @@ pub struct Airbench {
     whiten: Conv2d,
     groups: Vec<Group>,
     head: Linear,
-    classify: bool,
+    ending: Ending,
 }
 
 /// Two convolutions with a pooling between them.
@@ -70,7 +70,6 @@ impl NetworkConfig for AirbenchConfig {
         }
         let (channels, sides) = only_image(signature, "airbench")?;
         at_least(sides, LEAST, "airbench")?;
-        let (outputs, classify) = output::row(signature, "airbench")?;
         // As many filters as there are numbers in two by two pixels, and their opposites.
         let mut inputs = 2 * 4 * channels;
         let whiten = Conv2dConfig::new(channels, inputs, 2).init(init);
@@ -84,8 +83,9 @@ impl NetworkConfig for AirbenchConfig {
             });
             inputs = width;
         }
+        let (outputs, ending) = Ending::new(signature, "airbench", inputs, init)?;
         let head = Linear { bias: None, ..Linear::new(inputs, outputs, init) };
-        Ok(Airbench { whiten, groups, head, classify })
+        Ok(Airbench { whiten, groups, head, ending })
     }
 }
 
@@ -117,6 +117,6 @@ impl Network for Airbench {
         let x = ops::gelu(self.whiten.forward(x));
         let x = self.groups.iter().fold(x, |x, group| group.forward(x));
         let y = self.head.forward(ops::global_max_pool2d(x)) * SCALE;
-        Ok(Output::of_rows(y, self.classify))
+        Ok(self.ending.forward(y))
     }
 }

@@ -10,9 +10,9 @@ use data_loader::signature::{InputKind, InputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Conv2d, Conv2dConfig, Dropout, Init, Linear};
+use crate::blocks::{Conv2d, Conv2dConfig, Dropout, Ending, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str =
@@ -43,7 +43,7 @@ pub struct Cnn {
     fc1: Linear,
     fc2: Linear,
     dropout: Dropout,
-    classify: bool,
+    ending: Ending,
 }
 
 impl NetworkConfig for CnnConfig {
@@ -70,7 +70,6 @@ impl NetworkConfig for CnnConfig {
         if area == 0 {
             return Err(unfit(format!("{halvings} poolings leave nothing of images of {height} x {width} pixels")));
         }
-        let (outputs, classify) = output::row(signature, "cnn")?;
         let mut inputs = *channels;
         let mut runs = Vec::new();
         for run in &self.channels {
@@ -81,12 +80,13 @@ impl NetworkConfig for CnnConfig {
             }
             runs.push(convolutions);
         }
+        let (outputs, ending) = Ending::new(signature, "cnn", self.hidden, init)?;
         Ok(Cnn {
             runs,
             fc1: Linear::new(inputs * area, self.hidden, init),
             fc2: Linear::new(self.hidden, outputs, init),
             dropout: Dropout::new(self.dropout),
-            classify,
+            ending,
         })
     }
 }
@@ -107,7 +107,7 @@ impl Network for Cnn {
         let x = x.reshape([batch, channels * height * width]);
         let x = self.dropout.forward(ops::relu(self.fc1.forward(x)));
         let y = self.fc2.forward(x);
-        Ok(Output::of_rows(y, self.classify))
+        Ok(self.ending.forward(y))
     }
 }
 

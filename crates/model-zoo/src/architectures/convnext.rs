@@ -10,10 +10,10 @@ use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Conv2d, Conv2dConfig, DropPath, Either, Gap, Init, LayerNorm, Linear};
+use crate::blocks::{Conv2d, Conv2dConfig, DropPath, Either, Gap, Ending, Init, LayerNorm, Linear};
 use crate::inputs::{at_least, only_image};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "depthwise convolutions and perceptrons in four stages: ConvNeXt-T (Liu et al. 2022)";
@@ -61,7 +61,7 @@ pub struct Convnext {
     classifier: (LayerNorm, Gap, Linear),
     /// Sides of an image must have so many pixels.
     least: usize,
-    classify: bool,
+    ending: Ending,
 }
 
 impl NetworkConfig for ConvnextConfig {
@@ -82,7 +82,6 @@ impl NetworkConfig for ConvnextConfig {
         // Each of the three steps halves a side and rounds down.
         let least = 8 * self.patch;
         at_least(sides, least, "convnext")?;
-        let (outputs, classify) = output::row(signature, "convnext")?;
         let [first, .., last] = self.channels;
         let stem = (squares(channels, first, self.patch, init), norm(first, init));
         let mut features = vec![Either::One(stem)];
@@ -96,8 +95,9 @@ impl NetworkConfig for ConvnextConfig {
             let blocks = paths.by_ref().take(blocks).map(|path| Block::new(width, path, init)).collect();
             features.push(Either::Other(Either::Other(blocks)));
         }
+        let (outputs, ending) = Ending::new(signature, "convnext", last, init)?;
         let classifier = (norm(last, init), Gap {}, linear(last, outputs, init));
-        Ok(Convnext { features, classifier, least, classify })
+        Ok(Convnext { features, classifier, least, ending })
     }
 }
 
@@ -118,7 +118,7 @@ impl Network for Convnext {
         }
         let (norm, _, head) = &self.classifier;
         let y = head.forward(norm.forward(ops::global_avg_pool2d(x)));
-        Ok(Output::of_rows(y, self.classify))
+        Ok(self.ending.forward(y))
     }
 }
 

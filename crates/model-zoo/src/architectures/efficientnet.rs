@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::mobilenet_v3::in_eights;
 use crate::blocks::{
-    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Init, InvertedResidual, InvertedResidualConfig,
+    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Ending, Init, InvertedResidual, InvertedResidualConfig,
     Linear, Norm, conv_norm, conv_norm_forward,
 };
 use crate::inputs::only_image;
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str =
@@ -73,7 +73,7 @@ pub struct Efficientnet {
     classifier: (Dropout, Linear),
     #[module(skip)]
     activation: Activation,
-    classify: bool,
+    ending: Ending,
 }
 
 impl NetworkConfig for EfficientnetConfig {
@@ -88,7 +88,6 @@ impl NetworkConfig for EfficientnetConfig {
             return Err(unfit("`dropout` and `drop_path` must be from 0 to below 1".into()));
         }
         let (channels, _) = only_image(signature, "efficientnet")?;
-        let (outputs, classify) = output::row(signature, "efficientnet")?;
         let lite = self.form == Form::Lite0;
         let (activation, norm) = if lite { (Activation::Relu6, Norm::MOBILE) } else { (Activation::Silu, Norm::USUAL) };
         let scaled = |channels: usize| in_eights(channels as f64 * self.width);
@@ -119,10 +118,11 @@ impl NetworkConfig for EfficientnetConfig {
         }
         let last = HEAD * inputs;
         features.push(Either::One(conv_norm(Conv2dConfig::new(inputs, last, 1), norm, init)));
+        let (outputs, ending) = Ending::new(signature, "efficientnet", last, init)?;
         let bound = 1.0 / (outputs as f64).sqrt();
         let head = Linear { weight: init.uniform([outputs, last], bound), bias: Some(init.constant([outputs], 0.0)) };
         let classifier = (Dropout::new(self.dropout), head);
-        Ok(Efficientnet { features, classifier, activation, classify })
+        Ok(Efficientnet { features, classifier, activation, ending })
     }
 }
 
@@ -140,7 +140,7 @@ impl Network for Efficientnet {
         }
         let (dropout, head) = &self.classifier;
         let y = head.forward(dropout.forward(ops::global_avg_pool2d(x)));
-        Ok(Output::of_rows(y, self.classify))
+        Ok(self.ending.forward(y))
     }
 }
 

@@ -6,11 +6,11 @@
 //! Shapes: B batch, C channels, H height, W width, K classes.
 
 use burn::module::Module;
-use data_loader::signature::{InputKind, InputSpec, OutputSpec, Signature};
+use data_loader::signature::{InputKind, InputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Conv2d, Conv2dConfig, Dropout, Init, Linear};
+use crate::blocks::{Conv2d, Conv2dConfig, Dropout, Ending, Init, Linear};
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, ops};
 
@@ -44,6 +44,7 @@ pub struct Lenet {
     fc2: Linear,
     fc3: Linear,
     dropout: Dropout,
+    ending: Ending,
 }
 
 impl NetworkConfig for LenetConfig {
@@ -57,9 +58,6 @@ impl NetworkConfig for LenetConfig {
         let [Some(channels), Some(height), Some(width)] = shape.as_slice() else {
             return Err(unfit("it needs images of one fixed size".into()));
         };
-        let OutputSpec::Classes { labels } = &signature.output else {
-            return Err(unfit(format!("it classifies, but the task is `{}`", signature.task)));
-        };
         if *height < 12 || *width < 12 {
             return Err(unfit(format!("images of {height} x {width} pixels are smaller than 12 x 12")));
         }
@@ -70,13 +68,15 @@ impl NetworkConfig for LenetConfig {
         let area = ((height / 2 - 4) / 2) * ((width / 2 - 4) / 2);
         let [c1, c2] = self.channels;
         let [h1, h2] = self.hidden;
+        let (outputs, ending) = Ending::new(signature, "lenet", h2, init)?;
         Ok(Lenet {
             conv1: Conv2dConfig { padding: 2, ..Conv2dConfig::new(*channels, c1, 5) }.init(init),
             conv2: Conv2dConfig::new(c1, c2, 5).init(init),
             fc1: Linear::new(c2 * area, h1, init),
             fc2: Linear::new(h1, h2, init),
-            fc3: Linear::new(h2, labels.len(), init),
+            fc3: Linear::new(h2, outputs, init),
             dropout: Dropout::new(self.dropout),
+            ending,
         })
     }
 }
@@ -94,14 +94,14 @@ impl Network for Lenet {
         let x = x.reshape([batch, channels * height * width]);
         let x = self.dropout.forward(ops::relu(self.fc1.forward(x)));
         let x = self.dropout.forward(ops::relu(self.fc2.forward(x)));
-        Ok(Output::Classes(self.fc3.forward(x)))
+        Ok(self.ending.forward(self.fc3.forward(x)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use data_loader::signature::Dtype;
+    use data_loader::signature::{Dtype, OutputSpec};
     use data_loader::task::Task;
 
     use super::*;

@@ -10,12 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{
-    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Gap, Init, InvertedResidual, InvertedResidualConfig,
+    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Gap, Ending, Init, InvertedResidual, InvertedResidualConfig,
     Linear, Norm, conv_norm, conv_norm_forward,
 };
 use crate::inputs::only_image;
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "inverted residual blocks for small processors, small or large (Howard et al. 2019)";
@@ -77,7 +77,7 @@ impl Default for MobilenetV3Config {
 pub struct MobilenetV3 {
     features: Vec<Either<ConvNorm, InvertedResidual>>,
     classifier: (Linear, Gap, Dropout, Linear),
-    classify: bool,
+    ending: Ending,
 }
 
 /// The multiple of 8 nearest to `channels`, at least 8 and not more than a tenth below.
@@ -99,7 +99,6 @@ impl NetworkConfig for MobilenetV3Config {
             )));
         }
         let (channels, _) = only_image(signature, "mobilenet_v3")?;
-        let (outputs, classify) = output::row(signature, "mobilenet_v3")?;
         let scaled = |channels: usize| in_eights(channels as f64 * self.width);
         let (rows, penultimate) = match self.size {
             Size::Small => (SMALL, 1024),
@@ -127,9 +126,10 @@ impl NetworkConfig for MobilenetV3Config {
         let last = 6 * inputs;
         features.push(Either::One(conv_norm(Conv2dConfig::new(inputs, last, 1), Norm::MOBILE, init)));
         let penultimate = scaled(penultimate);
+        let (outputs, ending) = Ending::new(signature, "mobilenet_v3", penultimate, init)?;
         let mut linear = |inputs, outputs| Linear::normal(inputs, outputs, 0.01, init);
         let classifier = (linear(last, penultimate), Gap {}, Dropout::new(self.dropout), linear(penultimate, outputs));
-        Ok(MobilenetV3 { features, classifier, classify })
+        Ok(MobilenetV3 { features, classifier, ending })
     }
 }
 
@@ -147,7 +147,7 @@ impl Network for MobilenetV3 {
         }
         let (hidden, _, dropout, head) = &self.classifier;
         let y = dropout.forward(ops::hard_swish(hidden.forward(ops::global_avg_pool2d(x))));
-        Ok(Output::of_rows(head.forward(y), self.classify))
+        Ok(self.ending.forward(head.forward(y)))
     }
 }
 

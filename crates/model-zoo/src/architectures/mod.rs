@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::network::NetworkConfig;
 
 pub mod airbench;
+pub mod autoencoder;
 pub mod bag;
 pub mod bert;
 pub mod cnn;
@@ -35,6 +36,8 @@ pub mod vit;
 pub enum Architecture {
     /// A small convolutional network that learns fast.
     Airbench(airbench::AirbenchConfig),
+    /// An encoder and a decoder with a narrow place between them.
+    Autoencoder(autoencoder::AutoencoderConfig),
     /// The mean of embedded tokens.
     Bag(bag::BagConfig),
     /// A transformer that reads a text in both directions.
@@ -94,6 +97,11 @@ pub const ARCHITECTURES: &[Entry] = &[
         name: "airbench",
         summary: airbench::SUMMARY,
         default: || Architecture::Airbench(airbench::AirbenchConfig::default()),
+    },
+    Entry {
+        name: "autoencoder",
+        summary: autoencoder::SUMMARY,
+        default: || Architecture::Autoencoder(autoencoder::AutoencoderConfig::default()),
     },
     Entry { name: "bag", summary: bag::SUMMARY, default: || Architecture::Bag(bag::BagConfig::default()) },
     Entry { name: "bert", summary: bert::SUMMARY, default: || Architecture::Bert(bert::BertConfig::default()) },
@@ -167,6 +175,7 @@ impl Architecture {
     pub fn with<J: WithNetwork>(&self, job: J) -> J::Out {
         match self {
             Self::Airbench(config) => job.run(config),
+            Self::Autoencoder(config) => job.run(config),
             Self::Bag(config) => job.run(config),
             Self::Bert(config) => job.run(config),
             Self::Cnn(config) => job.run(config),
@@ -194,6 +203,7 @@ impl Architecture {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Airbench(_) => "airbench",
+            Self::Autoencoder(_) => "autoencoder",
             Self::Bag(_) => "bag",
             Self::Bert(_) => "bert",
             Self::Cnn(_) => "cnn",

@@ -13,9 +13,9 @@ use data_loader::signature::{InputKind, InputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{BatchNorm, Conv2d, Conv2dConfig, Init, Linear};
+use crate::blocks::{BatchNorm, Conv2d, Conv2dConfig, Ending, Init, Linear};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "residual blocks in three stages for small images (He et al. 2015)";
@@ -50,7 +50,7 @@ pub struct Resnet {
     layer2: Vec<Block>,
     layer3: Vec<Block>,
     fc: Linear,
-    classify: bool,
+    ending: Ending,
 }
 
 impl NetworkConfig for ResnetConfig {
@@ -71,8 +71,8 @@ impl NetworkConfig for ResnetConfig {
         let [Some(channels), ..] = shape.as_slice() else {
             return Err(unfit("it needs images whose channels are known".into()));
         };
-        let (outputs, classify) = output::row(signature, "resnet")?;
         let (blocks, w) = ((self.depth - 2) / 6, self.width);
+        let (outputs, ending) = Ending::new(signature, "resnet", 4 * w, init)?;
         Ok(Resnet {
             conv1: convolution(*channels, w, 3, 1, init),
             bn1: BatchNorm::new(w, init),
@@ -80,7 +80,7 @@ impl NetworkConfig for ResnetConfig {
             layer2: stage(blocks, w, 2 * w, 2, init),
             layer3: stage(blocks, 2 * w, 4 * w, 2, init),
             fc: Linear::new(4 * w, outputs, init),
-            classify,
+            ending,
         })
     }
 }
@@ -95,7 +95,7 @@ impl Network for Resnet {
             x = block.forward(x);
         }
         let y = self.fc.forward(ops::global_avg_pool2d(x));
-        Ok(Output::of_rows(y, self.classify))
+        Ok(self.ending.forward(y))
     }
 }
 

@@ -11,10 +11,10 @@ use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{BatchNorm, Conv2d, Conv2dConfig, Init, Linear};
+use crate::blocks::{BatchNorm, Conv2d, Conv2dConfig, Ending, Init, Linear};
 use crate::inputs::{at_least, only_image};
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str =
@@ -73,7 +73,7 @@ pub struct ResnetImagenet {
     layer4: Vec<Block>,
     fc: Linear,
     pools: bool,
-    classify: bool,
+    ending: Ending,
 }
 
 impl NetworkConfig for ResnetImagenetConfig {
@@ -91,7 +91,6 @@ impl NetworkConfig for ResnetImagenetConfig {
         // Of any size, however small: each stage rounds up, and the head takes means over the image.
         let (channels, sides) = only_image(signature, "resnet_imagenet")?;
         at_least(sides, 1, "resnet_imagenet")?;
-        let (outputs, classify) = output::row(signature, "resnet_imagenet")?;
         let (kernel, stride) = match self.stem {
             Stem::Large => (7, 2),
             Stem::Small => (3, 1),
@@ -113,9 +112,10 @@ impl NetworkConfig for ResnetImagenetConfig {
             made.collect::<Vec<_>>()
         };
         let [layer1, layer2, layer3, layer4] = [stage(0), stage(1), stage(2), stage(3)];
+        let (outputs, ending) = Ending::new(signature, "resnet_imagenet", expansion * 8 * w, init)?;
         let fc = Linear::new(expansion * 8 * w, outputs, init);
         let pools = self.stem == Stem::Large;
-        Ok(ResnetImagenet { conv1, bn1, layer1, layer2, layer3, layer4, fc, pools, classify })
+        Ok(ResnetImagenet { conv1, bn1, layer1, layer2, layer3, layer4, fc, pools, ending })
     }
 }
 
@@ -132,7 +132,7 @@ impl Network for ResnetImagenet {
             x = block.forward(x);
         }
         let y = self.fc.forward(ops::global_avg_pool2d(x));
-        Ok(Output::of_rows(y, self.classify))
+        Ok(self.ending.forward(y))
     }
 }
 

@@ -11,10 +11,10 @@ use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Conv2d, Conv2dConfig, DropPath, Dropout, Init, LayerNorm, Linear, SelfAttention};
+use crate::blocks::{Conv2d, Conv2dConfig, DropPath, Dropout, Ending, Init, LayerNorm, Linear, SelfAttention};
 use crate::inputs::only_image;
 use crate::network::{Network, NetworkConfig};
-use crate::{Error, Inputs, Output, ops, output};
+use crate::{Error, Inputs, Output, ops};
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "a transformer over the patches of an image: ViT-Ti, S, B (Dosovitskiy et al. 2021)";
@@ -81,7 +81,7 @@ pub struct Vit {
     blocks: Vec<Block>,
     norm: LayerNorm,
     head: Linear,
-    classify: bool,
+    ending: Ending,
 }
 
 /// From pixels to features.
@@ -129,8 +129,8 @@ impl NetworkConfig for VitConfig {
         if patches > MOST_PATCHES {
             return Err(unfit(format!("patches of {patch} pixels make {patches} of them; make `patch` larger")));
         }
-        let (outputs, classify) = output::row(signature, "vit")?;
         let proj = Conv2dConfig { stride: patch, ..Conv2dConfig::new(channels, features, patch) };
+        let (outputs, ending) = Ending::new(signature, "vit", features, init)?;
         Ok(Vit {
             cls_token: init.normal([1, 1, features], 1e-6),
             pos_embed: init.normal([1, patches + 1, features], STD),
@@ -141,7 +141,7 @@ impl NetworkConfig for VitConfig {
                 .collect(),
             norm: LayerNorm::of(features, EPSILON, init),
             head: linear(features, outputs, init),
-            classify,
+            ending,
         })
     }
 }
@@ -176,7 +176,7 @@ impl Network for Vit {
             x = block.forward(x);
         }
         let class: Tensor<2> = self.norm.forward(x.slice_dim(1, 0..1)).reshape([batch, features]);
-        Ok(Output::of_rows(self.head.forward(class), self.classify))
+        Ok(self.ending.forward(self.head.forward(class)))
     }
 }
 

@@ -13,6 +13,7 @@ use data_loader::{Lineage, Pipeline, Record, Signature};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::anomaly::Reference;
 use crate::architectures::WithNetwork;
 use crate::blocks::Init;
 use crate::network::{Answer, NetworkConfig};
@@ -60,6 +61,9 @@ pub struct Manifest {
     /// Scores by split and metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// How well examples came back that were not learnt from, where the task is to give them back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Reference>,
     /// From what it was learnt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<Lineage>,
@@ -86,6 +90,8 @@ pub struct Content {
     pub step: u64,
     /// Scores by split and metric.
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// How well examples came back that were not learnt from, where the task is to give them back.
+    pub anomaly: Option<Reference>,
     /// From what it was learnt.
     pub lineage: Option<Lineage>,
     /// Inputs and the answers to them.
@@ -140,6 +146,7 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
             .sum(),
         step: content.step,
         metrics: content.metrics,
+        anomaly: content.anomaly,
         lineage: content.lineage,
         files,
     };
@@ -193,6 +200,9 @@ impl Bundle {
         }
         if manifest.signature != *pipeline.signature() {
             return Err(damaged(&path.join(MANIFEST), format!("its signature is not the one in {PIPELINE}")));
+        }
+        if let Some(Err(reason)) = manifest.anomaly.as_ref().map(Reference::check) {
+            return Err(damaged(&path.join(MANIFEST), reason));
         }
         let golden = match manifest.files.contains_key(GOLDEN) {
             true => Some(

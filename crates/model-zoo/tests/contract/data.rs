@@ -12,6 +12,9 @@ type Suits = (&'static str, fn() -> Value, &'static [&'static str]);
 /// What each architecture is for. On every other kind of data it must be refused.
 pub(crate) const CASES: &[Suits] = &[
     ("airbench", || json!({ "channels": [12, 16, 24] }), PICTURES),
+    ("autoencoder", || json!({ "hidden": [32], "code": 1, "channels": [4, 6], "activation": "gelu" }), &["images to themselves"]),
+    ("autoencoder", || json!({ "hidden": [32, 16], "code": 1, "activation": "gelu" }), THEMSELVES),
+    ("autoencoder", || json!({ "hidden": [24], "code": 3, "noise": 0.01, "activation": "tanh" }), THEMSELVES),
     ("bag", || json!({ "embedding": 8 }), TEXTS),
     ("bert", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9, "dropout": 0.0 }), TEXTS),
     (
@@ -40,7 +43,7 @@ pub(crate) const CASES: &[Suits] = &[
     ),
     ("gru", || json!({ "embedding": 6, "hidden": 8 }), TEXTS),
     ("gru", || json!({ "embedding": 6, "hidden": 8, "bidirectional": false }), TEXTS),
-    ("lenet", || json!({ "channels": [3, 4], "hidden": [16, 12] }), &["images to classes"]),
+    ("lenet", || json!({ "channels": [3, 4], "hidden": [16, 12] }), IMAGES),
     ("lstm", || json!({ "embedding": 6, "hidden": 8, "layers": 2 }), TEXTS),
     ("lstm", || json!({ "embedding": 6, "hidden": 8, "layers": 1, "bidirectional": false }), TEXTS),
     ("lstm_forecast", || json!({ "layers": 2, "hidden": 32 }), SERIES),
@@ -64,10 +67,11 @@ pub(crate) const CASES: &[Suits] = &[
     ("vit", || json!({ "patch": 2, "features": 12, "layers": 2, "heads": 3 }), IMAGES),
 ];
 
-const IMAGES: &[&str] = &["images to classes", "images to values"];
-const PICTURES: &[&str] = &["images of any size", "images to classes", "images to values"];
+const IMAGES: &[&str] = &["images to classes", "images to directions", "images to values"];
+const PICTURES: &[&str] = &["images of any size", "images to classes", "images to directions", "images to values"];
 const SERIES: &[&str] = &["series to horizon", "series to quantiles", "series without history to horizon"];
 const TEXTS: &[&str] = &["texts to classes", "texts to values"];
+const THEMSELVES: &[&str] = &["images to themselves", "numbers to themselves", "table to themselves"];
 const COLUMNS: &[&str] = &["categories to classes", "numbers to classes", "table to classes", "table to values"];
 const TABLES: &[&str] = &[
     "categories to classes",
@@ -89,7 +93,9 @@ pub(crate) const KINDS: &[Kind] = &[
     ("image and text to classes", || classify(vec![image(Some(14)), tokens()])),
     ("images of any size", || classify(vec![image(None)])),
     ("images to classes", || classify(vec![image(Some(14))])),
+    ("images to directions", || to(Task::Contrast, vec![image(Some(14))], OutputSpec::Embedding { size: 5 })),
     ("images to mask", || to(Task::Segment, vec![image(Some(14))], OutputSpec::Mask { labels: labels() })),
+    ("images to themselves", || to(Task::Reconstruct, vec![image(Some(14))], OutputSpec::Inputs)),
     ("images to values", || regress(vec![image(Some(14))])),
     ("nothing to classes", || classify(Vec::new())),
     ("numbers to classes", || classify(vec![numbers()])),
@@ -100,6 +106,7 @@ pub(crate) const KINDS: &[Kind] = &[
     ("series to values", || regress(vec![series(2)])),
     ("series without history to horizon", || forecast(2, &[], false)),
     ("table to classes", || classify(vec![numbers(), categories()])),
+    ("table to themselves", || to(Task::Reconstruct, vec![numbers(), categories()], OutputSpec::Inputs)),
     ("table to values", || regress(vec![numbers(), categories()])),
     ("text and numbers to classes", || classify(vec![numbers(), tokens()])),
     ("texts to classes", || classify(vec![tokens()])),
@@ -199,10 +206,11 @@ pub(crate) fn batch(signature: &Signature, examples: usize, seed: u64) -> Batch 
             let classes = (0..examples * height * width).map(pixel).collect();
             Target::Mask { shape: [examples, height, width], classes }
         }
-        OutputSpec::Inputs => Target::None,
+        OutputSpec::Inputs | OutputSpec::Embedding { .. } => Target::None,
     };
     let ids = (0..examples).map(|k| ExampleId { key: format!("made-up#{k}") }).collect();
-    Batch { inputs, target, ids, weights: None, epoch: 0, index: 0, skipped: 0 }
+    let batch = Batch { inputs, target, ids, weights: None, epoch: 0, index: 0, skipped: 0 };
+    batch.with_own_target(signature)
 }
 
 fn input(spec: &InputSpec, lengths: &[usize], random: &mut Random) -> InputArray {

@@ -12,6 +12,7 @@ mod data;
 mod inspections;
 mod learning;
 mod parity;
+mod parity_autoencoder;
 mod parity_images;
 mod parity_series;
 mod pretrained_lite0;

@@ -249,7 +249,7 @@ fn resnet20() {
 }
 
 /// Three numbers and two categories.
-fn columns() -> Vec<InputSpec> {
+pub(crate) fn columns() -> Vec<InputSpec> {
     let names = |letters: &str| letters.chars().map(String::from).collect::<Vec<_>>();
     let numbers = InputKind::Numbers { names: names("abc") };
     let categories = InputKind::Categories { names: names("de"), sizes: vec![4, 7] };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use data_loader::Batch;
+use data_loader::{Batch, reconstruction};
 use data_loader::signature::{OutputSpec, Signature};
 use model_zoo::architectures::{ARCHITECTURES, WithNetwork};
 use model_zoo::network::NetworkConfig;
@@ -130,7 +130,7 @@ fn settings_that_make_no_network_are_an_error() {
         for (key, value) in settings().as_object().unwrap() {
             let zero = match value {
                 // Noise of the probability 0 is none.
-                _ if key.ends_with("dropout") || key == "drop_path" => continue,
+                _ if key.ends_with("dropout") || key == "drop_path" || key == "noise" => continue,
                 Value::Number(_) => serde_json::json!(0),
                 Value::Array(list) if list.first().is_some_and(Value::is_array) => serde_json::json!([[0, 1]]),
                 Value::Array(list) if !list.is_empty() => serde_json::json!(vec![0; list.len()]),
@@ -183,6 +183,11 @@ fn answers_have_the_shape_of_the_task() {
                         (Output::Mask(t), OutputSpec::Mask { labels }) => {
                             let [_, _, height, width] = inputs.image().unwrap().dims();
                             (t.dims().to_vec(), vec![examples, labels.len(), height, width])
+                        }
+                        (Output::Embedding(t), OutputSpec::Embedding { size }) => (t.dims().to_vec(), vec![examples, *size]),
+                        (Output::Reconstruction(t), OutputSpec::Inputs) => {
+                            let features = reconstruction::features(signature).unwrap();
+                            (t.dims().to_vec(), vec![examples, features.iter().map(|(_, width)| width).sum()])
                         }
                         (output, spec) => panic!("{case}: {output:?} for {spec:?}"),
                     };

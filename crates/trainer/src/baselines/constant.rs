@@ -18,7 +18,9 @@ pub(super) fn learn(plan: &Plan, dataset: &Arc<Dataset>, device: &Device) -> Res
         OutputSpec::Classes { labels } | OutputSpec::Mask { labels } => labels.len(),
         OutputSpec::Tokens { vocabulary } => *vocabulary,
         OutputSpec::Values { names, .. } => names.len(),
-        OutputSpec::Horizon { .. } | OutputSpec::Inputs => return Err(failed("constant", "it knows no such task")),
+        OutputSpec::Horizon { .. } | OutputSpec::Inputs | OutputSpec::Embedding { .. } => {
+            return Err(failed("constant", "it knows no such task"));
+        }
     };
     let mut sums = vec![0.0; width];
     let mut rows = 0_u64;

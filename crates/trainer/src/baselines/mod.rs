@@ -50,7 +50,7 @@ pub fn for_data(signature: &Signature) -> Vec<&'static str> {
         OutputSpec::Values { names, .. } if names.len() == 1 => [&["constant"], of_table].concat(),
         OutputSpec::Values { .. } | OutputSpec::Mask { .. } | OutputSpec::Tokens { .. } => vec!["constant"],
         OutputSpec::Horizon { history: true, .. } => vec!["seasonal"],
-        OutputSpec::Horizon { .. } | OutputSpec::Inputs => Vec::new(),
+        OutputSpec::Horizon { .. } | OutputSpec::Inputs | OutputSpec::Embedding { .. } => Vec::new(),
     }
 }
 

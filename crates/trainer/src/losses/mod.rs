@@ -15,6 +15,7 @@ pub mod bce;
 pub mod cross_entropy;
 pub mod huber;
 pub mod mse;
+pub mod nt_xent;
 pub mod quantile;
 
 /// Every loss, alphabetically.
@@ -23,6 +24,7 @@ pub const MEMBERS: &[Entry] = &[
     Entry { name: "cross_entropy", summary: cross_entropy::SUMMARY },
     Entry { name: "huber", summary: huber::SUMMARY },
     Entry { name: "mse", summary: mse::SUMMARY },
+    Entry { name: "nt_xent", summary: nt_xent::SUMMARY },
     Entry { name: "quantile", summary: quantile::SUMMARY },
 ];
 
@@ -38,6 +40,8 @@ pub enum Loss {
     Huber(huber::Huber),
     /// Squared distance.
     Mse(mse::Mse),
+    /// Which of all other views is of the same image.
+    NtXent(nt_xent::NtXent),
     /// Quantiles of what is to come.
     Quantile(quantile::Quantile),
 }
@@ -71,6 +75,7 @@ impl Loss {
             }
             Task::Regress | Task::Reconstruct => Self::Mse(mse::Mse::default()),
             Task::Forecast => Self::Huber(huber::Huber::default()),
+            Task::Contrast => Self::NtXent(nt_xent::NtXent::default()),
         }
     }
 
@@ -101,6 +106,7 @@ impl Loss {
             Self::CrossEntropy(_) => "cross_entropy",
             Self::Huber(_) => "huber",
             Self::Mse(_) => "mse",
+            Self::NtXent(_) => "nt_xent",
             Self::Quantile(_) => "quantile",
         }
     }
@@ -109,7 +115,9 @@ impl Loss {
     pub fn decoding(&self) -> Decoding {
         match self {
             Self::Bce(_) => Decoding::Sigmoid,
-            Self::CrossEntropy(_) | Self::Huber(_) | Self::Mse(_) | Self::Quantile(_) => Decoding::Softmax,
+            Self::CrossEntropy(_) | Self::Huber(_) | Self::Mse(_) | Self::NtXent(_) | Self::Quantile(_) => {
+                Decoding::Softmax
+            }
         }
     }
 
@@ -119,9 +127,11 @@ impl Loss {
             (Self::Quantile(_), OutputSpec::Horizon { quantiles, .. }) => !quantiles.is_empty(),
             (Self::Huber(_) | Self::Mse(_), OutputSpec::Horizon { quantiles, .. }) => quantiles.is_empty(),
             (Self::Huber(_) | Self::Mse(_), OutputSpec::Values { .. } | OutputSpec::Inputs) => true,
-            (Self::Bce(_) | Self::CrossEntropy(_), _) => {
-                !matches!(output, OutputSpec::Values { .. } | OutputSpec::Horizon { .. } | OutputSpec::Inputs)
-            }
+            (Self::Bce(_) | Self::CrossEntropy(_), _) => matches!(
+                output,
+                OutputSpec::Classes { .. } | OutputSpec::Mask { .. } | OutputSpec::Tokens { .. }
+            ),
+            (Self::NtXent(_), _) => matches!(output, OutputSpec::Embedding { .. }),
             (Self::Huber(_) | Self::Mse(_) | Self::Quantile(_), _) => false,
         }
     }
@@ -134,6 +144,7 @@ impl Loss {
         match self {
             Self::CrossEntropy(loss) => loss.check(classes),
             Self::Huber(loss) => loss.check(),
+            Self::NtXent(loss) => loss.check(),
             Self::Bce(_) | Self::Mse(_) | Self::Quantile(_) => Ok(()),
         }
     }
@@ -144,7 +155,10 @@ impl Loss {
     /// [`Error::WrongLoss`] if answer, target and loss do not go together.
     pub fn rows(&self, output: Output, batch: &Batch) -> Result<RowLosses, Error> {
         let forecast = matches!(output, Output::Horizon(_));
-        let scores = output.rows();
+        let scores = match self {
+            Self::NtXent(loss) => loss.scores(output.rows()),
+            _ => output.rows(),
+        };
         let rows = scores.dims()[0];
         let device = scores.device();
         // Of each coming step one number will be known, however many are told of it.
@@ -155,6 +169,7 @@ impl Loss {
             Self::CrossEntropy(loss) => loss.rows(scores, &expected),
             Self::Huber(loss) => loss.rows(scores, &expected),
             Self::Mse(loss) => loss.rows(scores, &expected),
+            Self::NtXent(loss) => loss.rows(scores, &expected),
             Self::Quantile(loss) => loss.rows(scores, &expected),
         };
         let losses = losses.ok_or_else(|| Error::WrongLoss {

@@ -298,6 +298,8 @@ pub fn for_task(task: Task, labels: &[String]) -> Vec<Box<dyn Metric>> {
                 metrics.push(Box::new(confusion_matrix::ConfusionMatrix::new(labels)));
             }
         }
+        // Of the other views of a batch, which one is of the same image; how hard that is depends on how many there are.
+        Task::Contrast => metrics.push(Box::new(accuracy::Accuracy::default())),
         Task::Generate => {
             metrics.push(Box::new(perplexity::Perplexity::default()));
             metrics.push(Box::new(accuracy::Accuracy::default()));

@@ -64,7 +64,7 @@ pub fn propose_for(signature: &Signature, examples: usize, processor: bool) -> V
         (Task::Segment, _) => masks(),
         (Task::Generate, _) => continuations(&facts),
         (Task::Forecast, _) => series(&facts),
-        (Task::Reconstruct, _) => Vec::new(),
+        (Task::Reconstruct | Task::Contrast, _) => Vec::new(),
         (_, _) if all_table => tables(&facts),
         (_, [InputKind::Image { .. }]) if side <= 64 => small_images(&facts),
         (_, [InputKind::Image { .. }]) => photographs(&facts),
