@@ -19,6 +19,7 @@
 //! - `resume`: a run that was interrupted ends as one that never was
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
 //! - `select`: networks and baselines under one budget, killed and gone on with
+//! - `unlabelled`: what is unusual about a row, and a network that learnt from views alone
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_checkpoints;
@@ -41,3 +42,4 @@ mod learning;
 mod resume;
 mod sandbox;
 mod select;
+mod unlabelled;

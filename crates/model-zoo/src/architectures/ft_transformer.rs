@@ -24,23 +24,38 @@ const MOST_BLOCKS: usize = 100;
 /// Far beyond any width in use, and far below where its products overflow.
 const MOST_WIDTH: usize = 1 << 16;
 
-/// Settings of [`FtTransformer`]. Those that are left out are the package's for three blocks.
+/// Width, dropout of the attention and dropout of the perceptrons that the package has for one block, for two, and so on up to six;
+/// the authors' package gives more blocks none, and here they get those of six.
+const BY_BLOCKS: [(usize, f64, f64); 6] = [
+    (96, 0.1, 0.0),
+    (128, 0.15, 0.05),
+    (192, 0.2, 0.1),
+    (256, 0.25, 0.15),
+    (320, 0.3, 0.2),
+    (384, 0.35, 0.25),
+];
+
+/// Settings of [`FtTransformer`]. Those that are left out are the package's for so many blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FtTransformerConfig {
     /// Blocks of attention and perceptron.
     pub blocks: usize,
-    /// Features of each token.
-    pub width: usize,
+    /// Features of each token: 96 for one block, then 128, 192, 256, 320 and 384 for six if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
     /// Heads of each attention; they share the features evenly.
     pub heads: usize,
     /// Units within a perceptron; four thirds of `width`, rounded down, if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<usize>,
-    /// Probability with which a column is not attended to while training.
-    pub attention_dropout: f64,
-    /// Probability with which a unit within a perceptron is silenced while training.
-    pub dropout: f64,
+    /// Probability with which a column is not attended to while training: 0.1 for one block, and 0.05 more for each other if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_dropout: Option<f64>,
+    /// Probability with which a unit within a perceptron is silenced while training: 0 for one block, and 0.05 more for each other if
+    /// left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
     /// Probability with which a feature that a block adds is silenced while training.
     pub residual_dropout: f64,
 }
@@ -49,11 +64,11 @@ impl Default for FtTransformerConfig {
     fn default() -> Self {
         Self {
             blocks: 3,
-            width: 192,
+            width: None,
             heads: 8,
             hidden: None,
-            attention_dropout: 0.2,
-            dropout: 0.1,
+            attention_dropout: None,
+            dropout: None,
             residual_dropout: 0.0,
         }
     }
@@ -136,24 +151,52 @@ struct Head {
     linear: Linear,
 }
 
+/// The settings of one block, all of them.
+#[derive(Clone, Copy)]
+struct BlockConfig {
+    width: usize,
+    heads: usize,
+    hidden: usize,
+    attention_dropout: f64,
+    dropout: f64,
+    residual_dropout: f64,
+}
+
+impl FtTransformerConfig {
+    /// What is stated, and the package's where nothing is.
+    fn block(&self) -> BlockConfig {
+        let (width, attention_dropout, dropout) = BY_BLOCKS[self.blocks.clamp(1, BY_BLOCKS.len()) - 1];
+        let width = self.width.unwrap_or(width);
+        BlockConfig {
+            width,
+            heads: self.heads,
+            hidden: self.hidden.unwrap_or(width.saturating_mul(4) / 3),
+            attention_dropout: self.attention_dropout.unwrap_or(attention_dropout),
+            dropout: self.dropout.unwrap_or(dropout),
+            residual_dropout: self.residual_dropout,
+        }
+    }
+}
+
 impl NetworkConfig for FtTransformerConfig {
     type Network = FtTransformer;
 
     fn init(&self, signature: &Signature, init: &mut Init) -> Result<FtTransformer, Error> {
         let unfit = |reason: String| Error::Unfit { architecture: "ft_transformer", reason };
-        if !(1..=MOST_BLOCKS).contains(&self.blocks) || !(1..=MOST_WIDTH).contains(&self.width) || self.heads == 0 {
+        let block = self.block();
+        let BlockConfig { width, heads, hidden, .. } = block;
+        if !(1..=MOST_BLOCKS).contains(&self.blocks) || !(1..=MOST_WIDTH).contains(&width) || heads == 0 {
             return Err(unfit(format!(
                 "`blocks` must be from 1 to {MOST_BLOCKS}, `width` from 1 to {MOST_WIDTH}, and `heads` at least 1"
             )));
         }
-        if !self.width.is_multiple_of(self.heads) {
-            return Err(unfit(format!("a `width` of {} cannot be shared by {} heads", self.width, self.heads)));
+        if !width.is_multiple_of(heads) {
+            return Err(unfit(format!("a `width` of {width} cannot be shared by {heads} heads")));
         }
-        let hidden = self.hidden.unwrap_or(self.width * 4 / 3);
         if !(1..=MOST_WIDTH).contains(&hidden) {
             return Err(unfit(format!("`hidden` must be from 1 to {MOST_WIDTH}")));
         }
-        let probabilities = [self.attention_dropout, self.dropout, self.residual_dropout];
+        let probabilities = [block.attention_dropout, block.dropout, block.residual_dropout];
         if probabilities.iter().any(|probability| !(0.0..1.0).contains(probability)) {
             return Err(unfit(
                 "`attention_dropout`, `dropout` and `residual_dropout` must be from 0 to below 1".into(),
@@ -171,7 +214,7 @@ impl NetworkConfig for FtTransformerConfig {
             return Err(unfit("there is no input".into()));
         }
         let (outputs, classify) = output::row(signature, "ft_transformer")?;
-        let (width, bound) = (self.width, 1.0 / (self.width as f64).sqrt());
+        let bound = 1.0 / (width as f64).sqrt();
         Ok(FtTransformer {
             cls_embedding: ReadOut { weight: init.uniform([width], bound) },
             cont_embeddings: (numbers > 0).then(|| NumberTokens {
@@ -186,7 +229,7 @@ impl NetworkConfig for FtTransformerConfig {
                 bias: init.uniform([sizes.len(), width], bound),
             }),
             backbone: Backbone {
-                blocks: (0..self.blocks).map(|at| Block::new(self, at == 0, hidden, init)).collect(),
+                blocks: (0..self.blocks).map(|at| Block::new(block, at == 0, init)).collect(),
                 output: Head { normalization: LayerNorm::new(width, init), linear: Linear::new(width, outputs, init) },
             },
             classify,
@@ -231,8 +274,8 @@ impl Network for FtTransformer {
 }
 
 impl Block {
-    fn new(config: &FtTransformerConfig, first: bool, hidden: usize, init: &mut Init) -> Self {
-        let width = config.width;
+    fn new(config: BlockConfig, first: bool, init: &mut Init) -> Self {
+        let BlockConfig { width, hidden, .. } = config;
         let mut projection = || {
             let linear = Linear::new(width, width, init);
             Linear { bias: Some(init.constant([width], 0.0)), ..linear }
@@ -321,7 +364,10 @@ mod tests {
     use super::*;
     use crate::published::count;
 
-    /// As many as `FTTransformer(n_cont_features=3, cat_cardinalities=[4, 7], d_out=4, **get_default_kwargs())` of the package has.
+    /// From one block to six.
+    const COUNTS: [usize; 6] = [77_156, 267_692, 896_068, 2_114_220, 4_119_144, 7_113_988];
+
+    /// As many as `FTTransformer(n_cont_features=3, cat_cardinalities=[4, 7], d_out=4, **get_default_kwargs(blocks))` has.
     #[test]
     fn parameter_counts_are_those_of_the_package() {
         let names = |n: usize| (0..n).map(|n| n.to_string()).collect::<Vec<_>>();
@@ -333,6 +379,9 @@ mod tests {
         ];
         let output = OutputSpec::Classes { labels: names(4) };
         let signature = Signature { task: Task::Classify, inputs, output };
-        assert_eq!(count(&FtTransformerConfig::default(), &signature), 896_068);
+        for (blocks, published) in (1..).zip(COUNTS) {
+            let config = FtTransformerConfig { blocks, ..Default::default() };
+            assert_eq!(count(&config, &signature), published, "{blocks} blocks");
+        }
     }
 }

@@ -99,7 +99,7 @@ fn tables(facts: &Facts) -> Vec<Proposal> {
     };
     let attention = ft_transformer::FtTransformerConfig {
         blocks: if few { 2 } else { 3 },
-        width: if few || facts.processor { 64 } else { 192 },
+        width: Some(if few || facts.processor { 64 } else { 192 }),
         ..Default::default()
     };
     vec![
