@@ -40,6 +40,9 @@ fn a_duplicate_across_splits_is_3_for_check_and_for_train() {
     let words = ["tiny/tiny.csv#30", "tiny/test.csv#10", "exact_duplicates_across_splits", "firebox data check"];
     sandbox.run("train config.toml --run r").refused(3, &words);
     assert!(!sandbox.path("r").exists(), "a run that never began leaves no trace");
+    // A selection would be refused for each of its candidates: it is refused once, before anything is tried.
+    sandbox.run("select config.toml --steps 80").refused(3, &words);
+    assert!(!sandbox.path("runs").exists());
     let json = sandbox.run("train config.toml --run r --json").expect(3).json();
     assert!(json["error"].as_str().unwrap().contains("fail a gate"), "{json}");
 }

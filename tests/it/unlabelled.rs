@@ -74,6 +74,7 @@ fn what_cannot_be_given_back_is_refused() {
     refused("model.autoencoder.channels=[4]", &["`channels` is for images alone"]);
     refused("task=classify", &["gives examples back", "`classify`"]);
     refused("loss=cross_entropy", &["loss.cross_entropy", "`reconstruct`"]);
+    sandbox.run("select reconstruct.toml").refused(2, &["`reconstruct`", "no score"]);
     sandbox.run("train config.toml --run r --set task=reconstruct").refused(2, &["cannot do the task `reconstruct`"]);
 }
 

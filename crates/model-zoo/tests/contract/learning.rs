@@ -6,7 +6,10 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Tensor, TensorData};
 use data_loader::Target;
+use data_loader::random::Random;
 use data_loader::signature::Signature;
+use model_zoo::architectures::autoencoder::AutoencoderConfig;
+use model_zoo::inputs::Input;
 use model_zoo::network::NetworkConfig;
 use model_zoo::{Inputs, Network, Output, ops, summary, weights};
 use serde_json::Value;
@@ -165,6 +168,40 @@ fn one_small_batch_can_be_learnt_by_heart() {
     }
     // A linear network cannot tell any classes of any points apart.
     all_with(&Learns, |_, settings| (!is_linear(&settings)).then_some(settings));
+}
+
+/// Baldi and Hornik 1989: through a narrow place a linear network can bring no more than the first principal components.
+#[test]
+fn a_linear_autoencoder_learns_the_first_principal_component() {
+    let signature = data::signature("numbers to themselves");
+    let config = AutoencoderConfig { code: Some(1), hidden: Vec::new(), ..Default::default() };
+    let mut random = Random::derive(&[11]);
+    let points: Vec<[f64; 2]> = (0..128)
+        .map(|_| {
+            let (far, near) = (random.unit() * 6.0 - 3.0, random.unit() - 0.5);
+            [0.8 * far - 0.6 * near + 1.0, 0.6 * far + 0.8 * near - 2.0]
+        })
+        .collect();
+    let numbers: Vec<f32> = points.concat().iter().map(|&number| number as f32).collect();
+    let device = training();
+    let tensor = Tensor::<2>::from_data(TensorData::new(numbers, [points.len(), 2]), &device);
+    let inputs = Inputs::new(vec![("numbers".into(), Input::Numbers(tensor.clone()))]);
+    let mut network = config.build(&signature, 3, &device).unwrap();
+    let mut optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
+    let mut error = f64::NAN;
+    for _ in 0..1500 {
+        let loss = (network.forward(&inputs).unwrap().rows() - tensor.clone()).square().mean();
+        error = f64::from(loss.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        network = optimizer.step(1e-2, network, gradients);
+    }
+    // The smaller eigenvalue of the covariance is the variance that one component leaves out of two.
+    let mean = |of: &dyn Fn(&[f64; 2]) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
+    let (x, y) = (mean(&|p| p[0]), mean(&|p| p[1]));
+    let (xx, yy) = (mean(&|p| (p[0] - x).powi(2)), mean(&|p| (p[1] - y).powi(2)));
+    let xy = mean(&|p| (p[0] - x) * (p[1] - y));
+    let left_out = f64::midpoint(xx, yy) - f64::hypot(f64::midpoint(xx, -yy), xy);
+    assert!((error / (left_out / 2.0) - 1.0).abs() < 0.01, "{error}, the second component has {left_out}");
 }
 
 fn is_linear(settings: &Value) -> bool {

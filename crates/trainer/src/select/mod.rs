@@ -21,7 +21,7 @@ use crate::batch_size::{BatchSize, Probe};
 use crate::experiment::{Experiment, Recorders, root_of};
 use crate::optimizers::Optimizer;
 use crate::run_dir::{self, Lock};
-use crate::{Error, Plan, RunDir, baselines, origin};
+use crate::{Error, Plan, RunDir, baselines, data_gate, origin};
 
 pub mod halving;
 pub mod jackknife;
@@ -70,6 +70,12 @@ impl Race {
             let reason = "the data has no validation split, and candidates are judged on nothing else";
             return Err(Error::NoChoice(reason.into()));
         }
+        if !plan.task.needs_target() {
+            let reason = format!("for the task `{}` no score says which network is of more use", plan.task);
+            return Err(Error::NoChoice(reason));
+        }
+        // Otherwise every candidate would be refused for the same reason, one after the other.
+        data_gate::examine(&dataset, experiment.seed)?;
         let named = json!([FORMAT_VERSION, experiment, budget, dataset.lineage(), device.name]);
         let key = format!("{:x}", Sha256::digest(named.to_string()));
         let stem = config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
