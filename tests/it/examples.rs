@@ -74,3 +74,11 @@ fn pixels_of_digits_are_told_apart() {
     assert!(number(&said, "test iou ") > 0.7, "{said}");
     assert_eq!(std::fs::read_dir(folder.path().join("digits/masks")).unwrap().count(), 600);
 }
+
+#[test]
+fn views_of_digits_are_worth_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("06_learn_without_labels", folder.path());
+    let (scratch, taught) = (number(&said, "from scratch accuracy "), number(&said, "after views accuracy "));
+    assert!(taught > scratch + 0.02, "{said}");
+}
