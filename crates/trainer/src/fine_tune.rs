@@ -215,3 +215,6 @@ fn add_product(matrix: &mut HostTensor, a: &HostTensor, b: &HostTensor, scale: f
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
