@@ -5,7 +5,7 @@
 
 The network is `b(relu(a(x)))`; `a` has an adapter of rank 2 with alpha 6, and `b`, the head, learns as it is. The file holds `weight/<name>`,
 the factors `first/<name>` (peft's lora_B, `[outputs, rank]`) and `second/<name>` (lora_A, `[rank, inputs]`), `input` and `target`, the
-`answer`, `gradient/<name>` of the mean squared error, and `merged/<name>` after three steps of SGD at a rate of 0.1.
+`answer`, and `merged/<name>` after three steps of SGD on the mean squared error at a rate of 0.1.
 """
 
 from pathlib import Path
@@ -57,8 +57,6 @@ def main():
         loss.backward()
         if step == 0:
             tensors["answer"] = answer.detach().clone()
-            for name, weight in learning.items():
-                tensors[f"gradient/{ours[name]}"] = weight.grad.detach().clone()
         optimizer.step()
     merged = model.merge_and_unload()
     for name, weight in merged.named_parameters():
