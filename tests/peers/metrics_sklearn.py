@@ -110,8 +110,11 @@ def values_case(name, answers, truths, weights=None):
         "rmse": sk.root_mean_squared_error(t, a, sample_weight=weights),
         "r2": sk.r2_score(t, a, sample_weight=weights) if len(t) > 1 else None,
     }
+    varies = len(t) > 1 and np.ptp(t, axis=0).max() > 0
+    by_spread = sk.r2_score(t, a, sample_weight=weights, multioutput="variance_weighted") if varies else None
     return {
         "name": name,
+        "r2_by_spread": None if by_spread is None else float(by_spread),
         "width": answers.shape[1],
         "scores": [float(f"{v:.3f}") for v in answers.ravel()],
         "values": [float(f"{v:.3f}") for v in truths.ravel()],

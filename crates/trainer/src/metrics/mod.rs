@@ -308,7 +308,8 @@ pub fn for_task(task: Task, labels: &[String]) -> Vec<Box<dyn Metric>> {
         Task::Regress | Task::Forecast | Task::Reconstruct => {
             metrics.push(Box::new(mae::Mae::default()));
             metrics.push(Box::new(rmse::Rmse::default()));
-            metrics.push(Box::new(r2::R2::default()));
+            let of_numbers = if task == Task::Reconstruct { r2::R2::by_spread() } else { r2::R2::default() };
+            metrics.push(Box::new(of_numbers));
             if task == Task::Forecast {
                 metrics.push(Box::new(mase::Mase::default()));
                 metrics.push(Box::new(pinball::Pinball::default()));

@@ -3,6 +3,9 @@
 //! 1 - sum w (answer - truth)^2 / sum w (truth - mean truth)^2, the coefficient of determination (Wright 1921); with
 //! several numbers a row, averaged over them. As in scikit-learn, where the truth never varies the value is 1 if every
 //! answer is exact and 0 otherwise, and with fewer than two rows it is undefined and left out.
+//!
+//! Of examples that are given back the numbers count by how much they vary (`variance_weighted` in scikit-learn): a column that never
+//! varies, as that of an unknown category, says nothing.
 
 use data_loader::Entry;
 
@@ -27,6 +30,14 @@ struct Column {
 pub struct R2 {
     columns: Vec<Column>,
     rows: usize,
+    by_spread: bool,
+}
+
+impl R2 {
+    /// The numbers of a row count by how much they vary.
+    pub fn by_spread() -> Self {
+        Self { by_spread: true, ..Self::default() }
+    }
 }
 
 impl Metric for R2 {
@@ -58,7 +69,7 @@ impl Metric for R2 {
                 (false, true) => 0.0,
                 _ => 1.0 - column.error / column.spread,
             };
-            over_columns.add(explained, 1.0);
+            over_columns.add(explained, if self.by_spread { column.spread } else { 1.0 });
         }
         over_columns.named("r2")
     }

@@ -92,6 +92,12 @@ fn values_are_those_of_scikit_learn() {
             weights: numbers(&case["weights"]),
         };
         check(case, for_task(Task::Regress, &[]), &answers);
+        let mut by_spread = r2::R2::by_spread();
+        by_spread.observe(&answers);
+        match (by_spread.values().first(), case["r2_by_spread"].as_f64()) {
+            (Some((_, ours)), Some(theirs)) => assert!((ours - theirs).abs() <= 1e-6 * theirs.abs().max(1.0)),
+            (ours, theirs) => assert!(ours.is_none() && theirs.is_none(), "{}: {ours:?}, {theirs:?}", case["name"]),
+        }
     }
 }
 
