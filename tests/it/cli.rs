@@ -370,3 +370,23 @@ fn a_closed_pipe_is_no_failure() {
     assert_eq!(ended.stdout.lines().count(), 1);
     assert_eq!(ended.stderr, "");
 }
+
+#[test]
+fn inspect_says_what_it_cannot_mean() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train config.toml --run r --set train.steps=2").succeeded();
+    for (line, words) in [
+        ("inspect config.toml --classes 7", &["`--classes`"][..]),
+        ("inspect r --classes 7", &["`--classes`"]),
+        ("inspect r@step-99", &["step-99"]),
+        ("inspect unet --input 1x28x28 --set model.unet.depth=9", &["`depth` of 9", "at most 5"]),
+        ("inspect gru --input tokens:2000000x10", &["steps", "too many"]),
+        ("inspect mlp --input numbers:16777216", &["parameters", "too many"]),
+    ] {
+        sandbox.run(line).refused(2, words);
+    }
+    // How many examples make a batch has nothing to do with it.
+    sandbox.run("inspect config.toml --set train.batch_size=auto").expect(0);
+    sandbox.run("inspect config.toml --set train.batch_size=100000").expect(0);
+    sandbox.run("inspect r@last").expect(0);
+}

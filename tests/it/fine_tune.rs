@@ -134,3 +134,32 @@ fn weights_and_settings_that_do_not_suit_are_refused_before_the_first_step() {
         );
     }
 }
+
+#[test]
+fn where_nothing_would_be_learnt_there_is_no_training() {
+    let sandbox = taught();
+    let refused = |settings: &str, words: &[&str]| {
+        sandbox.run(&format!("train config.toml --run r {TAUGHT} {settings}")).refused(2, words);
+        assert!(!sandbox.path("r").exists());
+    };
+    let all = "--set fine_tune.freeze=['weight','bias']";
+    refused(all, &["`fine_tune.freeze`", "freezes every parameter for ever"]);
+    refused("--set fine_tune.freeze=['.'] --set fine_tune.unfreeze_at=3", &["every parameter until step 3"]);
+    refused("--set fine_tune.freeze=['^layers'] --set fine_tune.unfreeze_at=6", &["unfreeze_at", "training has 6 steps"]);
+    refused("--set fine_tune.lora.on=['^head']", &["`fine_tune.lora.on`", "no matrix but those of the head"]);
+    refused("--set fine_tune.lora.on=['bias$']", &["`fine_tune.lora.on`"]);
+}
+
+/// A rate of a matrix is one of its adapter.
+#[test]
+fn adapters_learn_at_the_rate_of_their_matrix() {
+    let sandbox = taught();
+    let before = bundled(&sandbox, "taught");
+    let lora = "--set fine_tune.lora.rank=2 --set fine_tune.learning_rates=[['layers.*weight$',0.0]]";
+    sandbox.run(&format!("train config.toml --run r {TAUGHT} {lora}")).succeeded();
+    let after = bundled(&sandbox, "r");
+    for (name, tensor) in before.iter().filter(|(name, _)| name.starts_with("layers") && name.ends_with("weight")) {
+        assert_eq!(after[name], *tensor, "{name} moved");
+    }
+    assert_ne!(after["head.weight"], before["head.weight"]);
+}

@@ -111,15 +111,55 @@ fn killed_at_any_moment_it_comes_to_the_same_table() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_saves_and_the_same_command_goes_on() {
-    let line = "select config.toml --steps 160";
+    let line = "select config.toml --steps 160 --json";
+    let straight = Sandbox::new().run(line).expect(0).json();
     let sandbox = Sandbox::new();
     let mut selection = sandbox.start(line);
     let runs = sandbox.path("runs");
     selection.wait_until(|| runs.exists());
     selection.signal("INT");
-    let ended = selection.end();
-    assert!([0, 130].contains(&ended.code), "{ended:?}");
-    sandbox.run(line).expect(0);
+    assert_eq!(selection.end().code, 130);
+    assert_eq!(without_times(&sandbox.run(line).expect(0).json()), without_times(&straight));
+}
+
+/// What a process was stopped by from outside says nothing of the candidate: the same command tries it again.
+#[test]
+fn who_was_stopped_from_outside_tries_again() {
+    let line = "select config.toml --steps 160 --json";
+    let sandbox = Sandbox::new();
+    let straight = sandbox.run(line).expect(0).json();
+    let folder = sandbox.path(straight["folder"].as_str().unwrap());
+    let state = folder.join("selection.json");
+    let mut known: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    let stopped = json!({ "reason": "its process was ended by signal 9", "from_outside": true });
+    for kind in ["candidates", "baselines"] {
+        known[kind][0]["failed"] = stopped.clone();
+        known[kind][0]["done"] = if kind == "candidates" { json!([]) } else { Value::Null };
+    }
+    std::fs::write(&state, known.to_string()).unwrap();
+    assert_eq!(without_times(&sandbox.run(line).expect(0).json()), without_times(&straight));
+    std::fs::write(&state, "{").unwrap();
+    sandbox.run(line.trim_end_matches(" --json")).refused(1, &["selection.json", "remove the folder"]);
+}
+
+/// Baselines learn from every row of the training split once, however networks are shown them.
+#[test]
+fn baselines_do_not_depend_on_how_batches_are_drawn() {
+    let scores = |change: &str| {
+        let sandbox = Sandbox::new();
+        let told = sandbox.run(&format!("select config.toml --steps 80 --json {change}")).expect(0).json();
+        ["constant", "linear", "neighbours", "boosted"].map(|name| find(&told, name)["score"].clone())
+    };
+    let usual = scores("--set train.watch=log_loss");
+    assert!(usual.iter().all(Value::is_number), "{usual:?}");
+    for change in ["data.sampler=balanced", "data.loader.drop_last=true", "data.sampler=sequential"] {
+        assert_eq!(scores(&format!("--set train.watch=log_loss --set {change}")), usual, "{change}");
+    }
+    // Neither do the chances that they give depend on the loss by which networks learn.
+    let yes_or_no = scores("--set train.watch=log_loss --set loss=bce");
+    for (one, other) in usual.iter().zip(&yes_or_no) {
+        assert!((one.as_f64().unwrap() - other.as_f64().unwrap()).abs() < 1e-4, "{usual:?} {yes_or_no:?}");
+    }
 }
 
 /// Plain steps of such a size lead nowhere; only what Adam's careful rate is for survives.
@@ -154,10 +194,13 @@ fn what_cannot_be_chosen_from_is_refused() {
     refused("select config.toml --minutes 0", &["`--minutes` is 0"]);
     refused("select config.toml --minutes nan", &["`--minutes` is NaN"]);
     refused("select config.toml --set train.watch=acuracy", &["`train.watch`", "`acuracy`"]);
-    refused("select config.toml --set task=reconstruct", &["no network suits the task `reconstruct`"]);
+    refused("select config.toml --set task=reconstruct", &["`reconstruct`", "no score"]);
     refused("select config.toml --set train.batch_size=auto", &["`train.batch_size`", "auto"]);
     refused("select config.toml --set pretrained.weights=w.pth", &["`pretrained`", "leave it out"]);
     refused("select config.toml --set data.split.stratified.validation=0.0", &["no validation split"]);
+    refused("select config.toml --out tiny", &["`--out tiny` is a folder"]);
+    refused("select config.toml --out nowhere/best.toml", &["there is no folder nowhere"]);
+    assert!(sandbox.path("tiny/card.toml").exists());
     sandbox.write("no_data.toml", "[train]\nepochs = 3\n");
     refused("select no_data.toml", &["`data`"]);
     assert!(!sandbox.path("runs").exists(), "a selection that is refused leaves no trace");

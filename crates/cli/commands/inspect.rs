@@ -10,6 +10,7 @@ use model_zoo::inspection::{self, Inspection};
 use model_zoo::{Architecture, Error};
 use serde_json::json;
 use trainer::address::Address;
+use trainer::batch_size::BatchSize;
 use trainer::run_dir::RunDir;
 use trainer::{Experiment, Plan, origin};
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Inspect, json: bool) -> Ended {
         let mut object = json!(inspection);
         object["source"] = json!(source);
         object["batch_size"] = json!(args.batch_size);
-        object["flops"] = json!(2 * inspection.multiply_adds);
+        object["flops"] = json!(inspection.multiply_adds.saturating_mul(2));
         report::json(&object);
     } else {
         show(&inspection, &source, args.batch_size);
@@ -48,8 +49,17 @@ fn inspect(args: &Inspect) -> Result<(Inspection, String), Failure> {
     if !path.exists() && ARCHITECTURES.iter().any(|entry| entry.name == args.what) {
         return of_name(args);
     }
+    if args.classes.is_some() {
+        return Err(Failure::usage(
+            "`--classes` is for architectures alone",
+            "the data of a config or run has its classes",
+        ));
+    }
     let (architecture, signature, source) = if path.is_file() {
-        let experiment = Experiment::read(path, &args.set)?;
+        let mut experiment = Experiment::read(path, &args.set)?;
+        // How many examples make a batch has nothing to do with the network.
+        experiment.train.batch_size = BatchSize::Examples(1);
+        experiment.train.accumulate = 1;
         let dataset = origin::open(&experiment, path)?;
         let plan = Plan::new(experiment, path, &dataset)?;
         let architecture = plan.experiment.architecture(path)?.clone();
@@ -74,6 +84,10 @@ fn trained(args: &Inspect) -> Result<(Architecture, Signature, String), Failure>
     if Bundle::is_at(bundle) {
         let bundle = Bundle::read(bundle)?;
         return Ok((bundle.architecture()?, bundle.pipeline.signature().clone(), format!("the bundle {}", args.what)));
+    }
+    if address.checkpoint.is_some() {
+        // Whoever names a checkpoint means one that is there.
+        address.open()?;
     }
     let Ok(run) = RunDir::open(&address.run) else {
         let names: Vec<&str> = ARCHITECTURES.iter().map(|entry| entry.name).collect();
@@ -209,6 +223,11 @@ fn sized(mut signature: Signature, text: &str) -> Result<Signature, Failure> {
                 (None, Some(want)) => *have = Some(want),
                 _ => {}
             }
+        }
+        if let (InputKind::Tokens { max_length, .. }, InputKind::Tokens { max_length: asked, .. }) =
+            (&mut input.kind, &wanted.kind)
+        {
+            *max_length = *asked;
         }
     }
     Ok(signature)

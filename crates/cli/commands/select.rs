@@ -12,7 +12,7 @@ use trainer::Experiment;
 use trainer::address::typed;
 use trainer::select::Race;
 use trainer::select::rung::{self, Measured, Task, Told};
-use trainer::select::state::{Budget, Next, Selection};
+use trainer::select::state::{Budget, Failed, Next, Selection};
 use trainer::select::verdict::Verdict;
 
 use super::Ended;
@@ -22,6 +22,8 @@ use crate::child;
 use crate::failure::{Failure, Status};
 use crate::report;
 
+/// What a task ends with that nobody waits for.
+const INTERRUPTED: i32 = 130;
 /// How often a child is looked after.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -38,6 +40,9 @@ pub(super) fn run(args: &Select, json: bool) -> Ended {
             return Err(Failure::usage(message, "give a number such as 10 or 0.5"));
         }
     };
+    if let Some(out) = &args.out {
+        check_out(out)?;
+    }
     let experiment = Experiment::read(&args.config, &args.settings.all())?;
     let device = model_zoo::device::open(&experiment.device)?;
     let interrupt = interrupt_flag()?;
@@ -61,8 +66,9 @@ pub(super) fn run(args: &Select, json: bool) -> Ended {
         if came == Ok(Told::Interrupted) {
             return Ok(interrupted(&args.config, json));
         }
-        if let Err(reason) = &came {
-            say(format!("  out of the race: {reason}"));
+        if let Err(failed) = &came {
+            let again = if failed.from_outside { "; the same command tries it again" } else { "" };
+            say(format!("  out of the race: {}{again}", failed.reason));
         }
         race.record(next, came)?;
     }
@@ -76,10 +82,15 @@ fn work(args: &Select, task: &str) -> Ended {
     let device = model_zoo::device::open(args.settings.device.as_deref().unwrap_or("auto"))?;
     let interrupt = interrupt_flag()?;
     let nobody_waits = Arc::clone(&interrupt);
+    let saves = matches!(task, Task::Rung { .. });
     std::thread::spawn(move || {
         // The other end is open as long as the selection lives, however it ends.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         nobody_waits.store(true, Ordering::Relaxed);
+        if !saves {
+            // Only a training has something to save, and looks at the flag.
+            std::process::exit(INTERRUPTED);
+        }
     });
     let told = rung::perform(&task, &args.config, &device, &interrupt)?;
     report::json(&json!(told));
@@ -87,7 +98,7 @@ fn work(args: &Select, task: &str) -> Ended {
 }
 
 /// Lets a child do a task. What the child cannot do is a reason; only what nobody could do is a failure.
-fn perform(args: &Select, device: &str, task: &Task, interrupt: &AtomicBool) -> Result<Result<Told, String>, Failure> {
+fn perform(args: &Select, device: &str, task: &Task, interrupt: &AtomicBool) -> Result<Result<Told, Failed>, Failure> {
     let mut command = child::command()?;
     command.arg("select").arg(&args.config).args(["--json", "--device", device, "--task", &json!(task).to_string()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -115,17 +126,30 @@ fn perform(args: &Select, device: &str, task: &Task, interrupt: &AtomicBool) -> 
 }
 
 /// Why a child came to nothing.
-fn why(output: &Output, told: &Value) -> String {
+fn why(output: &Output, told: &Value) -> Failed {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&output.status) {
         let memory = if signal == 9 { ", probably because the memory was full" } else { "" };
-        return format!("its process was ended by signal {signal}{memory}");
+        return Failed { reason: format!("its process was ended by signal {signal}{memory}"), from_outside: true };
     }
     if let Some(error) = told["error"].as_str() {
-        return error.to_owned();
+        return Failed::itself(error);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word").trim().to_owned()
+    Failed::itself(said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word").trim())
+}
+
+/// What `--out` cannot mean is told before anything is tried.
+fn check_out(out: &Path) -> Result<(), Failure> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let hint = "name a file in a folder that is there, such as --out best.toml";
+    if out.is_dir() {
+        return Err(Failure::usage(format!("`--out {}` is a folder", out.display()), hint));
+    }
+    match parent.filter(|parent| !parent.is_dir()) {
+        Some(parent) => Err(Failure::usage(format!("`--out`: there is no folder {}", parent.display()), hint)),
+        None => Ok(()),
+    }
 }
 
 fn interrupted(config: &Path, json: bool) -> Status {
@@ -185,7 +209,7 @@ fn lines(selection: &Selection) -> Vec<Line<'_>> {
         reason: &candidate.reason,
         measured: candidate.done.last(),
         rung: Some(candidate.done.len()),
-        failed: candidate.failed.as_deref(),
+        failed: candidate.failed.as_ref().map(|failed| failed.reason.as_str()),
     });
     let baselines = selection.baselines.iter().map(|baseline| Line {
         name: &baseline.name,
@@ -193,7 +217,7 @@ fn lines(selection: &Selection) -> Vec<Line<'_>> {
         reason: &baseline.reason,
         measured: baseline.done.as_ref(),
         rung: None,
-        failed: baseline.failed.as_deref(),
+        failed: baseline.failed.as_ref().map(|failed| failed.reason.as_str()),
     });
     let mut lines: Vec<Line<'_>> = networks.chain(baselines).collect();
     lines.sort_by(|a, b| {
@@ -276,7 +300,7 @@ fn show(selection: &Selection) {
                 line.name.into(),
                 kind.into(),
                 format!("{:.4}", measured.score.value),
-                format!("{:.4}", measured.score.error()),
+                measured.score.error().map_or_else(|| "?".into(), |error| format!("{error:.4}")),
                 measured.parameters.map_or_else(|| "-".into(), |parameters| report::count(parameters as u64)),
                 format!("{:.1}", measured.seconds),
                 mebibytes(measured.peak_memory),
@@ -304,9 +328,10 @@ fn summary(race: &Race, verdict: &Verdict, winner: Option<&str>, written: Option
                 "kind": if line.network { "network" } else { "baseline" },
                 "reason": line.reason,
                 "score": line.measured.map(|measured| measured.score.value),
-                "standard_error": line.measured.map(|measured| measured.score.error()),
+                "standard_error": line.measured.and_then(|measured| measured.score.error()),
                 "parameters": line.measured.and_then(|measured| measured.parameters),
                 "steps": line.measured.map(|measured| measured.step),
+                "judged_step": line.measured.map(|measured| measured.judged_step),
                 "seconds": line.measured.map(|measured| measured.seconds),
                 "peak_memory": line.measured.and_then(|measured| measured.peak_memory),
                 "latency": line.measured.map(|measured| measured.latency),

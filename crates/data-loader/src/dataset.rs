@@ -140,7 +140,8 @@ impl Dataset {
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
         let blocks = records.blocks();
         let unfit = None;
-        let made = Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed, unfit };
+        let made =
+            Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed, unfit };
         made.check_views()?;
         Ok(made)
     }

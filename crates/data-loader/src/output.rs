@@ -10,9 +10,9 @@ use crate::signature::OutputSpec;
 use crate::targets::in_order;
 use crate::task::Task;
 use crate::training::Training;
-use crate::views;
 use crate::transforms::FittedTransform;
 use crate::transforms::normalize::target_scale;
+use crate::views;
 
 /// The output that follows from the task and the target.
 pub(crate) fn output(

@@ -54,7 +54,8 @@ fn numbers(input: &InputArray, spec: &InputSpec) -> Option<Vec<f32>> {
         }
         (InputKind::Numbers { .. }, ArrayData::F32(numbers)) => Some(numbers.clone()),
         (InputKind::Categories { sizes, .. }, ArrayData::I64(codes)) => {
-            let one_hot = |(&code, &size): (&i64, &usize)| (0..size as i64).map(move |k| f32::from(u8::from(k == code)));
+            let one_hot =
+                |(&code, &size): (&i64, &usize)| (0..size as i64).map(move |k| f32::from(u8::from(k == code)));
             Some(codes.iter().zip(sizes.iter().cycle()).flat_map(one_hot).collect())
         }
         _ => None,

@@ -66,6 +66,13 @@ impl<'a> Generator<'a> {
         Ok(Self { network, device, context, tokens: Vec::new(), cache: Cache::default() })
     }
 
+    /// Never looks at more than `most` tokens at once, such as training did: places beyond them were never learnt.
+    #[must_use]
+    pub fn within(mut self, most: usize) -> Self {
+        self.context = self.context.min(most.max(1));
+        self
+    }
+
     /// Reads `tokens` and gives the scores of the token behind them, one for each of the vocabulary.
     ///
     /// A text that is longer than the context slides through it. Positions are learnt, so that what was remembered is worth nothing

@@ -8,6 +8,7 @@ use data_loader::signature::{InputKind, InputSpec, Signature};
 use serde::Serialize;
 
 use crate::architectures::WithNetwork;
+use crate::blocks::Init;
 use crate::inputs::Input;
 use crate::network::NetworkConfig;
 use crate::ops::trace::{self, Operation};
@@ -15,6 +16,10 @@ use crate::{Architecture, Error, Inputs, Network, device, summary, weights};
 
 /// More numbers than these in one example are not computed for the sake of a look.
 const MOST_NUMBERS: usize = 1 << 24;
+/// Steps of a text or series at most: attention compares each with each.
+const MOST_STEPS: usize = 1 << 16;
+/// Parameters at most: two gibibytes of them.
+const MOST_PARAMETERS: usize = 1 << 29;
 /// What is taken for a side of images, or the length of texts, that the signature leaves open.
 const SIDE: usize = 224;
 const LENGTH: usize = 128;
@@ -94,14 +99,21 @@ pub fn inspect(architecture: &Architecture, signature: &Signature, examples: usi
     impl WithNetwork for Job<'_> {
         type Out = Result<Inspection, Error>;
         fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
+            let unfit = |reason: String| Error::Unfit { architecture: self.name, reason };
             let numbers =
                 |spec: &InputSpec| spec.shape.iter().map(|size| size.unwrap_or(SIDE) as u128).product::<u128>();
             if self.signature.inputs.iter().map(numbers).sum::<u128>() > MOST_NUMBERS as u128 {
-                let reason = format!("an example has more than {MOST_NUMBERS} numbers, too many to try it out");
-                return Err(Error::Unfit { architecture: self.name, reason });
+                return Err(unfit(format!("an example has more than {MOST_NUMBERS} numbers, too many to try it out")));
+            }
+            if self.signature.inputs.iter().any(|spec| steps(spec) > MOST_STEPS) {
+                return Err(unfit(format!("an example has more than {MOST_STEPS} steps, too many to try it out")));
             }
             let device = device::open("cpu")?.device;
-            let network = config.build(self.signature, 0, &device)?;
+            let mut init = Init::at_most(MOST_PARAMETERS, &device);
+            let network = config.init(self.signature, &mut init)?;
+            if init.is_too_large() {
+                return Err(unfit(format!("it has more than {MOST_PARAMETERS} parameters, too many to try it out")));
+            }
             let fields: Vec<(String, Input)> = self
                 .signature
                 .inputs
@@ -121,13 +133,22 @@ pub fn inspect(architecture: &Architecture, signature: &Signature, examples: usi
                     .filter(|line| summary::is_buffer(&line.name))
                     .map(|line| line.count)
                     .sum(),
-                multiply_adds: layers.iter().map(|layer| layer.multiply_adds).sum(),
+                multiply_adds: layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.multiply_adds)),
                 activation_bytes: layers.iter().map(|layer| layer.activation_bytes).sum(),
                 layers,
             })
         }
     }
     architecture.with(Job { name: architecture.name(), signature, examples })
+}
+
+/// How many steps a sequence has; of other inputs there are none.
+fn steps(spec: &InputSpec) -> usize {
+    match &spec.kind {
+        InputKind::Tokens { max_length, .. } => *max_length,
+        InputKind::Series { .. } => spec.shape.first().copied().flatten().unwrap_or(LENGTH),
+        _ => 0,
+    }
 }
 
 /// An input of nothing but zeros; a text is as long as it may be.

@@ -24,6 +24,11 @@ pub trait Network: Module + 'static {
         &[]
     }
 
+    /// Whether the matrix that gives the answer is the one that embeds the input, so that there is no head of its own.
+    fn answers_by_its_embedding(&self) -> bool {
+        false
+    }
+
     /// The longest sequence that can be read, of a network that continues texts.
     fn context(&self) -> Option<usize> {
         None

@@ -42,6 +42,8 @@ pub struct Pretrained {
 const COUNTER: &str = "num_batches_tracked";
 /// Where files of training keep the weights.
 const TOP_LEVEL: &[&str] = &["state_dict", "model_state_dict", "model"];
+/// How many bytes of tensors there may be to a byte of a file: several may share what is stored, and files may be packed.
+const MOST_SHARED: u64 = 16;
 /// More bytes than any weights that this program could hold.
 const LARGEST: u64 = 64 << 30;
 
@@ -65,33 +67,26 @@ impl Pretrained {
         Ok(())
     }
 
-    /// Gives `network` the weights of the file at `path`, and says what was done to them.
+    /// Gives `network`, whose answers come from its module `head`, the weights of the file at `path`, and says what was done to them.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Damaged`] or [`Error::Misfit`] with every name that does not fit.
-    pub fn load<M: Module>(&self, network: M, path: &Path) -> Result<(M, Vec<String>), Error> {
+    pub fn load<M: Module>(&self, network: M, head: Option<&str>, path: &Path) -> Result<(M, Vec<String>), Error> {
         let mut tensors = self.renamed(read(path, self.sha256.as_deref())?, path)?;
         let shapes = weights::shapes(&network);
-        let head = head(&shapes);
         let mut known = weights::collect(&network)?;
         let mut notices = Vec::new();
-        let (mut missing, mut misshapen, mut begun_anew) = (Vec::new(), Vec::new(), Vec::new());
-        // What was learnt without labels has a head of its own, and so has what is to be.
-        let with_projection = |mut names: std::slice::Iter<'_, String>| names.any(|name| in_module(name, Some(PROJECTION)));
-        let (theirs, ours): (Vec<String>, Vec<String>) =
-            (tensors.keys().cloned().collect(), shapes.iter().map(|(name, _)| name.clone()).collect());
-        let other_end = with_projection(theirs.iter()) != with_projection(ours.iter());
-        let of_end = |name: &str| other_end && (in_module(name, head.as_deref()) || in_module(name, Some(PROJECTION)));
-        tensors.retain(|name, _| !of_end(name));
-        if let (true, Some(head)) = (other_end, &head) {
-            notices.push(format!("Of learning without labels the head `{head}` is another: it begins anew."));
-        }
+        let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+        let anew = other_head(&tensors, &shapes, head);
+        notices.extend(anew.clone());
+        let begins_anew = |name: &str| anew.is_some() && (in_module(name, head) || in_module(name, Some(PROJECTION)));
+        tensors.retain(|name, _| !begins_anew(name));
         let first = shapes.iter().find(|(_, shape)| shape.len() == 4).map(|(name, _)| name.clone());
         for (name, shape) in &shapes {
+            if begins_anew(name) {
+                continue;
+            }
             let Some(found) = tensors.remove(name) else {
-                if of_end(name) {
-                    continue;
-                }
                 missing.push(name.clone());
                 continue;
             };
@@ -107,16 +102,9 @@ impl Pretrained {
                     if shape[1] == 1 { "the channels were added up" } else { "each channel gets its share" }
                 ));
                 known.insert(name.clone(), turned);
-            } else if in_module(name, head.as_deref()) && found.shape[1..] == shape[1..] {
-                begun_anew.push((found.shape[0], shape[0]));
             } else {
                 misshapen.push(format!("{name} {:?} instead of {shape:?}", found.shape));
             }
-        }
-        if let (Some(head), Some((then, now))) = (&head, begun_anew.first()) {
-            notices.push(format!(
-                "The head `{head}` was trained for {then} answers, and {now} are needed: it begins anew."
-            ));
         }
         let missing = not_among(missing, &self.allow_missing);
         let unused = not_among(tensors.into_keys().collect(), &self.allow_unused);
@@ -140,7 +128,7 @@ impl Pretrained {
         let spread = tensors.keys().all(|name| name.starts_with("module."));
         let mut renamed = Weights::new();
         for (old, tensor) in tensors {
-            let name = if spread { old.trim_start_matches("module.") } else { &old };
+            let name = old.strip_prefix("module.").filter(|_| spread).unwrap_or(&old);
             let name = rules.iter().fold(name.to_owned(), |name, (from, to)| from.replace(&name, *to).into_owned());
             if renamed.insert(name.clone(), tensor).is_some() {
                 let reason = format!("two tensors are called `{name}` once they are renamed, `{old}` is one of them");
@@ -149,6 +137,23 @@ impl Pretrained {
         }
         Ok(renamed)
     }
+}
+
+/// Why the head begins anew, and what lies behind it, if it does: it was trained for other answers, or without labels.
+fn other_head(tensors: &Weights, shapes: &[(String, Vec<usize>)], head: Option<&str>) -> Option<String> {
+    let name = head?;
+    let theirs = tensors.keys().any(|name| in_module(name, Some(PROJECTION)));
+    let ours = shapes.iter().any(|(name, _)| in_module(name, Some(PROJECTION)));
+    if theirs != ours {
+        return Some(format!("Of learning without labels the head `{name}` is another: it begins anew."));
+    }
+    shapes.iter().filter(|(parameter, _)| in_module(parameter, head)).find_map(|(parameter, shape)| {
+        let found = &tensors.get(parameter)?.shape;
+        let (then, now) = (found.first()?, shape.first()?);
+        let differs = then != now && found[1..] == shape[1..];
+        let why = format!("The head `{name}` was trained for {then} answers, and {now} are needed: it begins anew.");
+        differs.then_some(why)
+    })
 }
 
 /// The module that holds the last matrix, or filters, of a network, but for what lies behind it while it learns without labels.
@@ -212,9 +217,13 @@ fn read(path: &Path, sha256: Option<&str>) -> Result<Weights, Error> {
             return Err(Error::Misfit { path: path.clone(), reason });
         }
     };
-    match tensors.is_empty() {
-        true => Err(Error::Damaged { path, reason: "there is no tensor of real numbers in it".into() }),
-        false => Ok(tensors),
+    let broken = tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
+    match broken {
+        Some((name, _)) => Err(Error::Damaged { reason: format!("a number of `{name}` is not finite"), path }),
+        None if tensors.is_empty() => {
+            Err(Error::Damaged { path, reason: "there is no tensor of real numbers in it".into() })
+        }
+        None => Ok(tensors),
     }
 }
 
@@ -256,6 +265,9 @@ fn from_pytorch(path: &Path) -> Result<Weights, Error> {
     let within = TOP_LEVEL.iter().filter(|key| trained || **key != "model").map(|key| format!("{key}."));
     let within = within.into_iter().find(|key| names.iter().any(|name| name.starts_with(key)));
     let mut tensors = Weights::new();
+    // Views of one number may say that they are thousands of millions: what is shared is counted as often as it is read.
+    let most = std::fs::metadata(path).map_or(0, |file| file.len()).saturating_mul(MOST_SHARED);
+    let mut bytes_read = 0_u64;
     for name in names {
         let Some(tensor) = reader.get(&name) else { continue };
         let inner = match &within {
@@ -266,6 +278,10 @@ fn from_pytorch(path: &Path) -> Result<Weights, Error> {
             },
         };
         let Some(width) = width_of(tensor.dtype()).filter(|_| !inner.ends_with(COUNTER)) else { continue };
+        bytes_read = bytes_read.saturating_add(tensor.byte_len() as u64);
+        if bytes_read > most {
+            return Err(damaged(format!("its tensors have more than {MOST_SHARED} times the bytes of the file")));
+        }
         let bytes = tensor.read().map_err(|error| damaged(format!("`{name}`: {error}")))?;
         let values = width.read(&bytes);
         if values.len() != tensor.num_elements() {

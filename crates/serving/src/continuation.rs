@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use data_loader::InputKind;
 use data_loader::random::Random;
 use data_loader::transforms::tokenize::{PADDING, UNKNOWN};
 use model_zoo::generator::Generator;
@@ -43,7 +44,11 @@ impl Predictor {
             return Err(Error::CannotContinue { task: pipeline.signature().task });
         };
         let mut random = Random::derive(&[STREAM, seed]);
-        let mut generator = Generator::new(self.network(), self.device())?;
+        let trained = pipeline.signature().inputs.iter().find_map(|input| match input.kind {
+            InputKind::Tokens { max_length, .. } if max_length > 0 => Some(max_length),
+            _ => None,
+        });
+        let mut generator = Generator::new(self.network(), self.device())?.within(trained.unwrap_or(usize::MAX));
         let mut scores = generator.read(&pipeline.prompt(prompt)?)?;
         let (mut drawn, mut told, mut ended) = (Vec::new(), String::new(), false);
         while drawn.len() < tokens {

@@ -57,15 +57,13 @@ mod tests {
 
     #[test]
     fn the_features_that_came_back_worst_are_named_first() {
-        let input = |name: &str, dtype, kind, width| InputSpec { name: name.into(), dtype, shape: vec![Some(width)], kind };
+        let input =
+            |name: &str, dtype, kind, width| InputSpec { name: name.into(), dtype, shape: vec![Some(width)], kind };
         let numbers = InputKind::Numbers { names: vec!["long".into(), "heavy".into()] };
         let categories = InputKind::Categories { names: vec!["island".into()], sizes: vec![2] };
         let signature = Signature {
             task: Task::Reconstruct,
-            inputs: vec![
-                input("numbers", Dtype::F32, numbers, 2),
-                input("categories", Dtype::I64, categories, 1),
-            ],
+            inputs: vec![input("numbers", Dtype::F32, numbers, 2), input("categories", Dtype::I64, categories, 1)],
             output: OutputSpec::Inputs,
         };
         let array = |name: &str, data: ArrayData| InputArray {

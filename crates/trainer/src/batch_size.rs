@@ -123,6 +123,7 @@ pub fn measure(experiment: Experiment, config: &Path, device: &Found) -> Result<
                 state = step(state, &plan)?;
             }
             read_back(&mut state)?;
+            let seen = state.memory.interval.examples;
             let begun = Instant::now();
             let mut steps = 0;
             while steps < LEAST_STEPS || begun.elapsed().as_secs_f64() < SECONDS {
@@ -130,8 +131,9 @@ pub fn measure(experiment: Experiment, config: &Path, device: &Found) -> Result<
                 read_back(&mut state)?;
                 steps += 1;
             }
-            let examples = steps as f64 * (plan.batch_size * plan.experiment.train.accumulate) as f64;
-            let examples_per_second = examples / begun.elapsed().as_secs_f64();
+            // The last batch of an epoch may be smaller than the others.
+            let examples = state.memory.interval.examples - seen;
+            let examples_per_second = examples as f64 / begun.elapsed().as_secs_f64();
             Ok(Probe { batch_size: plan.batch_size, examples_per_second, peak_memory: peak_memory() })
         }
     }

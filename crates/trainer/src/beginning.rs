@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use model_zoo::{summary, weights};
+use model_zoo::{Network, pretrained, summary, weights};
 
 use crate::experiment::root_of;
 use crate::{Error, Plan};
@@ -14,7 +14,7 @@ use crate::{Error, Plan};
 ///
 /// # Errors
 /// If file and network do not go together, or [`Error::Config`] names a parameter that there is not.
-pub fn prepare<M: Module>(
+pub fn prepare<M: Network>(
     mut network: M,
     plan: &Plan,
     config: &Path,
@@ -22,21 +22,28 @@ pub fn prepare<M: Module>(
     from_checkpoint: bool,
 ) -> Result<(M, Vec<String>), Error> {
     let mut notices = Vec::new();
+    let shapes = weights::shapes(&network);
+    let head = pretrained::head(&shapes).filter(|_| !network.answers_by_its_embedding());
     if let Some(pretrained) = plan.experiment.pretrained.as_ref().filter(|_| !from_checkpoint) {
         let root = root_of(config, &pretrained.weights).unwrap_or_default();
         let path = root.join(&pretrained.weights);
-        let (loaded, told) = pretrained.load(network, &path)?;
+        let (loaded, told) = pretrained.load(network, head.as_deref(), &path)?;
         network = loaded;
         notices.push(format!("Training begins with the weights in {}.", path.display()));
         notices.extend(told);
     }
     if let Some(fine_tune) = &plan.experiment.fine_tune {
-        fine_tune.check(&weights::names(&network)).map_err(|(key, reason)| Error::Config {
+        let wrong = |(key, reason): (&str, String)| Error::Config {
             path: config.to_owned(),
             key: format!("fine_tune.{key}"),
             reason,
-        })?;
-        network = fine_tune.prepare(network, step, plan.experiment.seed);
+        };
+        fine_tune.check(&shapes, head.as_deref()).map_err(wrong)?;
+        if let Some(at) = fine_tune.unfreeze_at.filter(|&at| at >= plan.total_steps) {
+            let reason = format!("is {at}, and training has {} steps: nothing would be unfrozen", plan.total_steps);
+            return Err(wrong(("unfreeze_at", reason)));
+        }
+        network = fine_tune.prepare(network, head.as_deref(), step, plan.experiment.seed);
         let (all, learning) = (summary::parameters(&network), learning(&network));
         if learning < all {
             let until = match fine_tune.unfreeze_at {

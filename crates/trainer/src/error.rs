@@ -156,6 +156,14 @@ pub enum Error {
     /// Candidates cannot be compared.
     #[error("there is no choice to make: {0}")]
     NoChoice(String),
+    /// What is known of a selection cannot be read.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Selection {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// There are fewer steps than candidates.
     #[error("{steps} steps are less than one for each of {candidates} candidates in each rung")]
     SmallBudget {
@@ -210,6 +218,7 @@ impl Error {
                 format!("lower the learning rate or set `train.clip_norm = 1.0`, then {}", begin_again(checkpoint))
             }
             Self::SmallBudget { least, .. } => format!("give `--steps {least}` at least; a few hundred for each candidate tell them apart"),
+            Self::Selection { .. } => "remove the folder in which it lies, and the same command begins anew".into(),
             Self::NoChoice(_) => "`firebox train` trains the network that a config names; `firebox list architectures` shows them".into(),
             Self::WrongLoss { .. } => "`firebox list losses` says what each loss is for".into(),
             Self::Io { source, .. } | Self::Model(model_zoo::Error::Io { source, .. })

@@ -7,7 +7,8 @@
 use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
 use burn::tensor::{Tensor, TensorData};
 use data_loader::random::Random;
-use model_zoo::pretrained::{head, in_module};
+use model_zoo::pretrained::in_module;
+use model_zoo::summary;
 use model_zoo::weights::{self, HostTensor, Weights};
 use regex::Regex;
 use schemars::JsonSchema;
@@ -72,7 +73,10 @@ impl FineTune {
     ///
     /// # Errors
     /// The key, and a sentence.
-    pub fn check(&self, names: &[String]) -> Result<(), (&'static str, String)> {
+    pub fn check(&self, shapes: &[(String, Vec<usize>)], head: Option<&str>) -> Result<(), (&'static str, String)> {
+        // Running statistics follow from what passes; nothing is learnt of them.
+        let learnt = shapes.iter().map(|(name, _)| name).filter(|name| !summary::is_buffer(name));
+        let names: Vec<&String> = learnt.collect();
         let rates = self.learning_rates.iter().map(|(pattern, _)| ("learning_rates", pattern));
         let adapters = self.lora.iter().flat_map(|lora| &lora.on).map(|pattern| ("lora.on", pattern));
         for (key, text) in self.freeze.iter().map(|pattern| ("freeze", pattern)).chain(rates).chain(adapters) {
@@ -91,8 +95,9 @@ impl FineTune {
             return Err(("unfreeze_at", "is set, and nothing is frozen; name parameters in `freeze`".into()));
         }
         let frozen = patterns(&self.freeze);
-        if self.unfreeze_at.is_none() && names.iter().all(|name| frozen.iter().any(|pattern| pattern.is_match(name))) {
-            return Err(("freeze", "freezes every parameter for ever, so that nothing would be learnt".into()));
+        if names.iter().all(|name| frozen.iter().any(|pattern| pattern.is_match(name))) {
+            let until = self.unfreeze_at.map_or_else(|| "for ever".into(), |at| format!("until step {at}"));
+            return Err(("freeze", format!("freezes every parameter {until}, and nothing would be learnt")));
         }
         match &self.lora {
             Some(_) if !self.freeze.is_empty() => Err((
@@ -103,14 +108,17 @@ impl FineTune {
             Some(lora) if !(lora.alpha.is_finite() && lora.alpha > 0.0) => {
                 Err(("lora.alpha", format!("is {}; it must be above 0", lora.alpha)))
             }
+            Some(lora) if beside(lora, shapes, head).is_empty() => {
+                Err(("lora.on", "fits no matrix but those of the head, beside which there is no adapter".into()))
+            }
             _ => Ok(()),
         }
     }
 
     /// The network with adapters, and with those parameters frozen that do not learn after `step` steps.
-    pub fn prepare<M: Module>(&self, network: M, step: u64, seed: u64) -> M {
+    pub fn prepare<M: Module>(&self, network: M, head: Option<&str>, step: u64, seed: u64) -> M {
         match &self.lora {
-            Some(lora) => adapt(network, lora, seed),
+            Some(lora) => adapt(network, lora, head, seed),
             None if self.unfreeze_at.is_none_or(|at| step < at) => self.set_learning(network, false),
             None => network,
         }
@@ -143,15 +151,29 @@ impl FineTune {
     }
 }
 
-/// Freezes everything but the head, and stands an adapter beside every matrix that is meant.
-fn adapt<M: Module>(network: M, lora: &Adapters, seed: u64) -> M {
-    let shapes = weights::shapes(&network);
-    let head = head(&shapes);
+/// The matrices that get an adapter.
+fn beside(lora: &Adapters, shapes: &[(String, Vec<usize>)], head: Option<&str>) -> Vec<String> {
     let wanted = patterns(&lora.on);
-    let is_wanted = |name: &String| wanted.iter().any(|pattern| pattern.is_match(name));
-    let matrices = shapes.iter().filter(|(_, shape)| shape.len() == 2).map(|(name, _)| name.clone());
-    let beside: Vec<String> = matrices.filter(|name| is_wanted(name) && !in_module(name, head.as_deref())).collect();
-    let of_head = shapes.into_iter().map(|(name, _)| name).filter(|name| in_module(name, head.as_deref())).collect();
+    let is_wanted = |name: &String| wanted.iter().any(|pattern| pattern.is_match(name)) && !in_module(name, head);
+    shapes
+        .iter()
+        .filter(|(_, shape)| shape.len() == 2)
+        .map(|(name, _)| name)
+        .filter(|n| is_wanted(n))
+        .cloned()
+        .collect()
+}
+
+/// The part of a parameter's path that names the matrix, of an adapter that beside which it stands.
+pub fn without_factor(path: &str) -> &str {
+    FACTORS.iter().find_map(|factor| path.strip_suffix(factor)).unwrap_or(path)
+}
+
+/// Freezes everything but the head, and stands an adapter beside every matrix that is meant.
+fn adapt<M: Module>(network: M, lora: &Adapters, head: Option<&str>, seed: u64) -> M {
+    let shapes = weights::shapes(&network);
+    let beside = beside(lora, &shapes, head);
+    let of_head = shapes.into_iter().map(|(name, _)| name).filter(|name| in_module(name, head)).collect();
     let rules = Lora::new(lora.rank, lora.alpha).set_param_group(ParamGroup::from_paths(beside));
     let network = network.apply_lora(rules).set_require_grad_group(ParamGroup::from_paths(of_head), true);
     network.map(&mut FirstFactors { random: Random::derive(&[seed, STREAM]), path: Vec::new() })

@@ -161,8 +161,7 @@ impl RunDir {
 
     /// Whether a process is training into it now.
     pub fn is_active(&self) -> bool {
-        let held = File::open(self.path.join("lock")).map(|file| file.try_lock_shared());
-        matches!(held, Ok(Err(TryLockError::WouldBlock)))
+        is_locked(&self.path)
     }
 
     /// The folder itself.
@@ -274,6 +273,12 @@ pub fn lock_folder(folder: &Path) -> Result<Lock, Error> {
         }
     }
     Err(Error::RunLocked(folder.to_owned()))
+}
+
+/// Whether a process has taken a folder, be it a run already or not yet.
+pub fn is_locked(folder: &Path) -> bool {
+    let held = File::open(folder.join("lock")).map(|file| file.try_lock_shared());
+    matches!(held, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// Whether `path` still leads to the open `file`.

@@ -14,6 +14,7 @@ use model_zoo::weights::{HostTensor, Weights};
 use regex::Regex;
 
 use crate::Error;
+use crate::fine_tune::without_factor;
 use crate::optimizers::{Optimizer, Rule, Traits};
 
 /// The only thing remembered of a parameter that is one number: how many steps it was changed in.
@@ -73,7 +74,9 @@ impl Stepper {
 
     fn rule(&self, path: &str, traits: Traits) -> Rule {
         let mut rule = self.optimizer.rule(traits);
-        if let Some((_, factor)) = self.rates.iter().rev().find(|(pattern, _)| pattern.is_match(path)) {
+        // An adapter learns as fast as the matrix that it stands beside would.
+        let matrix = without_factor(path);
+        if let Some((_, factor)) = self.rates.iter().rev().find(|(pattern, _)| pattern.is_match(matrix)) {
             rule.rate *= factor;
         }
         rule

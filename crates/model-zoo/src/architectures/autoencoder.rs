@@ -20,8 +20,7 @@ use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output};
 
 /// One line for `firebox list`.
-pub const SUMMARY: &str =
-    "an encoder and a decoder with a narrow place between them; what comes back badly is unusual";
+pub const SUMMARY: &str = "an encoder and a decoder with a narrow place between them; what comes back badly is unusual";
 
 /// More layers than this do not learn without shortcuts between them.
 const MOST_LAYERS: usize = 100;

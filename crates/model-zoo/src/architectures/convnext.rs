@@ -10,7 +10,7 @@ use data_loader::signature::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Conv2d, Conv2dConfig, DropPath, Either, Gap, Ending, Init, LayerNorm, Linear};
+use crate::blocks::{Conv2d, Conv2dConfig, DropPath, Either, Ending, Gap, Init, LayerNorm, Linear};
 use crate::inputs::{at_least, only_image};
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, ops};

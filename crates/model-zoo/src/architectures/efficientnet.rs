@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mobilenet_v3::in_eights;
 use crate::blocks::{
-    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Ending, Init, InvertedResidual, InvertedResidualConfig,
-    Linear, Norm, conv_norm, conv_norm_forward,
+    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Ending, Init, InvertedResidual,
+    InvertedResidualConfig, Linear, Norm, conv_norm, conv_norm_forward,
 };
 use crate::inputs::only_image;
 use crate::network::{Network, NetworkConfig};

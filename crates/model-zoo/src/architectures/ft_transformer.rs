@@ -26,14 +26,8 @@ const MOST_WIDTH: usize = 1 << 16;
 
 /// Width, dropout of the attention and dropout of the perceptrons that the package has for one block, for two, and so on up to six;
 /// the authors' package gives more blocks none, and here they get those of six.
-const BY_BLOCKS: [(usize, f64, f64); 6] = [
-    (96, 0.1, 0.0),
-    (128, 0.15, 0.05),
-    (192, 0.2, 0.1),
-    (256, 0.25, 0.15),
-    (320, 0.3, 0.2),
-    (384, 0.35, 0.25),
-];
+const BY_BLOCKS: [(usize, f64, f64); 6] =
+    [(96, 0.1, 0.0), (128, 0.15, 0.05), (192, 0.2, 0.1), (256, 0.25, 0.15), (320, 0.3, 0.2), (384, 0.35, 0.25)];
 
 /// Settings of [`FtTransformer`]. Those that are left out are the package's for so many blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

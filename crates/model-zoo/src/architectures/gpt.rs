@@ -164,6 +164,10 @@ impl Network for Gpt {
         Ok(Output::Tokens(self.read(ids, None)?))
     }
 
+    fn answers_by_its_embedding(&self) -> bool {
+        self.lm_head.is_none()
+    }
+
     fn context(&self) -> Option<usize> {
         let [context, _] = self.transformer.wpe.weight.lazy_shape().dims();
         Some(context)

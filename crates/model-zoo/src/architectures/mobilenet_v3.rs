@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::{
-    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Gap, Ending, Init, InvertedResidual, InvertedResidualConfig,
-    Linear, Norm, conv_norm, conv_norm_forward,
+    Activation, Conv2dConfig, ConvNorm, DropPath, Dropout, Either, Ending, Gap, Init, InvertedResidual,
+    InvertedResidualConfig, Linear, Norm, conv_norm, conv_norm_forward,
 };
 use crate::inputs::only_image;
 use crate::network::{Network, NetworkConfig};

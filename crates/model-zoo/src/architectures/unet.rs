@@ -65,7 +65,15 @@ impl NetworkConfig for UnetConfig {
         if !(1..=MOST_DEPTH).contains(&self.depth) || !(1..=MOST_WIDTH).contains(&self.width) {
             return Err(unfit(format!("`depth` must be from 1 to {MOST_DEPTH}, and `width` from 1 to {MOST_WIDTH}")));
         }
-        let (channels, _) = only_image(signature, "unet")?;
+        let (channels, sides) = only_image(signature, "unet")?;
+        // An image is filled up to a multiple of 2^depth; beyond its next power of two there would be more filling than image.
+        let largest = sides.iter().flatten().max().map(|side| side.next_power_of_two());
+        if let Some(largest) = largest.filter(|largest| 1 << self.depth > *largest) {
+            let (depth, most) = (self.depth, largest.ilog2());
+            return Err(unfit(format!(
+                "a `depth` of {depth} halves the images beyond a pixel; at most {most} is of use"
+            )));
+        }
         let OutputSpec::Mask { labels } = &signature.output else {
             return Err(unfit(format!("it segments, but the task is `{}`", signature.task)));
         };

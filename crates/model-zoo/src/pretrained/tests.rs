@@ -82,7 +82,7 @@ fn files_that_hold_no_weights_are_refused() {
 #[test]
 fn a_network_gets_the_numbers_of_the_file() {
     let path = fixture("plain.pth");
-    let (loaded, notices) = settings(json!({})).load(network(4), &path).unwrap();
+    let (loaded, notices) = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
     let mut expected = weights::load(&fixture("expected.safetensors")).unwrap();
     expected.remove("norm.running_mean");
     assert_eq!(weights::collect(&loaded).unwrap(), expected);
@@ -91,7 +91,7 @@ fn a_network_gets_the_numbers_of_the_file() {
 
 #[test]
 fn every_name_that_does_not_fit_is_listed() {
-    let of = |more, outputs| settings(more).load(network(outputs), &fixture("plain.pth"));
+    let of = |more, outputs| settings(more).load(network(outputs), Some("b"), &fixture("plain.pth"));
     let error = of(json!({ "allow_unused": [] }), 4).unwrap_err();
     assert!(error.to_string().contains("unused: norm.running_mean"), "{error}");
     let error = of(json!({ "rename": [["^a\\.", "c."]] }), 4).unwrap_err().to_string();
@@ -117,11 +117,33 @@ fn every_name_that_does_not_fit_is_listed() {
 
 #[test]
 fn a_head_for_other_classes_begins_anew_and_the_user_is_told() {
-    let (loaded, notices) = settings(json!({})).load(network(7), &fixture("plain.pth")).unwrap();
+    let (loaded, notices) = settings(json!({})).load(network(7), Some("b"), &fixture("plain.pth")).unwrap();
     assert_eq!(notices, ["The head `b` was trained for 4 answers, and 7 are needed: it begins anew."]);
     let (loaded, fresh) = (weights::collect(&loaded).unwrap(), weights::collect(&network(7)).unwrap());
     let expected = weights::load(&fixture("expected.safetensors")).unwrap();
     assert_eq!((&loaded["a.weight"], &loaded["b.weight"]), (&expected["a.weight"], &fresh["b.weight"]));
+}
+
+/// A head that fits in part is another head; and what is no matrix is no head at all.
+#[test]
+fn a_head_begins_anew_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let mut tensors = weights::collect(&network(4)).unwrap();
+    tensors.insert("b.weight".into(), HostTensor { shape: vec![5, 3], values: vec![1.0; 15] });
+    tensors.insert("b.bias".into(), HostTensor { shape: vec![4], values: vec![7.0; 4] });
+    std::fs::write(&path, weights::to_bytes(&tensors, &path).unwrap()).unwrap();
+    let (loaded, notices) = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert_eq!(weights::collect(&loaded).unwrap()["b.bias"], weights::collect(&network(4)).unwrap()["b.bias"]);
+
+    for (shape, values, word) in [(vec![], vec![1.0], "another shape"), (vec![4], vec![f32::NAN; 4], "not finite")] {
+        let mut wrong = weights::collect(&network(4)).unwrap();
+        wrong.insert("b.bias".into(), HostTensor { shape, values });
+        std::fs::write(&path, weights::to_bytes(&wrong, &path).unwrap()).unwrap();
+        let error = settings(json!({})).load(network(4), Some("b"), &path).unwrap_err().to_string();
+        assert!(error.contains(word) && error.contains("b.bias"), "{error}");
+    }
 }
 
 /// A grey image gives what it gave as a colour image with three equal channels, and the other way round.

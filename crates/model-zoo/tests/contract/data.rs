@@ -12,7 +12,11 @@ type Suits = (&'static str, fn() -> Value, &'static [&'static str]);
 /// What each architecture is for. On every other kind of data it must be refused.
 pub(crate) const CASES: &[Suits] = &[
     ("airbench", || json!({ "channels": [12, 16, 24] }), PICTURES),
-    ("autoencoder", || json!({ "hidden": [32], "code": 1, "channels": [4, 6], "activation": "gelu" }), &["images to themselves"]),
+    (
+        "autoencoder",
+        || json!({ "hidden": [32], "code": 1, "channels": [4, 6], "activation": "gelu" }),
+        &["images to themselves"],
+    ),
     ("autoencoder", || json!({ "hidden": [32, 16], "code": 1, "activation": "gelu" }), THEMSELVES),
     ("autoencoder", || json!({ "hidden": [24], "code": 3, "noise": 0.01, "activation": "tanh" }), THEMSELVES),
     ("bag", || json!({ "embedding": 8 }), TEXTS),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use data_loader::{Batch, reconstruction};
 use data_loader::signature::{OutputSpec, Signature};
+use data_loader::{Batch, reconstruction};
 use model_zoo::architectures::{ARCHITECTURES, WithNetwork};
 use model_zoo::network::NetworkConfig;
 use model_zoo::{Architecture, Error, Inputs, Network, Output, weights};
@@ -183,7 +183,9 @@ fn answers_have_the_shape_of_the_task() {
                             let [_, _, height, width] = inputs.image().unwrap().dims();
                             (t.dims().to_vec(), vec![examples, labels.len(), height, width])
                         }
-                        (Output::Embedding(t), OutputSpec::Embedding { size }) => (t.dims().to_vec(), vec![examples, *size]),
+                        (Output::Embedding(t), OutputSpec::Embedding { size }) => {
+                            (t.dims().to_vec(), vec![examples, *size])
+                        }
                         (Output::Reconstruction(t), OutputSpec::Inputs) => {
                             let features = reconstruction::features(signature).unwrap();
                             (t.dims().to_vec(), vec![examples, features.iter().map(|(_, width)| width).sum()])

@@ -24,7 +24,7 @@ pub(super) fn learn(plan: &Plan, dataset: &Arc<Dataset>, device: &Device) -> Res
     };
     let mut sums = vec![0.0; width];
     let mut rows = 0_u64;
-    each_training_batch(plan, dataset, usize::MAX, |batch| {
+    each_training_batch(plan, dataset, |batch| {
         rows += batch.len() as u64;
         match &batch.target {
             Target::Classes(all) | Target::Mask { classes: all, .. } | Target::Tokens { ids: all, .. } => {

@@ -4,6 +4,7 @@
 //! being free. Fitted by smartcore, with L-BFGS and Cholesky's decomposition.
 
 use burn::tensor::Device;
+use model_zoo::Decoding;
 use smartcore::linalg::basic::arrays::Array;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
@@ -23,9 +24,24 @@ struct Weights(Vec<(Vec<f64>, f64)>);
 
 impl Weights {
     /// The scores of a row.
-    fn scores<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = f32> + 'a {
+    fn scores<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         let dot = move |weights: &[f64]| weights.iter().zip(row).map(|(weight, x)| weight * x).sum::<f64>();
-        self.0.iter().map(move |(weights, intercept)| (dot(weights) + intercept) as f32)
+        self.0.iter().map(move |(weights, intercept)| dot(weights) + intercept)
+    }
+}
+
+/// Scores whose softmax are probabilities, as the loss decodes them: for a class that is yes or no on its own the log-odds against all
+/// others, which is its score less the logarithm of the sum of their exponentials.
+fn decoded(scores: Vec<f64>, decoding: Decoding) -> Vec<f32> {
+    let against_others = |(class, score): (usize, &f64)| {
+        let others = || scores.iter().enumerate().filter(move |(other, _)| *other != class).map(|(_, score)| *score);
+        let highest = others().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = others().map(|score| (score - highest).exp()).sum();
+        (score - highest - sum.ln()) as f32
+    };
+    match decoding {
+        Decoding::Softmax => scores.iter().map(|&score| score as f32).collect(),
+        Decoding::Sigmoid => scores.iter().enumerate().map(against_others).collect(),
     }
 }
 
@@ -41,15 +57,19 @@ pub(super) fn learn(table: &Table, plan: &Plan, device: &Device) -> Result<Learn
     }
     let parameters = weights.0.len() * (table.width + 1);
     let (signature, device, width) = (plan.signature.clone(), device.clone(), table.width);
-    let count = plan.labels().len();
+    let (count, decoding) = (plan.labels().len(), plan.loss.decoding());
     let answer = move |batch: &data_loader::Batch| {
         let numbers = features(batch, &signature)?;
-        let scores: Vec<f32> = numbers
-            .chunks(width.max(1))
+        let rows = numbers.chunks(width.max(1));
+        if count == 0 {
+            return Ok(values(rows.flat_map(|row| weights.scores(row)).map(|score| score as f32).collect(), &device));
+        }
+        let of_row = |row| {
             // Of two classes there is one score: the log-odds of the second.
-            .flat_map(|row| (weights.0.len() == 1 && count == 2).then_some(0.0).into_iter().chain(weights.scores(row)))
-            .collect();
-        Ok(if count > 0 { classes(scores, count, &device) } else { values(scores, &device) })
+            let first = (weights.0.len() == 1 && count == 2).then_some(0.0);
+            decoded(first.into_iter().chain(weights.scores(row)).collect(), decoding)
+        };
+        Ok(classes(rows.flat_map(of_row).collect(), count, &device))
     };
     Ok(Learnt { answer: Box::new(answer), parameters: Some(parameters) })
 }
@@ -87,4 +107,23 @@ fn ridge(table: &Table, told: &[f64]) -> Result<(Vec<f64>, f64), Error> {
     let weights: Vec<f64> = (0..width).map(|column| *model.coefficients().get((column, 0))).collect();
     let intercept = mean_told - weights.iter().zip(&means).map(|(weight, mean)| weight * mean).sum::<f64>();
     Ok((weights, intercept))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sigmoid of the one are the softmax of the other.
+    #[test]
+    fn classes_have_the_same_chances_whatever_the_loss() {
+        for scores in [vec![0.0, 1.5], vec![-2.0, 0.5, 3.0], vec![800.0, -800.0, 0.0]] {
+            let softmax = decoded(scores.clone(), Decoding::Softmax);
+            let highest = softmax.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = softmax.iter().map(|score| (score - highest).exp()).sum();
+            for (score, one) in softmax.iter().zip(decoded(scores, Decoding::Sigmoid)) {
+                let (wanted, found) = ((score - highest).exp() / sum, 1.0 / (1.0 + (-one).exp()));
+                assert!((wanted - found).abs() < 1e-6, "{wanted} {found}");
+            }
+        }
+    }
 }

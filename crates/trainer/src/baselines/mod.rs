@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use data_loader::{Batch, Dataset, Entry, InputKind, Loader, OutputSpec, Signature, Target};
+use data_loader::random::Random;
+use data_loader::{Batch, Dataset, Entry, InputKind, Loader, OutputSpec, Part, Signature, Target};
 use model_zoo::{Decoding, Output};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
@@ -29,6 +30,8 @@ pub const MEMBERS: &[Entry] = &[
 
 /// Rows of a table that are learnt from at most: neighbours are compared with each of them, and trees sort them again and again.
 const MOST_ROWS: usize = 20_000;
+/// Numbers of these rows at most, over all columns: of wide tables fewer rows are learnt from.
+const MOST_NUMBERS: usize = 2_000_000;
 
 /// What answers a batch.
 pub(crate) type Answer = Box<dyn FnMut(&Batch) -> Result<Output, Error>>;
@@ -95,24 +98,36 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Reads the training split once, as a network meets it in its first pass; of a large one the first rows of that pass.
+    /// Reads the training split once, without chance; of a large one a uniform sample of rows, drawn by the seed.
     fn read(plan: &Plan, dataset: &Arc<Dataset>) -> Result<Self, Error> {
         let width = width(&plan.signature);
         let classes = plan.labels().len();
         let told = if classes > 0 { Told::Classes(Vec::new(), classes) } else { Told::Values(Vec::new()) };
         let mut table = Self { rows: 0, width, numbers: Vec::new(), told };
-        each_training_batch(plan, dataset, MOST_ROWS, |batch| table.add(batch, &plan.signature))?;
+        let mut sample = Sample::new(plan, MOST_ROWS.min(MOST_NUMBERS / width.max(1)).max(1));
+        each_training_batch(plan, dataset, |batch| table.add(batch, &plan.signature, &mut sample))?;
         Ok(table)
     }
 
-    fn add(&mut self, batch: &Batch, signature: &Signature) -> Result<(), Error> {
-        match (&mut self.told, &batch.target) {
-            (Told::Classes(all, _), Target::Classes(classes)) => all.extend(classes.iter().map(|&class| class as u32)),
-            (Told::Values(all), Target::Values { values, .. }) => all.extend(values.iter().map(|&v| f64::from(v))),
-            _ => return Err(failed("baseline", "it learns one class or one number a row, and the targets are others")),
+    fn add(&mut self, batch: &Batch, signature: &Signature, sample: &mut Sample) -> Result<(), Error> {
+        let numbers = features(batch, signature)?;
+        for (row, features) in numbers.chunks(self.width.max(1)).enumerate() {
+            if !sample.takes_next() {
+                continue;
+            }
+            match (&mut self.told, &batch.target) {
+                (Told::Classes(all, _), Target::Classes(classes)) => all.push(classes[row] as u32),
+                (Told::Values(all), Target::Values { values, .. }) => all.push(f64::from(values[row])),
+                _ => {
+                    return Err(failed(
+                        "baseline",
+                        "it learns one class or one number a row, and the targets are others",
+                    ));
+                }
+            }
+            self.numbers.extend(features);
+            self.rows += 1;
         }
-        self.numbers.extend(features(batch, signature)?);
-        self.rows += batch.len();
         Ok(())
     }
 
@@ -122,22 +137,42 @@ impl Table {
     }
 }
 
-/// Shows batches of one pass over the training split, until it ends or `most` rows were seen.
+/// Which rows are taken, one after the other: each with the same chance, so many in all (Fan, Muller and Rezucha 1962; algorithm S of
+/// Knuth, "The Art of Computer Programming", section 3.4.2).
+struct Sample {
+    random: Random,
+    /// Rows that may still come.
+    left: usize,
+    /// Rows that are still wanted.
+    wanted: usize,
+}
+
+/// Keeps the choice of rows apart from all other chance.
+const STREAM: u64 = 0x6261_7365_6c69_6e65;
+
+impl Sample {
+    fn new(plan: &Plan, most: usize) -> Self {
+        let random = Random::derive(&[plan.experiment.seed, STREAM]);
+        Self { random, left: plan.examples, wanted: most.min(plan.examples) }
+    }
+
+    fn takes_next(&mut self) -> bool {
+        let takes = self.left > 0 && self.random.below(self.left as u64) < self.wanted as u64;
+        self.left = self.left.saturating_sub(1);
+        self.wanted -= usize::from(takes);
+        takes
+    }
+}
+
+/// Shows every row of the training split once, as it lies and without chance, in batches.
 fn each_training_batch(
     plan: &Plan,
     dataset: &Arc<Dataset>,
-    most: usize,
     mut visit: impl FnMut(&Batch) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let size = plan.evaluation_batch_size.min(plan.examples).max(1);
-    let mut seen = 0;
-    for batch in Loader::train(Arc::clone(dataset), size, plan.experiment.seed, 0, 0)? {
+    for batch in Loader::once(Arc::clone(dataset), Part::Train, plan.evaluation_batch_size.max(1))? {
         let batch = batch?;
-        if batch.epoch > 0 || seen >= most {
-            break;
-        }
         if !batch.is_empty() {
-            seen += batch.len();
             visit(&batch)?;
         }
     }

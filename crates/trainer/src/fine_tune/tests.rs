@@ -72,7 +72,7 @@ fn adapters_compute_learn_and_merge_as_those_of_peft() {
     let network = weights::apply(network, &part(&tensors, "weight/"), &path).unwrap();
     let lora = Adapters { rank: 2, alpha: 6.0, ..Adapters::default() };
     let tuned = FineTune { lora: Some(lora), ..FineTune::default() };
-    let mut network = tuned.prepare(network, 0, 0).map(&mut Factors { tensors: &tensors, path: Vec::new() });
+    let mut network = tuned.prepare(network, Some("b"), 0, 0).map(&mut Factors { tensors: &tensors, path: Vec::new() });
     let (x, y) = (tensor(&tensors["input"], &device), tensor(&tensors["target"], &device));
     let mut optimizer = SgdConfig::new().init();
     for step in 0..3 {

@@ -127,10 +127,9 @@ impl Loss {
             (Self::Quantile(_), OutputSpec::Horizon { quantiles, .. }) => !quantiles.is_empty(),
             (Self::Huber(_) | Self::Mse(_), OutputSpec::Horizon { quantiles, .. }) => quantiles.is_empty(),
             (Self::Huber(_) | Self::Mse(_), OutputSpec::Values { .. } | OutputSpec::Inputs) => true,
-            (Self::Bce(_) | Self::CrossEntropy(_), _) => matches!(
-                output,
-                OutputSpec::Classes { .. } | OutputSpec::Mask { .. } | OutputSpec::Tokens { .. }
-            ),
+            (Self::Bce(_) | Self::CrossEntropy(_), _) => {
+                matches!(output, OutputSpec::Classes { .. } | OutputSpec::Mask { .. } | OutputSpec::Tokens { .. })
+            }
             (Self::NtXent(_), _) => matches!(output, OutputSpec::Embedding { .. }),
             (Self::Huber(_) | Self::Mse(_) | Self::Quantile(_), _) => false,
         }

@@ -122,7 +122,9 @@ mod tests {
             let tensor = Tensor::<2>::from_data(TensorData::new(numbers, [6, 3]), &Device::flex());
             let loss = Loss::NtXent(NtXent { temperature });
             let found = loss.rows(Output::Embedding(tensor), &batch(6)).unwrap().weighted;
-            for (found, expected) in found.try_into_vec_as::<f32>().unwrap().iter().zip(by_formula(&directions, temperature)) {
+            for (found, expected) in
+                found.try_into_vec_as::<f32>().unwrap().iter().zip(by_formula(&directions, temperature))
+            {
                 assert!((f64::from(*found) - expected).abs() < 1e-4 * expected.abs().max(1.0), "{found} {expected}");
             }
         }

@@ -21,7 +21,7 @@ use crate::batch_size::{BatchSize, Probe};
 use crate::experiment::{Experiment, Recorders, root_of};
 use crate::optimizers::Optimizer;
 use crate::run_dir::{self, Lock};
-use crate::{Error, Plan, RunDir, baselines, data_gate, origin};
+use crate::{Error, Plan, baselines, data_gate, origin};
 
 pub mod halving;
 pub mod jackknife;
@@ -31,7 +31,7 @@ pub mod state;
 pub mod verdict;
 
 use rung::{Measured, Task, Told};
-use state::{Baseline, Budget, Candidate, FORMAT_VERSION, LeftOut, Next, Selection};
+use state::{Baseline, Budget, Candidate, FORMAT_VERSION, Failed, LeftOut, Next, Selection};
 
 /// Checkpoints of a candidate that are kept besides its best.
 const KEPT: usize = 1;
@@ -85,7 +85,11 @@ impl Race {
         let lock = run_dir::lock_folder(&folder)?;
         atomic::clear_leftovers(&folder)?;
         let selection = match std::fs::read(state_file(&folder)) {
-            Ok(text) => read(&text, &state_file(&folder))?,
+            Ok(text) => {
+                let mut before = read(&text, &state_file(&folder))?;
+                before.forgive();
+                before
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => proposed,
             Err(error) => return Err(Error::io("read", &state_file(&folder))(error)),
         };
@@ -134,7 +138,7 @@ impl Race {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn record(&mut self, next: Next, came: Result<Told, String>) -> Result<(), Error> {
+    pub fn record(&mut self, next: Next, came: Result<Told, Failed>) -> Result<(), Error> {
         match (next, came) {
             (_, Ok(Told::Interrupted)) => return Ok(()),
             (Next::Baseline(baseline), Ok(Told::Measured(measured))) => {
@@ -147,10 +151,10 @@ impl Race {
                 done.push(Measured { peak_memory, ..measured });
             }
             (Next::Baseline(baseline), came) => {
-                self.selection.baselines[baseline].failed = Some(reason(came));
+                self.selection.baselines[baseline].failed = Some(failed(came));
             }
             (Next::Probe(candidate) | Next::Rung { candidate, .. }, came) => {
-                self.selection.candidates[candidate].failed = Some(reason(came));
+                self.selection.candidates[candidate].failed = Some(failed(came));
             }
         }
         self.save()
@@ -166,7 +170,7 @@ impl Race {
         let runner = &mut self.selection.candidates[candidate];
         if steps[0] == 0 {
             let reason = format!("a step takes {:.1} s, and its share of the time is {:.1} s", 1.0 / rate, shares[0]);
-            runner.failed = Some(reason);
+            runner.failed = Some(Failed::itself(reason));
         }
         runner.steps = steps;
     }
@@ -201,11 +205,11 @@ impl Race {
             experiment.data.card = root.join(card);
         }
         let score = winner.done.last().map_or(f64::NAN, |measured| measured.score.value);
+        let (best, all) = winner.done.last().map_or((0, 0), |measured| (measured.judged_step, measured.step));
         let header = format!(
-            "# Chosen by `firebox select` for {}: {}.\n# After {} steps its {} on the validation split was {score:.4}.\n",
+            "# Chosen by `firebox select` for {}: {}.\n# At step {best} of {all} its {} on the validation split was {score:.4}.\n",
             self.config.display(),
             winner.reason,
-            winner.done.last().map_or(0, |measured| measured.step),
             self.selection.watch,
         );
         Some(header + &experiment.to_toml())
@@ -218,7 +222,7 @@ impl Race {
 
     /// Whether the run of a candidate is held by a process of a selection that was killed, and that has not noticed yet.
     pub fn is_held(&self, task: &Task) -> bool {
-        matches!(task, Task::Rung { run, .. } if RunDir::open(run).is_ok_and(|run| run.is_active()))
+        matches!(task, Task::Rung { run, .. } if run_dir::is_locked(run))
     }
 
     fn save(&self) -> Result<(), Error> {
@@ -233,12 +237,11 @@ fn state_file(folder: &Path) -> PathBuf {
 }
 
 fn read(text: &[u8], path: &Path) -> Result<Selection, Error> {
-    let damaged = |reason: String| model_zoo::Error::Damaged { path: path.to_owned(), reason };
-    Ok(serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?)
+    serde_json::from_slice(text).map_err(|error| Error::Selection { path: path.to_owned(), reason: error.to_string() })
 }
 
-fn reason(came: Result<Told, String>) -> String {
-    came.map_or_else(|reason| reason, |told| format!("it answered what nobody asked for: {told:?}"))
+fn failed(came: Result<Told, Failed>) -> Failed {
+    came.map_or_else(|failed| failed, |told| Failed::itself(format!("it answered what nobody asked for: {told:?}")))
 }
 
 /// What a selection cannot mean.

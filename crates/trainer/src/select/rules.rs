@@ -6,7 +6,7 @@
 use data_loader::{InputKind, Signature, Task};
 use model_zoo::Architecture;
 use model_zoo::architectures::{
-    airbench, bag, cnn, convnext, efficientnet, ft_transformer, gpt, gru, lenet, lstm, lstm_forecast, mlp,
+    airbench, bag, bert, cnn, convnext, efficientnet, ft_transformer, gpt, gru, lenet, lstm, lstm_forecast, mlp,
     mobilenet_v3, patch_tst, resnet, resnet_imagenet, tabular_resnet, tcn, unet, vit,
 };
 
@@ -208,6 +208,16 @@ fn texts(facts: &Facts) -> Vec<Proposal> {
     } else {
         all.push(advise_against("lstm_deep", format!("two layers learn {} examples by heart", facts.examples)));
     }
+    let bert = bert::BertConfig { size: bert::Size::Tiny, context: facts.length.max(1), ..Default::default() };
+    all.push(if facts.examples >= 20_000 {
+        propose("bert", "attention in both directions, with texts enough to learn from", Architecture::Bert(bert), CAREFUL)
+    } else {
+        let reason = format!(
+            "from fresh weights it wants 20000 texts at least; here are {}. With weights of others it needs fewer: see [pretrained]",
+            facts.examples
+        );
+        advise_against("bert", reason)
+    });
     all
 }
 

@@ -71,6 +71,8 @@ pub enum Told {
 pub struct Measured {
     /// How many steps were done; 0 of a baseline.
     pub step: u64,
+    /// After how many of them its weights were the best, which are judged; 0 of a baseline.
+    pub judged_step: u64,
     /// The watched metric on the validation split.
     pub score: Score,
     /// How many numbers were learnt, where that can be said.
@@ -161,12 +163,14 @@ fn measure(run: &RunDir, device: &Found) -> Result<Measured, Error> {
     let dataset = Arc::new(origin::reopen(&experiment, run)?);
     let plan = Plan::new(experiment, &config, &dataset)?;
     let last = checkpoint::read_manifest(&checkpoint::choose(run, Some("last"))?.path)?.memory;
-    let weights = checkpoint::weights_of(&checkpoint::choose(run, None)?.path, false)?;
+    let chosen = checkpoint::choose(run, None)?;
+    let weights = checkpoint::weights_of(&chosen.path, false)?;
     let architecture = plan.experiment.architecture(&config)?.clone();
     let job = Job { run, plan: &plan, dataset: &dataset, weights: &weights, device };
     let (score, parameters, latency) = architecture.with(job)?;
     Ok(Measured {
         step: last.step,
+        judged_step: chosen.step,
         score: defined(score, &plan)?,
         parameters: Some(parameters),
         seconds: last.seconds,
@@ -185,6 +189,7 @@ fn baseline(experiment: Experiment, config: &Path, name: &str, device: &Found) -
     let latency = latency(&mut learnt.answer, &dataset)?;
     Ok(Measured {
         step: 0,
+        judged_step: 0,
         score: defined(score, &plan)?,
         parameters: learnt.parameters,
         seconds,
@@ -193,14 +198,12 @@ fn baseline(experiment: Experiment, config: &Path, name: &str, device: &Found) -
     })
 }
 
-/// A score that can be compared. Where the metric is not defined without one of the groups, that group is taken to change nothing.
-fn defined(mut score: Score, plan: &Plan) -> Result<Score, Error> {
-    let value = score.value;
-    if !value.is_finite() {
+/// A score that can be compared.
+fn defined(score: Score, plan: &Plan) -> Result<Score, Error> {
+    if !score.value.is_finite() {
         let reason = format!("`{}` is no number on the {} validation examples", plan.watch, score.examples);
         return Err(Error::NoChoice(reason));
     }
-    score.without.iter_mut().filter(|without| !without.is_finite()).for_each(|without| *without = value);
     Ok(score)
 }
 

@@ -10,7 +10,7 @@ use super::rung::Measured;
 use crate::metrics::Direction;
 
 /// The newest layout that this program writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// How much is spent on training, over all candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,22 @@ pub enum Budget {
     Minutes(f64),
     /// So many steps: every candidate of a rung has as many.
     Steps(u64),
+}
+
+/// Why nothing came of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// A sentence.
+    pub reason: String,
+    /// Whether it came from outside, as where the machine had no memory left: the same command tries again then.
+    pub from_outside: bool,
+}
+
+impl Failed {
+    /// What the task itself cannot do, today or tomorrow.
+    pub fn itself(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), from_outside: false }
+    }
 }
 
 /// A network in the race.
@@ -38,7 +54,7 @@ pub struct Candidate {
     /// How it did at the end of each rung that it has been in.
     pub done: Vec<Measured>,
     /// Why it is out of the race.
-    pub failed: Option<String>,
+    pub failed: Option<Failed>,
 }
 
 /// What networks are compared with.
@@ -51,7 +67,7 @@ pub struct Baseline {
     /// How it did.
     pub done: Option<Measured>,
     /// Why it did nothing.
-    pub failed: Option<String>,
+    pub failed: Option<Failed>,
 }
 
 /// A network that is not in the race.
@@ -109,6 +125,14 @@ impl Selection {
         crate::metrics::direction(&self.watch).unwrap_or(Direction::Lower)
     }
 
+    /// Lets those try again who were stopped from outside.
+    pub fn forgive(&mut self) {
+        let all = self.candidates.iter_mut().map(|candidate| &mut candidate.failed);
+        let all = all.chain(self.baselines.iter_mut().map(|baseline| &mut baseline.failed));
+        all.filter(|failed| failed.as_ref().is_some_and(|failed| failed.from_outside))
+            .for_each(|failed| *failed = None);
+    }
+
     /// What is to be done next; nothing once the race is over.
     pub fn next(&self) -> Option<Next> {
         let open = |baseline: &Baseline| baseline.done.is_none() && baseline.failed.is_none();
@@ -129,7 +153,9 @@ impl Selection {
             if let Some(&candidate) = left.iter().find(waits) {
                 return Some(Next::Rung { candidate, rung });
             }
-            left.retain(|&candidate| self.candidates[candidate].done.len() > rung);
+            // Who broke later leaves its place to the next one.
+            let runs = |candidate: &Candidate| candidate.failed.is_none() && candidate.done.len() > rung;
+            left.retain(|&candidate| runs(&self.candidates[candidate]));
             left.sort_by(|&a, &b| self.compare(&self.candidates[a].done[rung], &self.candidates[b].done[rung]));
             left.truncate(rungs.get(rung + 1).copied().unwrap_or(1));
             left.sort_unstable();
@@ -160,8 +186,8 @@ mod tests {
     use super::*;
 
     fn measured(value: f64) -> Measured {
-        let score = Score { value, without: vec![value; 2], examples: 2 };
-        Measured { step: 1, score, parameters: Some(1), seconds: 1.0, peak_memory: None, latency: 0.1 }
+        let score = Score { value, without: vec![Some(value); 2], examples: 2 };
+        Measured { step: 1, judged_step: 1, score, parameters: Some(1), seconds: 1.0, peak_memory: None, latency: 0.1 }
     }
 
     fn race(candidates: usize) -> Selection {
@@ -208,7 +234,7 @@ mod tests {
     fn a_race_that_nobody_survives_ends_without_a_winner() {
         let mut race = race(2);
         for candidate in &mut race.candidates {
-            candidate.failed = Some("no memory".into());
+            candidate.failed = Some(Failed::itself("no memory"));
         }
         assert_eq!((race.next(), race.winner()), (None, None));
     }

@@ -1,7 +1,9 @@
 //! What is to be made of the scores? A sentence, in which a difference counts only beyond its uncertainty.
 
+use model_zoo::Architecture;
 use serde::Serialize;
 
+use super::jackknife::LEAST_GROUPS;
 use super::rung::Measured;
 use super::state::{Candidate, Selection};
 use crate::metrics::Direction;
@@ -12,8 +14,10 @@ const SURE: f64 = 2.0;
 /// How many times sooner an answer must come to be worth a word.
 const SOONER: f64 = 2.0;
 
-/// The candidate that is no deep model: what it scores must be beaten as a baseline must.
-const PLAIN: &str = "linear";
+/// Whether a candidate is no deep model: what it scores must be beaten as a baseline must.
+fn is_plain(candidate: &Candidate) -> bool {
+    matches!(&candidate.architecture, Architecture::Mlp(config) if config.hidden.is_empty())
+}
 
 /// What came of a race.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,9 +36,16 @@ impl Verdict {
     /// Compares the best network with the best of what needs none.
     pub fn new(selection: &Selection) -> Self {
         let best = selection.winner().and_then(|winner| Some((winner, winner.done.last()?)));
+        if let Some((winner, measured)) = best.filter(|(winner, _)| is_plain(winner)) {
+            let text = format!(
+                "The best of the candidates, `{}`, is a linear model, with {} {:.4}: no deep model is needed here, as far as this \
+                 budget shows.",
+                winner.name, selection.watch, measured.score.value
+            );
+            return Self { text, no_network_needed: Some(true), difference: None, standard_error: None };
+        }
         let baselines = selection.baselines.iter().filter_map(|line| Some((line.name.as_str(), line.done.as_ref()?)));
-        let won = |candidate: &Candidate| best.is_some_and(|(winner, _)| winner.name == candidate.name);
-        let plain = selection.candidates.iter().find(|c| c.name == PLAIN && c.failed.is_none() && !won(c));
+        let plain = selection.candidates.iter().find(|c| is_plain(c) && c.failed.is_none());
         let plain = plain.and_then(|plain| Some((plain.name.as_str(), plain.done.last()?)));
         let baseline = baselines.chain(plain).min_by(|(_, a), (_, b)| selection.compare(a, b));
         let unknown = |text: String| Self { text, no_network_needed: None, difference: None, standard_error: None };
@@ -64,10 +75,19 @@ fn compare(selection: &Selection, best: (&Candidate, &Measured), baseline: (&str
         "The baseline `{}` has {} {:.4}, and the best network, `{}`, {:.4}",
         baseline.0, selection.watch, baseline.1.score.value, best.0.name, best.1.score.value
     );
+    let Some(error) = error else {
+        let text = format!(
+            "{scores}. Whether the difference, {size:.4}, is more than chance cannot be told from {examples} validation examples: they \
+             fall into fewer than {LEAST_GROUPS} parts that have nothing to do with each other, or the metric is not defined on them."
+        );
+        return Verdict { text, no_network_needed: None, difference: Some(better), standard_error: None };
+    };
     let trivial = matches!(baseline.0, "constant" | "seasonal");
     let (mut text, needed) = if better > SURE * error {
         let sure = format!("is more than twice its standard error, {error:.4} on {examples} validation examples");
-        (format!("{scores}. A network is worth it: the difference, {size:.4}, {sure}."), true)
+        // Of several looks at the same rows the best one is told, which flatters a little.
+        let looks = "the best of several looks at it";
+        (format!("{scores} ({looks}). A network is worth it: the difference, {size:.4}, {sure}."), true)
     } else {
         let what = if trivial { "So far no network has learnt anything" } else { "No deep model is needed here" };
         let why = if better < -SURE * error {
@@ -92,7 +112,7 @@ fn sooner<'a>(selection: &'a Selection, best: (&Candidate, &Measured)) -> Option
     let measured = others.filter_map(|other| Some((other, other.done.last()?)));
     let alike = measured.filter(|(other, measured)| {
         let (difference, error) = best.1.score.difference(&measured.score);
-        other.done.len() == best.0.done.len() && difference.abs() <= SURE * error
+        other.done.len() == best.0.done.len() && error.is_some_and(|error| difference.abs() <= SURE * error)
     });
     let (name, fastest) =
         alike.min_by(|a, b| a.1.latency.total_cmp(&b.1.latency)).map(|(c, m)| (&c.name, m.latency))?;
@@ -103,22 +123,28 @@ fn sooner<'a>(selection: &'a Selection, best: (&Candidate, &Measured)) -> Option
 #[cfg(test)]
 mod tests {
     use super::super::jackknife::Score;
+    use model_zoo::architectures::mlp::MlpConfig;
+
     use super::super::state::{Baseline, Budget, FORMAT_VERSION};
     use super::*;
 
-    /// Ten rows a group; `hits` of each group are right.
+    /// Ten rows a group; `hits` of each group are right, and each group is there three times.
     fn measured(hits: [f64; 4], latency: f64) -> Measured {
+        let hits = [hits, hits, hits].concat();
         let sum: f64 = hits.iter().sum();
-        let without = hits.iter().map(|of_group| (sum - of_group) / 30.0).collect();
-        let score = Score { value: sum / 40.0, without, examples: 40 };
-        Measured { step: 1, score, parameters: None, seconds: 1.0, peak_memory: None, latency }
+        let without = hits.iter().map(|of_group| Some((sum - of_group) / 110.0)).collect();
+        let score = Score { value: sum / 120.0, without, examples: 120 };
+        Measured { step: 1, judged_step: 1, score, parameters: None, seconds: 1.0, peak_memory: None, latency }
     }
 
     fn verdict(networks: &[(&str, [f64; 4], f64)], baseline: [f64; 4]) -> Verdict {
         let candidate = |(name, hits, latency): &(&str, [f64; 4], f64)| Candidate {
             name: (*name).to_owned(),
             reason: String::new(),
-            architecture: (model_zoo::architectures::ARCHITECTURES[0].default)(),
+            architecture: match *name {
+                "linear" => Architecture::Mlp(MlpConfig { hidden: Vec::new(), ..MlpConfig::default() }),
+                _ => Architecture::Mlp(MlpConfig::default()),
+            },
             most_rate: None,
             steps: vec![1],
             done: vec![measured(*hits, *latency)],
@@ -161,5 +187,18 @@ mod tests {
         // A linear model in the race is one of those that need no network.
         let text = verdict(&[slow, ("linear", [9.0, 9.0, 10.0, 9.7], 5.0)], [5.0; 4]).text;
         assert!(text.starts_with("The baseline `linear`") && text.contains("No deep model is needed here"), "{text}");
+        // And so it is where it wins.
+        let won = verdict(&[("slow", [9.0; 4], 6.0), ("linear", [9.5; 4], 5.0)], [5.0; 4]);
+        assert_eq!(won.no_network_needed, Some(true), "{}", won.text);
+        assert!(won.text.contains("`linear`, is a linear model"), "{}", won.text);
+    }
+
+    #[test]
+    fn of_too_few_groups_nothing_is_said() {
+        let (mut network, mut baseline) = (measured([9.5; 4], 1.0), measured([9.0; 4], 1.0));
+        for score in [&mut network.score, &mut baseline.score] {
+            score.without.truncate(LEAST_GROUPS - 1);
+        }
+        assert_eq!(network.score.difference(&baseline.score).1, None);
     }
 }
