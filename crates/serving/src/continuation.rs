@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 
 use data_loader::random::Random;
-use data_loader::transforms::tokenize::{PADDING, UNKNOWN};
 use model_zoo::generator::Generator;
 use serde::Serialize;
 
@@ -42,13 +41,14 @@ impl Predictor {
         let Some(mark) = pipeline.mark() else {
             return Err(Error::CannotContinue { task: pipeline.signature().task });
         };
+        let excluded = pipeline.never_drawn();
         let mut random = Random::derive(&[STREAM, seed]);
         let mut generator = Generator::new(self.network(), self.device())?;
         let mut scores = generator.read(&pipeline.prompt(prompt)?)?;
         let (mut drawn, mut told, mut ended) = (Vec::new(), String::new(), false);
         while drawn.len() < tokens {
-            for never in [PADDING, UNKNOWN] {
-                if let Some(score) = scores.get_mut(never as usize) {
+            for never in &excluded {
+                if let Some(score) = scores.get_mut(*never as usize) {
                     *score = f32::NEG_INFINITY;
                 }
             }
