@@ -145,7 +145,10 @@ fn where_nothing_would_be_learnt_there_is_no_training() {
     let all = "--set fine_tune.freeze=['weight','bias']";
     refused(all, &["`fine_tune.freeze`", "freezes every parameter for ever"]);
     refused("--set fine_tune.freeze=['.'] --set fine_tune.unfreeze_at=3", &["every parameter until step 3"]);
-    refused("--set fine_tune.freeze=['^layers'] --set fine_tune.unfreeze_at=6", &["unfreeze_at", "training has 6 steps"]);
+    refused(
+        "--set fine_tune.freeze=['^layers'] --set fine_tune.unfreeze_at=6",
+        &["unfreeze_at", "training has 6 steps"],
+    );
     refused("--set fine_tune.lora.on=['^head']", &["`fine_tune.lora.on`", "no matrix but those of the head"]);
     refused("--set fine_tune.lora.on=['bias$']", &["`fine_tune.lora.on`"]);
 }

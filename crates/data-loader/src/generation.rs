@@ -10,7 +10,7 @@ use crate::pipeline::{Pipeline, unusable};
 use crate::schema::{FeatureKind, Schema};
 use crate::signature::OutputSpec;
 use crate::transforms::FittedTransform;
-use crate::transforms::tokenize::{Tokenize, UNKNOWN, too_long};
+use crate::transforms::tokenize::{Tokenize, too_long};
 
 /// The tokenizer among the transforms.
 pub(crate) fn tokenizer(fitted: &[FittedTransform]) -> Option<&Tokenize> {
@@ -61,6 +61,15 @@ impl Pipeline {
         tokenizer(self.transforms())?.mark()
     }
 
+    /// The ids that no text is to be continued with: padding and the unknown token, where there are any.
+    pub fn never_drawn(&self) -> Vec<i64> {
+        tokenizer(self.transforms())
+            .into_iter()
+            .flat_map(|tokens| [tokens.padding(), tokens.unknown()])
+            .flatten()
+            .collect()
+    }
+
     /// The ids with which a text begins that is to be continued: the mark, then those of `text`.
     ///
     /// # Errors
@@ -73,8 +82,9 @@ impl Pipeline {
             hint: "Write it in the characters of the texts with which the model was trained.".into(),
         };
         let found = tokenize.ids(text).map_err(refused)?;
-        if found.contains(&UNKNOWN) {
-            let unknown = tokenize.unknown(text).map_or_else(|| "a part of it".to_owned(), |c| format!("`{c}`"));
+        if tokenize.unknown().is_some_and(|unknown| found.contains(&unknown)) {
+            let unknown =
+                tokenize.unknown_character(text).map_or_else(|| "a part of it".to_owned(), |c| format!("`{c}`"));
             return Err(refused(format!("training never saw {unknown}")));
         }
         ids.extend(found);

@@ -42,7 +42,7 @@ pub enum InputKind {
         /// How many codes each feature has, the unknown one included.
         sizes: Vec<usize>,
     },
-    /// Token ids `[length]`, padded to the longest of the batch; id 0 is padding, id 1 is the unknown token.
+    /// Token ids `[length]`, padded to the longest of the batch with 0, which may also be the id of a token: the mask says what is padding.
     Tokens {
         /// How many ids there are, padding and unknown included.
         vocabulary: usize,

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 
 use data_loader::InputKind;
 use data_loader::random::Random;
-use data_loader::transforms::tokenize::{PADDING, UNKNOWN};
 use model_zoo::generator::Generator;
 use serde::Serialize;
 
@@ -43,6 +42,7 @@ impl Predictor {
         let Some(mark) = pipeline.mark() else {
             return Err(Error::CannotContinue { task: pipeline.signature().task });
         };
+        let excluded = pipeline.never_drawn();
         let mut random = Random::derive(&[STREAM, seed]);
         let trained = pipeline.signature().inputs.iter().find_map(|input| match input.kind {
             InputKind::Tokens { max_length, .. } if max_length > 0 => Some(max_length),
@@ -52,8 +52,8 @@ impl Predictor {
         let mut scores = generator.read(&pipeline.prompt(prompt)?)?;
         let (mut drawn, mut told, mut ended) = (Vec::new(), String::new(), false);
         while drawn.len() < tokens {
-            for never in [PADDING, UNKNOWN] {
-                if let Some(score) = scores.get_mut(never as usize) {
+            for never in &excluded {
+                if let Some(score) = scores.get_mut(*never as usize) {
                     *score = f32::NEG_INFINITY;
                 }
             }

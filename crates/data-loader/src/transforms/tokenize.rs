@@ -14,16 +14,16 @@ use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
 use crate::subwords::merges::{Plan, learn};
-use crate::subwords::{Kind, PADDING_TOKEN, Subwords, UNKNOWN_TOKEN};
+use crate::subwords::{Kind, PADDING_TOKEN, Subwords, UNKNOWN_TOKEN, vocabulary};
 use crate::task::Task;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry =
     Entry { name: "tokenize", summary: "turn texts into the ids of characters or pieces of words" };
 
-/// The id of the padding behind the end of a text.
+/// The id of padding where tokens are learnt, and in batches what stands where the mask is 0, which no network looks at.
 pub const PADDING: i64 = 0;
-/// The id of a token that training never saw.
+/// The id of a token that training never saw, where tokens are learnt.
 pub const UNKNOWN: i64 = 1;
 /// No text has so many tokens, and every number of a `tokenizer.json` has room for it.
 const WITHOUT_END: usize = u32::MAX as usize;
@@ -41,8 +41,11 @@ pub enum Method {
     Bpe,
     /// A piece of a word, as BERT has them, that the training part gave.
     Wordpiece,
-    /// What a `tokenizer.json` says, in the layout of Hugging Face's tokenizers: `method = { file = "tokenizer.json" }`.
+    /// What a `tokenizer.json` says, in the layout of Hugging Face's tokenizers: `method = { file = "tokenizer.json" }`. Its ids stay.
     File(GivenFile),
+    /// A piece of a word, as BERT has them, that a file has a line for: `method = { vocabulary = "vocab.txt" }`. Its ids are the lines,
+    /// counted from 0, and each text begins with `[CLS]` and ends with `[SEP]`, unless texts are generated.
+    Vocabulary(GivenFile),
 }
 
 /// What becomes of a text with more tokens than `max_length`.
@@ -78,7 +81,7 @@ impl PartialEq for GivenFile {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What a token is: "characters", "bpe", "wordpiece" or { file = "tokenizer.json" }.
+    /// What a token is: "characters", "bpe", "wordpiece", { file = "tokenizer.json" } or { vocabulary = "vocab.txt" }.
     pub method: Method,
     /// How many tokens "bpe" and "wordpiece" may learn, padding and unknown included.
     pub vocabulary: usize,
@@ -90,27 +93,22 @@ pub struct Config {
     /// texts are generated it becomes several examples, so that nothing is lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub long: Option<Long>,
-    /// Whether capitals count as small letters; a `tokenizer.json` says that itself.
-    pub lowercase: bool,
+    /// Whether capitals count as small letters. If left out they do where a `vocabulary` is given, which takes accents away as well, as
+    /// models called `uncased` have it, and elsewhere they do not; a `tokenizer.json` says that itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lowercase: Option<bool>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            method: Method::default(),
-            vocabulary: 8000,
-            min_count: 2,
-            max_length: 256,
-            long: None,
-            lowercase: false,
-        }
+        Self { method: Method::default(), vocabulary: 8000, min_count: 2, max_length: 256, long: None, lowercase: None }
     }
 }
 
 impl Config {
     /// From now on a file is looked for from `folder`.
     pub(super) fn look_in(&mut self, folder: &Path) {
-        if let Method::File(file) = &mut self.method {
+        if let Method::File(file) | Method::Vocabulary(file) = &mut self.method {
             file.folder = folder.to_path_buf();
         }
     }
@@ -145,6 +143,16 @@ impl Tokenize {
         tokens + usize::from(self.marked)
     }
 
+    /// The id of padding, if the tokens have one.
+    pub fn padding(&self) -> Option<i64> {
+        self.subwords.as_ref().map_or(Some(PADDING), Subwords::padding)
+    }
+
+    /// The id of what training never saw, if the tokens have one.
+    pub fn unknown(&self) -> Option<i64> {
+        self.subwords.as_ref().map_or(Some(UNKNOWN), Subwords::unknown)
+    }
+
     /// The id of the mark before and behind every text, where texts have one.
     pub fn mark(&self) -> Option<i64> {
         self.marked.then(|| self.vocabulary() as i64 - 1)
@@ -155,7 +163,7 @@ impl Tokenize {
     /// # Errors
     /// A sentence where a `tokenizer.json` has no text for the ids.
     pub fn text(&self, ids: &[i64]) -> Result<String, String> {
-        let ids = ids.iter().copied().filter(|&id| id != PADDING && Some(id) != self.mark());
+        let ids = ids.iter().copied().filter(|&id| Some(id) != self.padding() && Some(id) != self.mark());
         if let Some(subwords) = &self.subwords {
             return subwords.text(&ids.collect::<Vec<_>>());
         }
@@ -185,7 +193,7 @@ impl Tokenize {
     }
 
     /// The first character of `text` that training never saw, where tokens are characters.
-    pub(crate) fn unknown(&self, text: &str) -> Option<char> {
+    pub(crate) fn unknown_character(&self, text: &str) -> Option<char> {
         self.subwords.is_none().then(|| self.kept(text).find(|c| self.characters.binary_search(c).is_err())).flatten()
     }
 
@@ -225,7 +233,7 @@ impl Transform for Tokenize {
             column,
             characters: Vec::new(),
             max_length: config.max_length,
-            lowercase: config.lowercase,
+            lowercase: config.lowercase.unwrap_or(matches!(config.method, Method::Vocabulary(_))),
             refuse: config.long == Some(Long::Refuse),
             marked,
             subwords: None,
@@ -242,7 +250,7 @@ impl Transform for Tokenize {
             }
             Method::Bpe => fitted.subwords = Some(learnt(Kind::Bytes, &column, config, fitted.end(), training)?),
             Method::Wordpiece => fitted.subwords = Some(learnt(Kind::Words, &column, config, fitted.end(), training)?),
-            Method::File(_) if config.lowercase => {
+            Method::File(_) if fitted.lowercase => {
                 return Err(wrong(
                     "lowercase",
                     "is set, and a `tokenizer.json` is given",
@@ -251,6 +259,10 @@ impl Transform for Tokenize {
             }
             Method::File(file) => {
                 fitted.subwords = Some(Subwords::open(&file.folder.join(&file.path), fitted.end())?);
+            }
+            Method::Vocabulary(file) => {
+                let path = file.folder.join(&file.path);
+                fitted.subwords = Some(vocabulary::open(&path, fitted.lowercase, !marked, fitted.end())?);
             }
         }
         Ok(fitted)
@@ -268,6 +280,9 @@ impl Transform for Tokenize {
                 ids.push(mark);
             } else if ids.len() > self.max_length && self.refuse {
                 return Err(too_long(&record.id.key, column, None, self.max_length));
+            } else if ids.is_empty() && self.subwords.as_ref().is_some_and(Subwords::keeps_ids) {
+                // A network that must look at something would read 0, which here is any token.
+                ids.extend(self.padding().or(self.unknown()));
             }
             record.fields[place].1 = Value::Tokens(ids);
         }
@@ -333,7 +348,8 @@ fn learnt(kind: Kind, column: &str, config: &Config, end: usize, training: &Trai
         };
         return Err(wrong("vocabulary", &message, &hint));
     }
-    let splitter = Subwords::empty(kind, config.lowercase)?;
+    let lowercase = config.lowercase == Some(true);
+    let splitter = Subwords::empty(kind, lowercase)?;
     let mut words = BTreeMap::<String, u64>::new();
     texts(column, training, |text| {
         splitter.words(text, |word| match words.get_mut(word) {
@@ -344,7 +360,7 @@ fn learnt(kind: Kind, column: &str, config: &Config, end: usize, training: &Trai
     let prefix = if kind == Kind::Words { "##" } else { "" };
     let (vocabulary, min_count) = (config.vocabulary, config.min_count as u64);
     let pieces = learn(&words, &Plan { special: &special, alphabet, prefix, vocabulary, min_count });
-    Subwords::of(kind, config.lowercase, end, &pieces)
+    Subwords::of(kind, lowercase, end, &pieces)
 }
 
 #[cfg(test)]

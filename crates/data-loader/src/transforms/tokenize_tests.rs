@@ -93,17 +93,79 @@ fn given(folder: &std::path::Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn ids_of_a_given_file_are_brought_to_ours_and_travel_with_the_model() {
+fn ids_of_a_given_file_stay_and_travel_with_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let path = given(folder.path());
     let config = format!("method = {{ file = {:?} }}\nmax_length = 4", path.to_str().unwrap());
     let tokenize = subwords(&config);
+    let plain = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(path).unwrap();
     let again: Tokenize = serde_json::from_str(&serde_json::to_string(&tokenize).unwrap()).unwrap();
+    assert_eq!((again.padding(), again.unknown()), (Some(3), Some(1)));
+    // An embedding has a row for every id up to the largest, those included that stand for nothing.
+    assert_eq!((again.vocabulary(), again.ids("a b c fill")), (8, Ok(vec![0, 2, 1, 7])));
+    assert_eq!(again.ids("b a"), Ok(vec![2, 0, 7]));
+    assert_eq!(again.ids("fill"), Ok(vec![3, 7]));
+    assert_eq!(again.text(&[0, 2, 0, 7, 3, 3]).unwrap(), "a b a");
+    // They are those that the crate gives without us.
+    let theirs = tokenizers::Tokenizer::from_bytes(&plain).unwrap();
+    for text in ["a", "b b", "a c b", "", "fill a"] {
+        let ids = theirs.encode_fast(text, true).unwrap();
+        assert_eq!(again.ids(text), Ok(ids.get_ids().iter().map(|&id| i64::from(id)).collect()), "{text}");
+    }
+}
+
+/// As bundles were made before the ids of a file stayed: a network learnt these ids.
+#[test]
+fn ids_of_a_given_file_are_brought_to_ours_and_travel_with_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = given(folder.path());
+    let tokenize = subwords(&format!("method = {{ file = {:?} }}\nmax_length = 4", path.to_str().unwrap()));
+    let mut before = serde_json::to_value(&tokenize).unwrap();
+    assert_eq!(before["subwords"].as_object_mut().unwrap().remove("ids_of_the_file"), Some(true.into()));
+    let again: Tokenize = serde_json::from_value(before).unwrap();
     // Padding 3 becomes 0 and unknown stays 1; `a`, `b` and `[SEP]` follow. Padding that is spelt out is no padding.
     assert_eq!((again.vocabulary(), again.ids("a b c fill")), (5, Ok(vec![2, 3, 1, 4])));
     assert_eq!(again.ids("a b"), Ok(vec![2, 3, 4]));
     assert_eq!(again.ids("fill"), Ok(vec![1, 4]));
+    assert_eq!((again.padding(), again.unknown()), (Some(PADDING), Some(UNKNOWN)));
+}
+
+/// GPT-2's has neither padding nor an unknown token, and its 0 is a letter.
+#[test]
+fn a_file_may_have_neither_padding_nor_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null, "pre_tokenizer": null,
+        "post_processor": null, "decoder": {"type": "Fuse"},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+            "fuse_unk": false, "byte_fallback": false, "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]},
+    });
+    let path = folder.path().join("tokenizer.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    let config = format!("[tokenize]\nmethod = {{ file = {:?} }}", path.to_str().unwrap());
+    let (fitted, _) = fit(&config, SCHEMA, &[&text("ab")]).unwrap();
+    let [FittedTransform::Tokenize(tokenize)] = &fitted[..] else { panic!("no tokenize") };
+    assert_eq!((tokenize.padding(), tokenize.unknown(), tokenize.vocabulary()), (None, None, 3));
+    let ids = tokenize.ids("baab").unwrap();
+    assert_eq!((ids.as_slice(), tokenize.text(&ids).unwrap().as_str()), (&[1, 0, 2][..], "baab"));
+}
+
+/// Else a network that must look at something would read token 0.
+#[test]
+fn a_text_of_no_token_is_padding_where_ids_are_those_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = given(folder.path());
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    json["post_processor"] = serde_json::Value::Null;
+    std::fs::write(&path, json.to_string()).unwrap();
+    let config = format!("[tokenize]\nmethod = {{ file = {:?} }}", path.to_str().unwrap());
+    assert_eq!(
+        applied(&config, SCHEMA, &[&text(" "), &text("a")]),
+        [[Value::Tokens(vec![3])], [Value::Tokens(vec![0])]]
+    );
+    assert_eq!(applied("[tokenize]\n", SCHEMA, &[&text(""), &text("a")])[0], [Value::Tokens(vec![])]);
 }
 
 #[test]
@@ -119,6 +181,11 @@ fn files_that_cannot_be_used_are_refused() {
     assert!(error(&whole, "").is_none());
     assert!(error(&whole, "max_length = 1").unwrap().to_string().contains("adds 1 tokens"));
     assert!(error(&whole, "lowercase = true").unwrap().to_string().contains("lowercase"));
+    // Ids that would make a network of rows for nothing, or that no row has.
+    let far = whole.replace("\"b\":2", "\"b\":4000000000");
+    assert!(far != whole && error(&far, "").unwrap().to_string().contains("ids up to 4000000000, that of `b`"));
+    let beyond = whole.replace("\"ids\":[7]", "\"ids\":[8]");
+    assert!(beyond != whole && error(&beyond, "").unwrap().to_string().contains("puts the id 8 into every text"));
     let random = whole.replace("\"model\":{", "\"model\":{\"dropout\":0.1,");
     assert!(error(&random, "").unwrap().to_string().contains("dropout"));
     for cut in 1..40 {
@@ -166,9 +233,14 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
 
     #[test]
-    fn damaged_files_never_panic(places in proptest::collection::vec((0.0..1.0_f64, proptest::prelude::any::<u8>()), 1..6), which in 0..2_usize) {
+    fn damaged_files_never_panic(places in proptest::collection::vec((0.0..1.0_f64, proptest::prelude::any::<u8>()), 1..6), which in 0..3_usize) {
         let mut bytes = match which {
             0 => serde_json::to_vec(&subwords("method = \"wordpiece\"\nvocabulary = 70").subwords).unwrap(),
+            1 => {
+                let folder = tempfile::tempdir().unwrap();
+                let path = given(folder.path());
+                serde_json::to_vec(&Subwords::open(&path, 9).unwrap()).unwrap()
+            }
             _ => serde_json::to_vec(&subwords("method = \"bpe\"\nvocabulary = 280").subwords).unwrap(),
         };
         for (place, byte) in places {

@@ -1,12 +1,13 @@
 //! What must every architecture satisfy? A new one is tested because it is listed; `data` says which data it is for.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use data_loader::signature::{OutputSpec, Signature};
-use data_loader::{Batch, reconstruction};
+use data_loader::{ArrayData, Batch, InputArray, reconstruction};
 use model_zoo::architectures::{ARCHITECTURES, WithNetwork};
 use model_zoo::network::NetworkConfig;
 use model_zoo::{Architecture, Error, Inputs, Network, Output, weights};
@@ -261,6 +262,43 @@ fn an_example_is_answered_alike_alone_and_in_a_batch() {
         }
     }
     all(&Alone);
+}
+
+/// The ids of a text may be those of a file, in which any token may have the number that stands in padding: the mask alone counts.
+#[test]
+fn what_stands_in_padding_changes_no_answer() {
+    struct Padded(Cell<usize>);
+    impl Promise for Padded {
+        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
+            let network = config.build(signature, 4, &plain()).unwrap();
+            let batch = data::batch(signature, 5, 5);
+            let [InputArray { mask: Some(mask), lengths: Some(lengths), array, .. }] = &batch.inputs[..] else {
+                return;
+            };
+            let ArrayData::I64(ids) = &array.data else { return };
+            let with = |token: i64| {
+                let mut batch = batch.clone();
+                let fill = ids.iter().zip(mask).map(|(&id, &content)| if content == 0 { token } else { id });
+                batch.inputs[0].array.data = ArrayData::I64(fill.collect());
+                answer(&network, &batch, signature, &plain())
+            };
+            let (one, other) = (with(0), with(3));
+            let longest = lengths.iter().max().unwrap();
+            assert!(lengths.iter().any(|length| length < longest), "{case}: nothing is padded");
+            let width = one.len() / lengths.len();
+            for (place, length) in lengths.iter().enumerate() {
+                // Of a text that is continued, the places of its tokens count.
+                let tokens = matches!(signature.output, OutputSpec::Tokens { .. });
+                let counts = if tokens { width / longest * length } else { width };
+                let answers = |all: &[f32]| all[place * width..][..counts].to_vec();
+                assert_eq!(answers(&one), answers(&other), "{case}, text {place}");
+            }
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let promise = Padded(Cell::new(0));
+    all(&promise);
+    assert!(promise.0.get() >= 8, "{} kinds of texts", promise.0.get());
 }
 
 #[test]
