@@ -139,22 +139,19 @@ impl TryFrom<Json> for Subwords {
         tokens.dedup_by_key(|(id, _)| *id);
         let (padding, unknown) = (padding.as_deref(), unknown);
         let brought = (json[KEPT_KEY] != true).then(|| Brought::of(tokens.clone(), padding, unknown));
-        let (vocabulary, padding, unknown) = match &brought {
-            Some(brought) => {
-                let most = brought.ids.values().max().map_or(UNKNOWN, |most| (*most).max(UNKNOWN));
-                (most as usize + 1, Some(PADDING), Some(UNKNOWN))
+        let (vocabulary, padding, unknown) = if let Some(brought) = &brought {
+            let most = brought.ids.values().max().map_or(UNKNOWN, |most| (*most).max(UNKNOWN));
+            (most as usize + 1, Some(PADDING), Some(UNKNOWN))
+        } else {
+            let rows = rows(&tokens)?;
+            if most >= rows {
+                return Err(format!(
+                    "it puts the id {most} into every text, and the largest of its tokens is {}",
+                    rows - 1
+                ));
             }
-            None => {
-                let rows = rows(&tokens)?;
-                if most >= rows {
-                    return Err(format!(
-                        "it puts the id {most} into every text, and the largest of its tokens is {}",
-                        rows - 1
-                    ));
-                }
-                let id = |token: &str| tokenizer.token_to_id(token).map(i64::from);
-                (rows, padding.and_then(id), unknown.and_then(id))
-            }
+            let id = |token: &str| tokenizer.token_to_id(token).map(i64::from);
+            (rows, padding.and_then(id), unknown.and_then(id))
         };
         Ok(Self { json, tokenizer: Box::new(tokenizer), vocabulary, padding, unknown, brought })
     }

@@ -28,12 +28,12 @@ const MASK: &str = "[MASK]";
 /// [`Error::Mismatch`] with path and line where the file is no such list, and whatever keeps it from being read.
 pub(crate) fn open(path: &Path, lowercase: bool, marks: bool, max_length: usize) -> Result<Subwords, Error> {
     if path.is_dir() {
-        let hint = format!("Name the file in it, as in `{{ vocabulary = {:?} }}`.", path.join("vocab.txt"));
+        let hint = format!("Name the file in it, as in `{{ vocabulary = \"{}\" }}`.", path.join("vocab.txt").display());
         return Err(Error::Mismatch { message: format!("{} is a folder, and no vocabulary", path.display()), hint });
     }
     let bytes = read_bytes(path, MAX_BYTES)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        let line = memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
         wrong(path, Some(line), "is no text in UTF-8", "Save the file as UTF-8, or take that of the model's publisher.")
     })?;
     let tokens = tokens(path, text)?;
