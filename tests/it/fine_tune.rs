@@ -165,4 +165,79 @@ fn adapters_learn_at_the_rate_of_their_matrix() {
         assert_eq!(after[name], *tensor, "{name} moved");
     }
     assert_ne!(after["head.weight"], before["head.weight"]);
+
+/// BERT by its names, which are transformers': what is frozen, and adapters beside the queries and values of its attentions.
+#[test]
+fn parts_of_bert_are_frozen_and_adapted_by_their_names() {
+    let sandbox = Sandbox::with(TEXTS, &texts(), BERT);
+    sandbox.run("train config.toml --run taught").succeeded();
+    let before = bundled(&sandbox, "taught");
+    let more = "--set pretrained.weights=taught/bundle";
+    let lower = "['^bert\\.embeddings\\.','^bert\\.encoder\\.layer\\.0\\.']";
+    sandbox.run(&format!("train config.toml --run frozen {more} --set fine_tune.freeze={lower}")).succeeded();
+    let after = last(&sandbox, "frozen");
+    for (name, tensor) in &before {
+        let frozen = name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.");
+        // A key's bias shifts all scores of a query alike, so that it has no gradient.
+        assert!((after[name] == *tensor) == frozen || name.ends_with("key.bias"), "{name}");
+    }
+    let on = "['attention\\.self\\.(query|value)\\.weight$']";
+    sandbox.run(&format!("train config.toml --run adapted {more} --set fine_tune.lora.on={on}")).succeeded();
+    let (checkpoint, bundle) = (last(&sandbox, "adapted"), bundled(&sandbox, "adapted"));
+    let adapters: Vec<&str> = checkpoint.keys().filter_map(|name| name.strip_suffix(".lora.a")).collect();
+    let attention = |layer, what| format!("bert.encoder.layer.{layer}.attention.self.{what}.weight");
+    let mut wanted: Vec<String> = (0..2).flat_map(|k| ["query", "value"].map(|what| attention(k, what))).collect();
+    wanted.sort();
+    assert_eq!(adapters, wanted);
+    assert!(bundle.keys().eq(before.keys()));
+    for (name, tensor) in &before {
+        let learns = wanted.contains(name) || name.starts_with("classifier.");
+        assert_eq!(bundle[name] != *tensor, learns, "{name}");
+    }
+}
+
+const TEXTS: &str = r#"name = "tiny"
+title = "Tiny"
+summary = "made up"
+source = "made up"
+licence = "CC0"
+citation = "none"
+[format.csv]
+[[files]]
+path = "tiny.csv"
+[schema]
+target = { name = "y", kind = "class" }
+ignore = ["b", "c"]
+[schema.features]
+a = "text"
+[split.stratified]
+validation = 0.2
+test = 0.2
+"#;
+
+const BERT: &str = r#"device = "cpu"
+task = "classify"
+[data]
+card = "tiny"
+[data.transforms.tokenize]
+method = "wordpiece"
+vocabulary = 40
+max_length = 8
+[model.bert]
+layers = 2
+features = 8
+heads = 2
+context = 8
+[train]
+steps = 6
+batch_size = 10
+[optimizer.adamw]
+learning_rate = 1e-2
+"#;
+
+/// Which word a text begins with says of which kind it is.
+fn texts() -> Vec<String> {
+    let letter = |k: usize| char::from(b'a' + (k % 10) as u8);
+    let row = |k: usize| format!("{} {} {},,,{}", ["old", "new"][k % 2], letter(k), letter(k / 10), ["x", "y"][k % 2]);
+    (0..60).map(row).collect()
 }
