@@ -165,6 +165,7 @@ fn adapters_learn_at_the_rate_of_their_matrix() {
         assert_eq!(after[name], *tensor, "{name} moved");
     }
     assert_ne!(after["head.weight"], before["head.weight"]);
+}
 
 /// BERT by its names, which are transformers': what is frozen, and adapters beside the queries and values of its attentions.
 #[test]
