@@ -83,7 +83,7 @@ impl FineTune {
             let pattern =
                 Regex::new(text).map_err(|error| (key, format!("`{text}` is no regular expression: {error}")))?;
             if !names.iter().any(|name| pattern.is_match(name)) {
-                let some: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
+                let some: Vec<&str> = names.iter().take(3).map(|name| name.as_str()).collect();
                 let reason = format!("`{text}` fits no parameter; they are called {}, and so on", some.join(", "));
                 return Err((key, reason));
             }

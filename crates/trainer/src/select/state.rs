@@ -220,7 +220,7 @@ mod tests {
             let Next::Rung { candidate, rung } = next else { panic!("{next:?}") };
             order.push((candidate, rung));
             match (candidate, rung) {
-                (3, 0) => race.candidates[3].failed = Some("NaN".into()),
+                (3, 0) => race.candidates[3].failed = Some(Failed::itself("NaN")),
                 _ => race.candidates[candidate].done.push(measured(candidate as f64 + 10.0 * rung as f64)),
             }
             // A file that was written and read again leads to the same.

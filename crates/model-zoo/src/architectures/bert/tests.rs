@@ -173,7 +173,7 @@ fn the_file_of_an_encoder_is_read() {
         ..Pretrained::default()
     };
     for (pooling, unused) in [(Pooling::Mean, 2), (Pooling::Class, 0)] {
-        let (loaded, notices) = settings.load(network(pooling, 2), &path).unwrap();
+        let (loaded, notices) = settings.load(network(pooling, 2), Some("classifier"), &path).unwrap();
         assert_eq!(notices, Vec::<String>::new());
         let of_encoder =
             |all: Weights| all.into_iter().filter(|(name, _)| name.starts_with("bert.")).collect::<Weights>();
