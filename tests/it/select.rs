@@ -139,7 +139,7 @@ fn who_was_stopped_from_outside_tries_again() {
     std::fs::write(&state, known.to_string()).unwrap();
     assert_eq!(without_times(&sandbox.run(line).expect(0).json()), without_times(&straight));
     std::fs::write(&state, "{").unwrap();
-    sandbox.run(line.trim_end_matches(" --json")).refused(1, &["selection.json", "remove the folder"]);
+    sandbox.run(line.trim_end_matches(" --json")).refused(2, &["selection.json", "remove the folder"]);
 }
 
 /// Baselines learn from every row of the training split once, however networks are shown them.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use data_loader::Task;
 use toml::{Table, Value};
 use trainer::Experiment;
 
@@ -38,8 +39,10 @@ fn configs(house: &House) -> Vec<String> {
             Err(error) => complaints.push(format!("{path} is no config: {error}")),
             Ok(experiment) => {
                 let data = experiment.data.card.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let name =
-                    format!("configs/{data}_{}.toml", experiment.model.as_ref().map_or("", |model| model.name()));
+                let network = experiment.model.as_ref().map_or("", |model| model.name());
+                // What a network learns beside what it is made for.
+                let task = if experiment.task == Some(Task::Contrast) { "_contrast" } else { "" };
+                let name = format!("configs/{data}_{network}{task}.toml");
                 if name != path {
                     complaints.push(format!(
                         "{path} is about {data} and {}: it belongs in {name}",

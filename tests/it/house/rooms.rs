@@ -138,7 +138,16 @@ const FOREIGN: &[(&str, &[&str], &[&str], &str)] = &[
     ("crates/data-loader/", &[], &["burn*", "Tensor*", "Device"], "devices begin in crates/model-zoo"),
     (
         "crates/data-loader/src/",
-        &["batch.rs", "collate.rs", "dataset.rs", "loader.rs", "loader_tests.rs", "number_plan.rs", "samplers/"],
+        &[
+            "batch.rs",
+            "collate.rs",
+            "dataset.rs",
+            "loader.rs",
+            "loader_tests.rs",
+            "number_plan.rs",
+            "samplers/",
+            "views.rs",
+        ],
         &["epoch*"],
         "passes over the data belong to the samplers and the loader",
     ),

@@ -37,7 +37,7 @@ pub struct AutoencoderConfig {
     pub code: Option<usize>,
     /// Units of the linear layers before the narrow place; behind it they come in reverse. None makes it linear.
     pub hidden: Vec<usize>,
-    /// Filters of the convolutions, each of which halves the image, for images alone; `[16, 32]` if left out.
+    /// Filters of the convolutions, each of which halves the image, for images alone; `[32, 64]` if left out.
     pub channels: Option<Vec<usize>>,
     /// What stands between the layers.
     pub activation: Activation,
@@ -110,7 +110,7 @@ impl NetworkConfig for AutoencoderConfig {
         let (mut conv_encoder, mut conv_decoder, mut features) = (Vec::new(), Vec::new(), numbers);
         match (only_image(&signature.inputs), &self.channels) {
             (Some([channels, height, width]), chosen) => {
-                let filters = chosen.clone().unwrap_or_else(|| vec![16, 32]);
+                let filters = chosen.clone().unwrap_or_else(|| vec![32, 64]);
                 let halved = |side: usize| filters.iter().fold(side, |side, _| side.div_ceil(2));
                 if filters.len() > MOST_STAGES || !filters.iter().all(|stage| (1..=MOST_FILTERS).contains(stage)) {
                     let sizes = format!("at most {MOST_STAGES} stages of 1 to {MOST_FILTERS} filters");

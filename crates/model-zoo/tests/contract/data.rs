@@ -14,11 +14,11 @@ pub(crate) const CASES: &[Suits] = &[
     ("airbench", || json!({ "channels": [12, 16, 24] }), PICTURES),
     (
         "autoencoder",
-        || json!({ "hidden": [32], "code": 1, "channels": [4, 6], "activation": "gelu" }),
+        || json!({ "hidden": [32], "code": 4, "channels": [16, 64], "activation": "gelu" }),
         &["images to themselves"],
     ),
-    ("autoencoder", || json!({ "hidden": [32, 16], "code": 1, "activation": "gelu" }), THEMSELVES),
-    ("autoencoder", || json!({ "hidden": [24], "code": 3, "noise": 0.01, "activation": "tanh" }), THEMSELVES),
+    ("autoencoder", || json!({ "hidden": [32, 16], "code": 4, "noise": 1e-3, "activation": "gelu" }), THEMSELVES),
+    ("autoencoder", || json!({ "hidden": [24], "code": 4, "noise": 1e-3, "activation": "silu" }), THEMSELVES),
     ("bag", || json!({ "embedding": 8 }), TEXTS),
     ("bert", || json!({ "layers": 2, "features": 16, "heads": 2, "context": 9, "dropout": 0.0 }), TEXTS),
     (
