@@ -3,6 +3,7 @@
 use data_loader::{Record, formats};
 use model_zoo::bundle::Bundle;
 use serde_json::json;
+use serving::unusual::{ANOMALY_SCORE, PERCENTILE};
 use serving::{Prediction, Predictor};
 use trainer::address::Address;
 use trainer::{Experiment, RunDir};
@@ -71,10 +72,21 @@ fn show(prediction: &Prediction) {
                 scores.iter().take(3).map(|(name, p)| format!("{name} {:.1}%", p * 100.0)).collect();
             format!("{label}  ({})", shown.join(", "))
         }
-        None => scores.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),
+        None => unusual(prediction).unwrap_or_else(|| {
+            scores.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        }),
     };
+    report::line(format!("{}: {text}", prediction.id));
+}
+
+/// How unusual a record is, as far as that was asked.
+fn unusual(prediction: &Prediction) -> Option<String> {
+    let find = |wanted: &str| prediction.scores.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let score = find(ANOMALY_SCORE)?;
+    let lower =
+        find(PERCENTILE).map_or_else(String::new, |percent| format!(", not below {percent:.1}% of held-out examples"));
     let shares: Vec<String> =
         prediction.unusual.iter().map(|(name, share)| format!("{name} {:.0}%", share * 100.0)).collect();
-    let text = if shares.is_empty() { text } else { format!("{text}  ({})", shares.join(", ")) };
-    report::line(format!("{}: {text}", prediction.id));
+    let blamed = if shares.is_empty() { String::new() } else { format!("  ({})", shares.join(", ")) };
+    Some(format!("anomaly score {score:.4}{lower}{blamed}"))
 }

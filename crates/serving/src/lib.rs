@@ -8,7 +8,7 @@ pub mod continuation;
 pub mod error;
 pub mod predictor;
 pub mod sampling;
-mod unusual;
+pub mod unusual;
 
 pub use continuation::Continuation;
 pub use error::Error;

@@ -5,6 +5,10 @@ use model_zoo::anomaly::{self, Reference};
 
 use crate::predictor::Prediction;
 
+/// What the anomaly score is called among the scores of a prediction.
+pub const ANOMALY_SCORE: &str = "anomaly_score";
+/// What is called how many percent of the held-out examples have no higher one.
+pub const PERCENTILE: &str = "percentile";
 /// How many features are named that came back worst.
 const MOST_NAMED: usize = 3;
 
@@ -37,11 +41,11 @@ pub(crate) fn predictions(
         parts.sort_by(|a, b| b.1.total_cmp(&a.1));
         parts.truncate(MOST_NAMED);
         let score = sum / width as f64;
-        let percentile = reference.map(|reference| ("percentile".to_owned(), reference.percentile(score)));
+        let percentile = reference.map(|reference| (PERCENTILE.to_owned(), reference.percentile(score)));
         Prediction {
             id: id.to_string(),
             label: None,
-            scores: [("anomaly_score".to_owned(), score)].into_iter().chain(percentile).collect(),
+            scores: [(ANOMALY_SCORE.to_owned(), score)].into_iter().chain(percentile).collect(),
             // Of a single feature, and of an example that came back whole, there is nothing to say.
             unusual: if features.len() > 1 && sum > 0.0 { parts } else { Vec::new() },
         }
