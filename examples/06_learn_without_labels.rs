@@ -11,15 +11,15 @@ use model_zoo::device;
 use trainer::train::{Request, train};
 use trainer::{Experiment, RunDir};
 
-const MODEL: &str = r#"
+const MODEL: &str = r"
 [data.transforms.normalize]
 
 [model.lenet]
 channels = [16, 32]
-"#;
+";
 
 /// Two views of each of ten thousand digits.
-const WITHOUT_LABELS: &str = r#"
+const WITHOUT_LABELS: &str = r"
 
 [data.transforms.random_resized_crop]
 size = [28, 28]
@@ -39,10 +39,10 @@ evaluate_every = 240
 learning_rate = 3e-3
 
 [schedule.cosine]
-"#;
+";
 
 /// A hundred digits to learn from; all others of the training images are left aside.
-const A_HUNDRED_LABELS: &str = r#"
+const A_HUNDRED_LABELS: &str = r"
 [data.split.file]
 validation = 59900
 
@@ -55,7 +55,7 @@ evaluate_every = 200
 learning_rate = 1e-3
 
 [schedule.cosine]
-"#;
+";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let views = learn("views", "task = \"contrast\"\n[data]\nlimit = 10000\n", WITHOUT_LABELS)?;

@@ -40,7 +40,7 @@ fn a_row_that_is_unlike_all_others_is_found_and_what_is_unusual_about_it() {
     }
     let first = usual.lines().nth(1).unwrap();
     rows.push(format!("{},{},1000", of(first, "c"), of(first, "b")));
-    sandbox.write("new.csv", &format!("{}\n", rows.join("\n")));
+    sandbox.write("new.csv", format!("{}\n", rows.join("\n")));
     let answers = sandbox.run("predict r new.csv --json").expect(0).json();
     let answers = answers.as_array().unwrap();
     let (odd, others) = answers.split_last().unwrap();
@@ -82,7 +82,7 @@ fn few_digits(sandbox: &Sandbox, name: &str, change: impl Fn(String) -> String) 
     let text = std::fs::read_to_string(shipped(name)).unwrap();
     let card = repository().join("datasets/mnist");
     let card = card.to_str().unwrap();
-    sandbox.write(&format!("{name}.toml"), &change(text.replace("\"datasets/mnist\"", &format!("\"{card}\""))));
+    sandbox.write(&format!("{name}.toml"), change(text.replace("\"datasets/mnist\"", &format!("\"{card}\""))));
 }
 
 fn told(ended: &Ended) -> String {

@@ -56,7 +56,7 @@ fn standard_error(without: Vec<f64>) -> Option<f64> {
 #[derive(Clone, Copy, Debug)]
 struct Groups {
     examples: usize,
-    groups: usize,
+    count: usize,
     blocks: bool,
 }
 
@@ -66,17 +66,17 @@ impl Groups {
         match &dataset.pipeline().schema().windows {
             Some(windows) => {
                 let span = (windows.length + windows.horizon).div_ceil(windows.stride.max(1));
-                Self { examples, groups: (examples / span.max(1)).clamp(1, GROUPS), blocks: true }
+                Self { examples, count: (examples / span.max(1)).clamp(1, GROUPS), blocks: true }
             }
-            None => Self { examples, groups: GROUPS.min(examples), blocks: false },
+            None => Self { examples, count: GROUPS.min(examples), blocks: false },
         }
     }
 
     /// The group of the example at `place`.
     fn of(self, place: usize) -> usize {
         match self.blocks {
-            true => (place * self.groups / self.examples.max(1)).min(self.groups - 1),
-            false => place % self.groups,
+            true => (place * self.count / self.examples.max(1)).min(self.count - 1),
+            false => place % self.count,
         }
     }
 }
@@ -93,7 +93,7 @@ pub(super) fn judge(
 ) -> Result<Score, Error> {
     let groups = Groups::new(dataset, part);
     let mut all = Tally::new(plan);
-    let mut without: Vec<Tally> = (0..groups.groups).map(|_| Tally::new(plan)).collect();
+    let mut without: Vec<Tally> = (0..groups.count).map(|_| Tally::new(plan)).collect();
     let mut examples = 0;
     each_batch(answer, dataset, part, plan, &mut |batch| {
         all.observe(&batch.answers, &batch.weighted, &batch.weights);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn windows_that_share_steps_are_in_one_group() {
-        let groups = Groups { examples: 120, groups: 10, blocks: true };
+        let groups = Groups { examples: 120, count: 10, blocks: true };
         let of: Vec<usize> = (0..120).map(|place| groups.of(place)).collect();
         assert!(of.is_sorted() && (0..10).all(|group| of.iter().filter(|found| **found == group).count() == 12));
         let dealt = Groups { blocks: false, ..groups };
