@@ -58,7 +58,7 @@ fn inspect(args: &Inspect) -> Result<(Inspection, String), Failure> {
     let (architecture, signature, source) = if path.is_file() {
         let mut experiment = Experiment::read(path, &args.set)?;
         // How many examples make a batch has nothing to do with the network.
-        experiment.train.batch_size = BatchSize::Examples(1);
+        experiment.train.batch_size = BatchSize::Examples(2);
         experiment.train.accumulate = 1;
         let dataset = origin::open(&experiment, path)?;
         let plan = Plan::new(experiment, path, &dataset)?;

@@ -19,7 +19,9 @@ const SIZE: usize = 128;
 /// The epoch from which views for judging take their chance: always the same ones, and none of training.
 const JUDGED: u64 = u64::MAX;
 /// Of so many rows it is looked whether their views differ.
-const TRIED: usize = 4;
+const TRIED: usize = 64;
+/// And of each so often: chance may spare a row.
+const TRIES: u64 = 4;
 
 /// A direction for each view.
 pub(crate) fn output(schema: &Schema) -> Result<OutputSpec, Error> {
@@ -33,9 +35,12 @@ pub(crate) fn output(schema: &Schema) -> Result<OutputSpec, Error> {
     }
 }
 
-/// For each view the row of the other one; none for the last of an odd number, which nobody has to tell.
+/// For each view the row of the other one; none for the last of an odd number, nor for a pair that is alone: there is nothing to tell.
 pub(crate) fn target(batch: &Batch) -> Target {
-    let count = batch.len() as i64;
+    let count = if batch.len() > 2 { batch.len() as i64 } else { 0 };
+    if count == 0 {
+        return Target::Classes(vec![-1; batch.len()]);
+    }
     Target::Classes((0..count).map(|row| row ^ 1).map(|other| if other < count { other } else { -1 }).collect())
 }
 
@@ -74,14 +79,19 @@ impl Dataset {
         if self.views() == 1 {
             return Ok(());
         }
-        let mut alike = true;
+        let mut read = false;
         for &row in self.part(Part::Train).iter().take(TRIED) {
-            // What is wrong with a row itself is said when it is read.
-            let Ok(mut record) = self.record(row) else { return Ok(()) };
-            let Ok([one, other]) = self.pair(row, &mut record, Some(0)) else { return Ok(()) };
-            alike &= one.inputs == other.inputs;
+            for again in 0..TRIES {
+                // What is wrong with a row itself is said when it is read.
+                let pair = self.record(row).and_then(|mut record| self.pair(row, &mut record, Some(again)));
+                let Ok([one, other]) = pair else { break };
+                read = true;
+                if one.inputs != other.inputs {
+                    return Ok(());
+                }
+            }
         }
-        if !alike {
+        if !read {
             return Ok(());
         }
         Err(Error::Mismatch {
@@ -105,6 +115,7 @@ mod tests {
         };
         assert_eq!(of(4), [1, 0, 3, 2]);
         assert_eq!(of(3), [1, 0, -1]);
+        assert_eq!(of(2), [-1, -1]);
         assert!(of(0).is_empty());
     }
 

@@ -11,7 +11,7 @@ use crate::evaluate::each_batch;
 use crate::metrics::Expected;
 use crate::{Error, Plan};
 
-/// The anomaly scores of the validation split, or of the first other one that is not empty; none for other tasks.
+/// The anomaly scores of the validation split, or of the test split if there is none; nothing where there is neither, nor for other tasks.
 ///
 /// # Errors
 /// If the data cannot be read or the device fails.
@@ -21,7 +21,7 @@ pub(crate) fn reference<M: Network>(
     plan: &Plan,
     device: &Device,
 ) -> Result<Option<Reference>, Error> {
-    let filled = [Part::Validation, Part::Test, Part::Train].into_iter().find(|&part| !dataset.part(part).is_empty());
+    let filled = [Part::Validation, Part::Test].into_iter().find(|&part| !dataset.part(part).is_empty());
     let (OutputSpec::Inputs, Some(part)) = (&plan.signature.output, filled) else { return Ok(None) };
     let mut answer = |batch: &Batch| Ok(network.forward(&Inputs::from_batch(batch, &plan.signature, device)?)?);
     let mut scores = Vec::new();

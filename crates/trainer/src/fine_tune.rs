@@ -7,6 +7,7 @@
 use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
 use burn::tensor::{Tensor, TensorData};
 use data_loader::random::Random;
+use model_zoo::blocks::PROJECTION;
 use model_zoo::pretrained::in_module;
 use model_zoo::summary;
 use model_zoo::weights::{self, HostTensor, Weights};
@@ -151,10 +152,15 @@ impl FineTune {
     }
 }
 
+/// Whether a parameter belongs to the head, or to what lies behind it while a network learns without labels.
+fn answers(parameter: &str, head: Option<&str>) -> bool {
+    in_module(parameter, head) || in_module(parameter, Some(PROJECTION))
+}
+
 /// The matrices that get an adapter.
 fn beside(lora: &Adapters, shapes: &[(String, Vec<usize>)], head: Option<&str>) -> Vec<String> {
     let wanted = patterns(&lora.on);
-    let is_wanted = |name: &String| wanted.iter().any(|pattern| pattern.is_match(name)) && !in_module(name, head);
+    let is_wanted = |name: &String| wanted.iter().any(|pattern| pattern.is_match(name)) && !answers(name, head);
     shapes
         .iter()
         .filter(|(_, shape)| shape.len() == 2)
@@ -173,7 +179,7 @@ pub fn without_factor(path: &str) -> &str {
 fn adapt<M: Module>(network: M, lora: &Adapters, head: Option<&str>, seed: u64) -> M {
     let shapes = weights::shapes(&network);
     let beside = beside(lora, &shapes, head);
-    let of_head = shapes.into_iter().map(|(name, _)| name).filter(|name| in_module(name, head)).collect();
+    let of_head = shapes.into_iter().map(|(name, _)| name).filter(|name| answers(name, head)).collect();
     let rules = Lora::new(lora.rank, lora.alpha).set_param_group(ParamGroup::from_paths(beside));
     let network = network.apply_lora(rules).set_require_grad_group(ParamGroup::from_paths(of_head), true);
     network.map(&mut FirstFactors { random: Random::derive(&[seed, STREAM]), path: Vec::new() })

@@ -76,6 +76,13 @@ impl Plan {
             return Err(error("train.batch_size", "is \"auto\", which `firebox train` settles by measuring".into()));
         };
         positive("train.batch_size", batch_size as u64)?;
+        if task == Task::Contrast && (batch_size < 2 || train.evaluation_batch_size == Some(1)) {
+            let key = if batch_size < 2 { "train.batch_size" } else { "train.evaluation_batch_size" };
+            return Err(error(
+                key,
+                "is 1; views are told from those of other images in their batch, so use many".into(),
+            ));
+        }
         let accumulate = positive("train.accumulate", train.accumulate as u64)?;
         positive("train.record_every", train.record_every)?;
         positive("checkpoints.keep_last", experiment.checkpoints.keep_last as u64)?;

@@ -16,6 +16,7 @@ use crate::raster::check;
 use crate::registry::Entry;
 use crate::schema::{FeatureKind, TargetKind};
 use crate::signature::{OutputSpec, Signature};
+use crate::task::Task;
 
 /// This transform in the list of transforms.
 pub const ENTRY: Entry = Entry { name: "mixup", summary: "blend the examples of a batch, and their answers" };
@@ -68,6 +69,14 @@ impl Transform for Mixup {
 
 /// Refuses features of which there is nothing between two values.
 pub(crate) fn only_pixels_and_numbers(name: &str, training: &Training<'_>) -> Result<(), Error> {
+    if training.task == Task::Contrast {
+        let message = "mixes images, whose views are to be told apart".to_owned();
+        return Err(check::wrong(
+            name,
+            message,
+            "Remove the transform; views differ by those that change one image alone.",
+        ));
+    }
     if training.schema.target.as_ref().is_some_and(|target| target.kind == TargetKind::Mask) {
         let message = "cannot blend masks".to_owned();
         return Err(check::wrong(name, message, "Segmentation has one class a pixel; remove the transform."));

@@ -8,7 +8,7 @@ use super::{Init, Linear};
 use crate::{Error, Output, ops, output};
 
 /// The parameters of a second layer have this in their names; whoever goes on with a network for another task leaves them out.
-pub(crate) const PROJECTION: &str = "ending.projection";
+pub const PROJECTION: &str = "ending.projection";
 
 /// Scores of classes and values are what the last layer gives. An embedding needs a second layer behind it: what views of one image have
 /// in common forgets what tells images apart, and this way the features before both layers need not forget it (Chen et al., "A

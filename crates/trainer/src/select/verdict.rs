@@ -36,20 +36,21 @@ impl Verdict {
     /// Compares the best network with the best of what needs none.
     pub fn new(selection: &Selection) -> Self {
         let best = selection.winner().and_then(|winner| Some((winner, winner.done.last()?)));
-        if let Some((winner, measured)) = best.filter(|(winner, _)| is_plain(winner)) {
-            let text = format!(
-                "The best of the candidates, `{}`, is a linear model, with {} {:.4}: no deep model is needed here, as far as this \
-                 budget shows.",
-                winner.name, selection.watch, measured.score.value
-            );
-            return Self { text, no_network_needed: Some(true), difference: None, standard_error: None };
-        }
         let baselines = selection.baselines.iter().filter_map(|line| Some((line.name.as_str(), line.done.as_ref()?)));
-        let plain = selection.candidates.iter().find(|c| is_plain(c) && c.failed.is_none());
+        let won = |candidate: &Candidate| best.is_some_and(|(winner, _)| winner.name == candidate.name);
+        let plain = selection.candidates.iter().find(|c| is_plain(c) && c.failed.is_none() && !won(c));
         let plain = plain.and_then(|plain| Some((plain.name.as_str(), plain.done.last()?)));
         let baseline = baselines.chain(plain).min_by(|(_, a), (_, b)| selection.compare(a, b));
         let unknown = |text: String| Self { text, no_network_needed: None, difference: None, standard_error: None };
         match (best, baseline) {
+            (Some(best), Some(baseline)) if is_plain(best.0) => {
+                let text = format!(
+                    "The best candidate, `{}`, is a linear model, with {} {:.4} beside {:.4} of the baseline `{}`: no deep model is needed \
+                     here, as far as this budget shows.",
+                    best.0.name, selection.watch, best.1.score.value, baseline.1.score.value, baseline.0
+                );
+                Self { text, no_network_needed: Some(true), ..compare(selection, best, baseline) }
+            }
             (Some(best), Some(baseline)) => compare(selection, best, baseline),
             (Some((winner, measured)), None) => unknown(format!(
                 "The best network is `{}` with {} {:.4}; there is no baseline for such data.",
@@ -190,7 +191,8 @@ mod tests {
         // And so it is where it wins.
         let won = verdict(&[("slow", [9.0; 4], 6.0), ("linear", [9.5; 4], 5.0)], [5.0; 4]);
         assert_eq!(won.no_network_needed, Some(true), "{}", won.text);
-        assert!(won.text.contains("`linear`, is a linear model"), "{}", won.text);
+        assert!(won.text.contains("is a linear model") && won.text.contains("the baseline `boosted`"), "{}", won.text);
+        assert!(won.difference.is_some(), "{}", won.text);
     }
 
     #[test]
