@@ -202,16 +202,12 @@ impl Network for Autoencoder {
             small = image.dims();
             x = image.flatten(1, 3);
         }
-        for (k, layer) in self.encoder.iter().enumerate() {
-            x = layer.forward(x);
-            if k + 1 < self.encoder.len() {
-                x = self.activation.forward(x);
-            }
-        }
-        for (k, layer) in self.decoder.iter().enumerate() {
-            x = layer.forward(x);
-            if k + 1 < self.decoder.len() {
-                x = self.activation.forward(x);
+        for half in [&self.encoder, &self.decoder] {
+            for (k, layer) in half.iter().enumerate() {
+                x = layer.forward(x);
+                if k + 1 < half.len() {
+                    x = self.activation.forward(x);
+                }
             }
         }
         if !self.conv_decoder.is_empty() {
