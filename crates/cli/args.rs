@@ -190,14 +190,14 @@ pub enum Data {
     Check(DataCheck),
     /// Apply reviewed decisions (drop, fix, relabel, impute) and write a new data set; the source stays as it is.
     Clean(DataClean),
-    /// Fetch the files of a data set from where its card says, and verify them.
+    /// Fetch the files of a data set, or of weights, from where their card says, and verify them.
     Fetch(DataFetch),
 }
 
 /// `firebox data fetch`
 #[derive(Debug, Args)]
 pub struct DataFetch {
-    /// The data set: a folder with a card.toml in it, or the card itself.
+    /// The data set, or the weights: a folder with a card.toml in it, or the card itself.
     pub card: PathBuf,
 }
 

@@ -115,3 +115,24 @@ fn a_text_that_does_not_fit_and_a_model_of_another_task_are_refused() {
     table.run("train config.toml --run r --device cpu --set train.steps=2").succeeded();
     table.run("generate r").refused(2, &["classify"]);
 }
+
+/// Whether a piece goes on with the word before it shows only beside that word.
+#[test]
+fn pieces_of_words_are_joined_to_the_prompt() {
+    let sandbox = Sandbox::empty();
+    let text =
+        |k: usize| ["play", "walk", "jump"][k % 3].to_owned() + ["ing", "er", "ed"][k / 3 % 3] + [" on", " by"][k % 2];
+    let rows: Vec<String> = (0..90).map(text).collect();
+    sandbox.write("letters/card.toml", TEXT_CARD);
+    sandbox.write("letters/letters.csv", &format!("text\n{}\n", rows.join("\n")));
+    let pieces = "max_length = 9\nmethod = \"wordpiece\"\nvocabulary = 30\n";
+    sandbox.write("config.toml", &TEXT_CONFIG.replace("max_length = 9\n", pieces));
+    sandbox.run("train config.toml --run r").succeeded();
+    for seed in 0..5 {
+        let told = sandbox.run(&format!("generate r play --seed {seed} --temperature 0.2 --json")).succeeded().json();
+        let told = told.as_array().map_or_else(|| told.clone(), |all| all[0].clone());
+        let (prompt, text) = (told["prompt"].as_str().unwrap(), told["text"].as_str().unwrap());
+        let whole = format!("{prompt}{text}");
+        assert!(rows.contains(&whole), "{whole:?}");
+    }
+}

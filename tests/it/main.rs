@@ -43,3 +43,4 @@ mod resume;
 mod sandbox;
 mod select;
 mod unlabelled;
+mod weights_card;

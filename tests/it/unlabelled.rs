@@ -137,3 +137,29 @@ fn a_run_on_views_goes_on_as_if_nothing_had_happened() {
     let few = "--set device=cpu --set data.limit=64 --set train.batch_size=16";
     sandbox.run(&format!("verify resume mnist_lenet_contrast.toml --steps 4 {few}")).expect(0);
 }
+
+/// Most rows of most data sets have no label, and these tasks need none.
+#[test]
+fn rows_without_labels_are_learnt_from_where_none_are_needed() {
+    let sandbox = Sandbox::new();
+    let rows = std::fs::read_to_string(sandbox.path("tiny/tiny.csv")).unwrap();
+    let unlabelled = |k: usize, line: &str| match (k, line.rsplit_once(',')) {
+        (1.., Some((features, _))) if k % 3 == 0 => format!("{features},"),
+        _ => line.to_owned(),
+    };
+    let rows: Vec<String> = rows.lines().enumerate().map(|(k, line)| unlabelled(k, line)).collect();
+    sandbox.write("tiny/tiny.csv", &format!("{}\n", rows.join("\n")));
+    sandbox.write("reconstruct.toml", RECONSTRUCT);
+    sandbox.run("train config.toml --run r").refused(2, &["has no"]);
+    // The split of the card deals out each class, and there are rows of none.
+    sandbox.run("train reconstruct.toml --run r").refused(2, &["`stratified`", "rows have none", "random"]);
+    let split = "--set data.split.random.validation=0.2 --set data.split.random.test=0.2";
+    sandbox.run(&format!("train reconstruct.toml --run r {split}")).succeeded();
+    let lineage = std::fs::read_to_string(sandbox.path("r/lineage.json")).unwrap();
+    let lineage: Value = serde_json::from_str(&lineage).unwrap();
+    assert_eq!((&lineage["rows"], &lineage["unusable"]), (&90.into(), &0.into()));
+    assert_eq!((lineage["train"]["examples"].as_u64(), lineage["test"]["examples"].as_u64()), (Some(54), Some(18)));
+    sandbox.run("evaluate r").succeeded();
+    sandbox.run(&format!("verify resume reconstruct.toml --steps 4 {split}")).expect(0);
+    sandbox.run(&format!("data check reconstruct.toml {split}")).expect(0);
+}

@@ -1,7 +1,8 @@
-//! `firebox data fetch`: the files of a data set come from where its card says, and are verified.
+//! `firebox data fetch`: the files of a data set, or of weights, come from where their card says, and are verified.
 
 use data_loader::Error;
 use data_loader::fetch::{Checked, Fetched, Options, State, fetch};
+use model_zoo::pretrained::WeightsCard;
 use serde_json::json;
 use trainer::address::typed;
 
@@ -20,7 +21,11 @@ pub(super) fn run(args: &DataFetch, json: bool) -> Ended {
             transfer.show(event);
         }
     };
-    let outcome = Options::new(&stop, &mut progress).and_then(|options| fetch(&args.card, options));
+    let weights = if WeightsCard::is_at(&args.card) { Some(WeightsCard::read(&args.card)?) } else { None };
+    let outcome = Options::new(&stop, &mut progress).and_then(|options| match &weights {
+        Some(card) => card.fetch(&args.card, options),
+        None => fetch(&args.card, options),
+    });
     transfer.clear();
     let files = match outcome {
         Ok(files) => files,

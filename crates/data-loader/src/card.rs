@@ -155,21 +155,16 @@ impl Card {
     /// Reads the card at `path`, which is a `card.toml` or the folder around it, and verifies its files.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let (config, folder) = Self::read(path)?;
-        let mut files = Vec::with_capacity(config.files.len());
-        let ledger = Ledger::read(path)?;
-        for entry in &config.files {
-            open_files(&folder, path, &ledger, entry, &mut files)?;
-        }
+        let files = open_files(path, &config.files)?;
         each_once(&config, &folder, &files)?;
         Ok(Self { config, folder, files })
     }
 
     /// Reads the card at `path` and nothing else; gives it with its folder.
     pub(crate) fn read(path: &Path) -> Result<(CardConfig, PathBuf), Error> {
-        let file = if path.is_dir() { path.join("card.toml") } else { path.to_path_buf() };
+        let (file, folder) = located(path);
         let mut config: CardConfig = read_toml(&file, "card")?;
         config.schema.check()?;
-        let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
         config.transforms.iter_mut().for_each(|transforms| transforms.look_in(&folder));
         if config.files.is_empty() {
             return Err(Error::NoExamples {
@@ -187,10 +182,6 @@ impl Card {
                 hint: "Leave it out; the checksums of all files are in the lineage of a run.".into(),
             });
         }
-        let folder = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
         Ok((config, folder))
     }
 
@@ -244,8 +235,32 @@ fn has_no_rows(config: &CardConfig, folder: &Path, file: &SourceFile) -> bool {
     file.bytes == 0 || crate::formats::open(&card).is_ok_and(|records| records.is_empty())
 }
 
+/// The card at `path`, which is a `card.toml` or the folder around it, and the folder in which it lies.
+pub fn located(path: &Path) -> (PathBuf, PathBuf) {
+    let file = if path.is_dir() { path.join("card.toml") } else { path.to_path_buf() };
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    (file, folder)
+}
+
+/// The files that `entries` of the card at `path` name, each there and as the card states.
+///
+/// # Errors
+/// [`Error::NotFetched`], [`Error::Checksum`], or what keeps a file from being read.
+pub fn open_files(path: &Path, entries: &[CardFile]) -> Result<Vec<SourceFile>, Error> {
+    let (_, folder) = located(path);
+    let ledger = Ledger::read(path)?;
+    let mut files = Vec::with_capacity(entries.len());
+    for entry in entries {
+        open_entry(&folder, path, &ledger, entry, &mut files)?;
+    }
+    Ok(files)
+}
+
 /// Opens the files that an entry of the card at `card` names.
-fn open_files(
+fn open_entry(
     folder: &Path,
     card: &Path,
     ledger: &Ledger,

@@ -95,7 +95,9 @@ impl Dataset {
             Some(windows) => Box::new(Windows::new(records, windows, schema, true)?),
             None => records,
         };
-        let mut targets = Targets::read(records.as_ref(), schema, skip)?;
+        let wanted = pipeline.as_ref().map(|pipeline| pipeline.signature().task).or(task);
+        let needed = wanted.unwrap_or_else(|| card.task()).needs_target();
+        let mut targets = Targets::read(records.as_ref(), schema, skip, needed)?;
         let unusable = records.len() - targets.usable.len();
         let classes = targets.classes.as_deref();
         let rows = Rows { records: records.as_ref(), usable: &targets.usable, classes, key: schema.key.as_deref() };

@@ -142,3 +142,59 @@ fn other_columns_have_no_place_where_texts_are_generated() {
     let error = output(&schema, &[]).unwrap_err();
     assert!(error.to_string().contains("other features"), "{error}");
 }
+
+/// A tokenizer as GPT-2's is: the mark is the last of its tokens, and `more` of its settings.
+fn gpt2(folder: &std::path::Path, end: &str, more: serde_json::Value) -> String {
+    let added = serde_json::json!({"id": 3, "content": end, "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": false, "special": true});
+    let mut json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [added], "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+            "fuse_unk": false, "byte_fallback": false, "vocab": {"a": 0, "b": 1, "ab": 2, end: 3}, "merges": [["a", "b"]]},
+    });
+    json["padding"] = more;
+    let path = folder.join("tokenizer.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    format!("method = {{ file = {:?} }}\nmax_length = 9", path.to_str().unwrap())
+}
+
+/// The rows of a published embedding are as many as the file's tokens: a mark of ours would ask for one more.
+#[test]
+fn a_given_file_says_which_token_ends_a_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = ["ab", "ba", "aab", "b", "a"];
+    let padding = serde_json::json!({"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": null,
+        "pad_id": 3, "pad_type_id": 0, "pad_token": "<|endoftext|>"});
+    for more in [serde_json::Value::Null, padding] {
+        let settings = gpt2(folder.path(), "<|endoftext|>", more);
+        let pipeline = open(&texts, &settings, Task::Generate).unwrap().pipeline().clone();
+        assert_eq!(pipeline.signature().output, OutputSpec::Tokens { vocabulary: 4 });
+        // It is drawn, even where the file pads with it.
+        assert_eq!((pipeline.mark(), pipeline.never_drawn()), (Some(3), vec![]));
+        assert_eq!(pipeline.prompt("ab").unwrap(), [3, 2]);
+        let record = Record::new("x".into(), vec![("t".into(), Value::Text("aab".into()))], None);
+        let batch = pipeline.batch(vec![record]).unwrap();
+        assert_eq!(batch.inputs[0].array.data, ArrayData::I64(vec![3, 0, 2]));
+        assert_eq!(batch.target, Target::Tokens { shape: [1, 3], ids: vec![0, 2, 3] });
+        assert_eq!(pipeline.text(&[3, 0, 2, 3]).unwrap(), "aab");
+        let again: Pipeline = serde_json::from_str(&serde_json::to_string(&pipeline).unwrap()).unwrap();
+        assert_eq!(again.mark(), Some(3));
+    }
+    // Other tasks have no marks.
+    let settings = gpt2(folder.path(), "<|endoftext|>", serde_json::Value::Null);
+    assert_eq!(open(&texts, &settings, Task::Reconstruct).unwrap().pipeline().mark(), None);
+    // One that no published file has is named, or there is one more than the file has.
+    let settings = gpt2(folder.path(), "<stop>", serde_json::Value::Null);
+    assert_eq!(open(&texts, &settings, Task::Generate).unwrap().pipeline().mark(), Some(4));
+    let named = format!("{settings}\nmark = \"<stop>\"");
+    assert_eq!(open(&texts, &named, Task::Generate).unwrap().pipeline().mark(), Some(3));
+    for (wrong, task) in [
+        (format!("{settings}\nmark = \"<none>\""), Task::Generate),
+        (named, Task::Reconstruct),
+        ("mark = \"a\"".into(), Task::Generate),
+    ] {
+        let error = open(&texts, &wrong, task).unwrap_err();
+        assert!(error.to_string().contains("data.transforms.tokenize.mark"), "{error}");
+    }
+}

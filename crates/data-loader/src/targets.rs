@@ -28,14 +28,15 @@ pub(crate) fn in_order(classes: BTreeSet<String>) -> Vec<String> {
 }
 
 impl Targets {
-    /// Reads the target of every row, so that rows without one are met before training begins.
-    pub(crate) fn read(records: &dyn Records, schema: &Schema, skip: bool) -> Result<Self, Error> {
+    /// Reads the target of every row, so that rows without one are met before training begins. Where none is `needed` and a row
+    /// has none, no row has a class.
+    pub(crate) fn read(records: &dyn Records, schema: &Schema, skip: bool, needed: bool) -> Result<Self, Error> {
         let target = schema.target.as_ref();
         let is_class = target.is_some_and(|target| target.kind == TargetKind::Class);
         let mut usable = Vec::with_capacity(records.len());
         let mut met = Vec::with_capacity(if is_class { records.len() } else { 0 });
         let mut places = BTreeMap::<String, u32>::new();
-        let (mut numbers, mut refused) = (Vec::new(), None);
+        let (mut numbers, mut refused, mut unlabelled) = (Vec::new(), None, false);
         for first in (0..records.len()).step_by(ROWS) {
             let rows: Vec<u32> = (first as u32..(first + ROWS).min(records.len()) as u32).collect();
             if all_have_numbers(records, &rows, schema, &mut numbers) {
@@ -53,6 +54,7 @@ impl Targets {
                         }
                     }),
                     Ok(None) => {}
+                    Err(Error::TargetMissing { .. }) if !needed => unlabelled = true,
                     Err(error) if skip && error.is_bad_example() => {
                         refused.get_or_insert(error);
                         continue;
@@ -66,7 +68,7 @@ impl Targets {
         if let Some(error) = refused.filter(|_| usable.is_empty()) {
             return Err(error);
         }
-        if !is_class {
+        if !is_class || unlabelled {
             return Ok(Self { usable, classes: None, names: Vec::new() });
         }
         // Classes are numbered by name and not by first appearance, so that a split does not depend on the order of the rows.

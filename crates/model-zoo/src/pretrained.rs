@@ -17,11 +17,16 @@ use crate::blocks::PROJECTION;
 use crate::weights::{self, HostTensor, Weights};
 use crate::{Error, bundle};
 
+mod card;
+
+pub use card::WeightsCard;
+
 /// `[pretrained]` in a config.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pretrained {
-    /// A `.safetensors` file, a `.pth`, `.pt`, `.bin` or `.ckpt` file of PyTorch, of which no code is run, or the folder of a bundle.
+    /// A `.safetensors` file, a `.pth`, `.pt`, `.bin` or `.ckpt` file of PyTorch, of which no code is run, the folder of a bundle, or a
+    /// card: a `card.toml`, or the folder around it, that says where weights come from, with their checksum and how they are named.
     pub weights: PathBuf,
     /// What the file must be: its SHA-256, in hexadecimal. Not checked if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +52,85 @@ const MOST_SHARED: u64 = 16;
 /// More bytes than any weights that this program could hold.
 const LARGEST: u64 = 64 << 30;
 
+/// Weights that are there, and the rules by which they come into a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// The file, or the folder of a bundle.
+    pub path: PathBuf,
+    /// The rules of the card, if there is one, and of the config.
+    pub rules: Pretrained,
+    /// The card, if there is one.
+    pub card: Option<WeightsCard>,
+}
+
+/// With which weights training began: what a run and its bundle keep of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeganWith {
+    /// The file, as it was found.
+    pub weights: PathBuf,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
+    /// The name of its card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+    /// Where the card says that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Under which terms the card says that it may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+}
+
+impl Located {
+    /// What is to be kept of where the weights came from.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn began_with(&self) -> Result<BeganWith, Error> {
+        let weights = file_of(&self.path);
+        let read = std::fs::read(&weights);
+        let sha256 =
+            bundle::hash(&read.map_err(|source| Error::Io { doing: "read", path: weights.clone(), source })?);
+        let card = self.card.clone();
+        let (card, source, licence) = card
+            .map(|card| (card.name, card.source, card.licence))
+            .map_or((None, None, None), |(name, source, licence)| (Some(name), Some(source), Some(licence)));
+        Ok(BeganWith { weights, sha256, card, source, licence })
+    }
+}
+
 impl Pretrained {
+    /// Finds the weights, which the config names relative to `root`. Where it names a card, its files are verified, and its rules come
+    /// before those of the config. `architecture` is what the network is called, if it is one of the zoo.
+    ///
+    /// # Errors
+    /// What is wrong with the card or its files, or [`Error::Misfit`] if it is for another architecture.
+    pub fn locate(&self, root: &Path, architecture: Option<&str>) -> Result<Located, Error> {
+        let path = root.join(&self.weights);
+        if !WeightsCard::is_at(&path) {
+            return Ok(Located { path, rules: self.clone(), card: None });
+        }
+        let card = WeightsCard::read(&path)?;
+        if let (Some(theirs), Some(ours)) = (card.architecture.as_deref(), architecture)
+            && theirs != ours
+        {
+            let reason = format!("the card says that they are of the architecture `{theirs}`, and this is `{ours}`");
+            return Err(Error::Misfit { path, reason });
+        }
+        Ok(Located { path: card.open(&path)?, rules: Self::of_card(&card, self), card: Some(card) })
+    }
+
+    /// The rules of a card, and then those of a config.
+    fn of_card(card: &WeightsCard, config: &Self) -> Self {
+        Self {
+            weights: card.weights.clone(),
+            sha256: config.sha256.clone(),
+            rename: [&card.rename[..], &config.rename].concat(),
+            allow_missing: [&card.allow_missing[..], &config.allow_missing].concat(),
+            allow_unused: [&card.allow_unused[..], &config.allow_unused].concat(),
+        }
+    }
+
     /// Whether the patterns can be read.
     ///
     /// # Errors
@@ -190,9 +273,14 @@ fn other_colours(found: &HostTensor, shape: &[usize]) -> Option<HostTensor> {
     Some(HostTensor { shape: shape.to_vec(), values })
 }
 
+/// The file that holds the weights at `path`, which may be the folder of a bundle.
+fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(bundle::WEIGHTS) } else { path.to_owned() }
+}
+
 /// Every tensor of real numbers in a file, as f32.
 fn read(path: &Path, sha256: Option<&str>) -> Result<Weights, Error> {
-    let path = if path.is_dir() { path.join(bundle::WEIGHTS) } else { path.to_owned() };
+    let path = file_of(path);
     let io = |source| Error::Io { doing: "read", path: path.clone(), source };
     let size = std::fs::metadata(&path).map_err(io)?.len();
     if size > LARGEST {

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use data_loader::InputKind;
 use data_loader::random::Random;
+use data_loader::{InputKind, Pipeline};
 use model_zoo::generator::Generator;
 use serde::Serialize;
 
@@ -49,7 +49,8 @@ impl Predictor {
             _ => None,
         });
         let mut generator = Generator::new(self.network(), self.device())?.within(trained.unwrap_or(usize::MAX));
-        let mut scores = generator.read(&pipeline.prompt(prompt)?)?;
+        let prompt_ids = pipeline.prompt(prompt)?;
+        let mut scores = generator.read(&prompt_ids)?;
         let (mut drawn, mut told, mut ended) = (Vec::new(), String::new(), false);
         while drawn.len() < tokens {
             for never in &excluded {
@@ -66,7 +67,7 @@ impl Predictor {
             drawn.push(next);
             // A character may be spread over tokens: it is told once it is whole. Where later tokens change the text before them,
             // as the blanks around punctuation marks, what was told stays and the end sets it right.
-            let text = pipeline.text(&drawn)?;
+            let text = behind(pipeline, &prompt_ids, &drawn)?;
             let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
             if let Some(new) = whole.strip_prefix(told.as_str()).filter(|new| !new.is_empty()) {
                 let flow = tell(new);
@@ -79,11 +80,22 @@ impl Predictor {
                 scores = generator.read(&[next])?;
             }
         }
-        let text = pipeline.text(&drawn)?;
+        let text = behind(pipeline, &prompt_ids, &drawn)?;
         if let Some(rest) = text.strip_prefix(told.as_str()).filter(|rest| !rest.is_empty()) {
             let _ = tell(rest);
         }
         Ok(Continuation { prompt: prompt.to_owned(), text, tokens: drawn.len(), ended })
+    }
+}
+
+/// The text of `drawn` as it stands behind a prompt: whether a piece of a word goes on with the last one shows only beside it.
+fn behind(pipeline: &Pipeline, prompt: &[i64], drawn: &[i64]) -> Result<String, Error> {
+    let before = pipeline.text(prompt)?;
+    let whole = pipeline.text(&[prompt, drawn].concat())?;
+    match whole.strip_prefix(before.as_str()) {
+        Some(text) => Ok(text.to_owned()),
+        // Some tokenizers write a prompt otherwise once something follows it.
+        None => Ok(pipeline.text(drawn)?),
     }
 }
 

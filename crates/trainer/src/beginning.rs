@@ -4,13 +4,24 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use model_zoo::{Network, pretrained, summary, weights};
+use model_zoo::pretrained::{BeganWith, Located};
+use model_zoo::{Architecture, Network, pretrained, summary, weights};
 
 use crate::experiment::root_of;
 use crate::{Error, Plan};
 
+/// A network with which training can begin.
+pub struct Prepared<M> {
+    /// The network.
+    pub network: M,
+    /// What was done to it, in sentences.
+    pub notices: Vec<String>,
+    /// With which weights of others it begins.
+    pub began_with: Option<BeganWith>,
+}
+
 /// Gives a fresh network the weights that others trained, unless those of a checkpoint are to follow, adds adapters, and freezes what
-/// does not learn after `step` steps. Says what was done.
+/// does not learn after `step` steps.
 ///
 /// # Errors
 /// If file and network do not go together, or [`Error::Config`] names a parameter that there is not.
@@ -20,17 +31,19 @@ pub fn prepare<M: Network>(
     config: &Path,
     step: u64,
     from_checkpoint: bool,
-) -> Result<(M, Vec<String>), Error> {
-    let mut notices = Vec::new();
+) -> Result<Prepared<M>, Error> {
+    let (mut notices, mut began_with) = (Vec::new(), None);
     let shapes = weights::shapes(&network);
     let head = pretrained::head(&shapes).filter(|_| !network.answers_by_its_embedding());
     if let Some(pretrained) = plan.experiment.pretrained.as_ref().filter(|_| !from_checkpoint) {
         let root = root_of(config, &pretrained.weights).unwrap_or_default();
-        let path = root.join(&pretrained.weights);
-        let (loaded, told) = pretrained.load(network, head.as_deref(), &path)?;
+        let architecture = plan.experiment.model.as_ref().map(Architecture::name);
+        let found = pretrained.locate(&root, architecture)?;
+        let (loaded, told) = found.rules.load(network, head.as_deref(), &found.path)?;
         network = loaded;
-        notices.push(format!("Training begins with the weights in {}.", path.display()));
+        notices.push(introduction(&found));
         notices.extend(told);
+        began_with = Some(found.began_with()?);
     }
     if let Some(fine_tune) = &plan.experiment.fine_tune {
         let wrong = |(key, reason): (&str, String)| Error::Config {
@@ -53,7 +66,19 @@ pub fn prepare<M: Network>(
             notices.push(format!("{learning} of {all} parameters learn{until}."));
         }
     }
-    Ok((network, notices))
+    Ok(Prepared { network, notices, began_with })
+}
+
+/// With which weights training begins, in a sentence.
+fn introduction(found: &Located) -> String {
+    let path = found.path.display();
+    match &found.card {
+        Some(card) => format!(
+            "Training begins with the weights in {path}: {}, from {} ({}).",
+            card.title, card.source, card.licence
+        ),
+        None => format!("Training begins with the weights in {path}."),
+    }
 }
 
 /// How many numbers a gradient reaches.

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use data_loader::{Dataset, Lineage, Pipeline};
+use model_zoo::pretrained::BeganWith;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -59,6 +60,15 @@ pub fn fitted_pipeline(run: &RunDir) -> Result<Pipeline, Error> {
     let pipeline: Pipeline = read_json(&path)?;
     pipeline.signature().check().map_err(|reason| model_zoo::Error::Damaged { path, reason })?;
     Ok(pipeline)
+}
+
+/// With which weights of others a run began, if with any.
+///
+/// # Errors
+/// If the file that says so is damaged.
+pub fn began_with(run: &RunDir) -> Result<Option<BeganWith>, Error> {
+    let path = run.pretrained();
+    if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
 }
 
 /// The folder from which the config's paths started when the run began, if the card still lies there.

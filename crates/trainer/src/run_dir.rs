@@ -6,6 +6,7 @@
 //!   pipeline.json       the transforms as they were fitted
 //!   environment.json    device, versions, command
 //!   lineage.json        what was read, with hashes
+//!   pretrained.json     the weights of others with which it began, with their hash, if there were some
 //!   data-report.json    what the checks found in it before the first step
 //!   metrics.jsonl       loss and scores over time
 //!   tensorboard/        the same for TensorBoard
@@ -101,9 +102,11 @@ impl RunDir {
 
     /// Whether a file is one of those that are written before the config, which makes a folder a run.
     fn is_preparation(&self, file: &Path) -> bool {
-        let written = [self.pipeline(), self.lineage(), self.data_report(), self.environment(), self.path.join("lock")];
+        let (data, here) =
+            ([self.pipeline(), self.lineage(), self.data_report()], [self.environment(), self.pretrained()]);
+        let written = data.into_iter().chain(here).chain([self.path.join("lock")]);
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        written.iter().any(|path| path == file) || (atomic::is_leftover(&name) && file.is_file())
+        written.into_iter().any(|path| path == file) || (atomic::is_leftover(&name) && file.is_file())
     }
 
     /// Removes the verdict of a run that goes on, be it good or bad, and the bundle, which is no longer what the run leads to.
@@ -187,6 +190,11 @@ impl RunDir {
     /// What was read, with hashes.
     pub fn lineage(&self) -> PathBuf {
         self.path.join("lineage.json")
+    }
+
+    /// The weights of others with which it began.
+    pub fn pretrained(&self) -> PathBuf {
+        self.path.join("pretrained.json")
     }
 
     /// What the checks found in the data before the first step.

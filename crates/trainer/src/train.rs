@@ -179,9 +179,9 @@ impl Job<'_> {
         let memory =
             from.map(|from| checkpoint::read_manifest(&from.path)).transpose()?.map(|manifest| manifest.memory);
         let (step, position) = memory.map_or((0, 0), |memory| (memory.step, memory.batches));
-        let (network, begun) = beginning::prepare(network, &plan, request.config, step, from.is_some())?;
+        let prepared = beginning::prepare(network, &plan, request.config, step, from.is_some())?;
         let batches = Loader::train(Arc::clone(&dataset), plan.batch_size, seed, 0, position)?;
-        let mut state = State::new(network, &plan, batches, &device);
+        let mut state = State::new(prepared.network, &plan, batches, &device);
         if let Some(from) = from {
             state = checkpoint::load(state, &from.path, &belongs_to)?;
             state.last_saved = Some(from.step);
@@ -191,6 +191,9 @@ impl Job<'_> {
         let resumed = matches!(beginning, Beginning::Resumed(_));
         if let Some(report) = &examined.report {
             request.run.write_json(&request.run.data_report(), report)?;
+        }
+        if let Some(began_with) = &prepared.began_with {
+            request.run.write_json(&request.run.pretrained(), began_with)?;
         }
         prepare_run(&request, &plan, &dataset, resumed.then_some(state.memory.step))?;
         let mut recorders = recorders(&request.run, &plan, resumed.then_some(state.memory.step))?;
@@ -213,7 +216,7 @@ impl Job<'_> {
             device: request.device.name.clone(),
         };
         tell(&mut around, &Event::Started(started))?;
-        for text in examined.notices.into_iter().chain(begun) {
+        for text in examined.notices.into_iter().chain(prepared.notices) {
             tell(&mut around, &Event::Notice(text))?;
         }
         if plan.evaluate_every == 0 {
@@ -365,6 +368,7 @@ fn finish<M: Network>(
         metrics: BTreeMap::from([(part.name().to_owned(), result.scores.clone())]),
         anomaly: anomaly::reference(&network, &dataset, plan, &state.device)?,
         lineage: Some(dataset.lineage().clone()),
+        began_with: origin::began_with(around.run)?,
     };
     bundle::write(content, &around.run.bundle())?;
     around.run.write_json(&around.run.result(), &result)?;

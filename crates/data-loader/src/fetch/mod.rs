@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::card::{Card, CardConfig, CardFile};
+use crate::card::{Card, CardConfig, CardFile, located};
 use crate::error::Error;
 use crate::sources::{self, SourceConfig, Wanted, local};
 
@@ -155,12 +155,28 @@ pub struct Fetched {
 /// Fetches what is not there of the files of the card at `path`, which is a `card.toml` or the folder around it, and verifies
 /// all of them.
 pub fn fetch(path: &Path, options: Options) -> Result<Vec<Fetched>, Error> {
-    let (config, folder) = Card::read(path)?;
+    let (config, _) = Card::read(path)?;
+    fetch_all(path, &config.files, Some(&config), options)
+}
+
+/// As [`fetch`], of a card of another kind than that of a data set: of the files that its `entries` name.
+pub fn fetch_files(path: &Path, entries: &[CardFile], options: Options) -> Result<Vec<Fetched>, Error> {
+    fetch_all(path, entries, None, options)
+}
+
+/// Fetches what is not there of `entries`, which stand in the card at `path`: that of a data set is `card`.
+fn fetch_all(
+    path: &Path,
+    entries: &[CardFile],
+    card: Option<&CardConfig>,
+    options: Options,
+) -> Result<Vec<Fetched>, Error> {
+    let (_, folder) = located(path);
     let mut context = Context::new(options);
     // Two calls for one card take turns: the second finds everything there.
     let _turn = cache::Turn::in_folder(&folder, &mut context)?;
-    let mut set = Set { ledger: Ledger::read(path)?, folder, card: &config, done: Vec::new() };
-    for entry in &config.files {
+    let mut set = Set { ledger: Ledger::read(path)?, folder, card, done: Vec::new() };
+    for entry in entries {
         if let Err(error) = set.fetch(entry, &mut context) {
             context.sweep();
             return Err(error);
@@ -173,7 +189,7 @@ pub fn fetch(path: &Path, options: Options) -> Result<Vec<Fetched>, Error> {
 /// The files of a card while they are fetched.
 struct Set<'a> {
     folder: PathBuf,
-    card: &'a CardConfig,
+    card: Option<&'a CardConfig>,
     ledger: Ledger,
     done: Vec<Fetched>,
 }

@@ -104,7 +104,7 @@ fn shards_without_labels_say_so() {
     let schema = schema("target = { name = \"y\", kind = \"class\" }\n[features]\ncaption = \"text\"");
     let tar = open(shard.path(), &schema).unwrap();
     for skip in [false, true] {
-        let error = crate::targets::Targets::read(&tar, &schema, skip).err().unwrap();
+        let error = crate::targets::Targets::read(&tar, &schema, skip, true).err().unwrap();
         assert!(
             matches!(&error, Error::TargetMissing { id, column } if id.ends_with("/a") && column == "y"),
             "{error}"

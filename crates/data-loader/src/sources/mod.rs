@@ -138,10 +138,21 @@ impl SourceConfig {
 pub(crate) struct Wanted<'a> {
     /// The folder of its card.
     pub(crate) folder: &'a Path,
-    /// Its card.
-    pub(crate) card: &'a CardConfig,
+    /// Its card, if it is that of a data set.
+    pub(crate) card: Option<&'a CardConfig>,
     /// The entry of the card that names it.
     pub(crate) entry: &'a CardFile,
+}
+
+impl<'a> Wanted<'a> {
+    /// The card that says how rows are written.
+    fn table(&self) -> Result<&'a CardConfig, Error> {
+        self.card.ok_or_else(|| Error::Setting {
+            key: "files.from".into(),
+            message: "is a database, and its rows are no file of weights".into(),
+            hint: "Name a file, as in `from = { local = { path = \"...\" } }`, or a web address.".into(),
+        })
+    }
 }
 
 /// Refuses a query in which nothing stands.

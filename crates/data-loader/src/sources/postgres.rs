@@ -145,7 +145,7 @@ mod server {
                 kind_of(column.type_()).ok_or_else(|| super::super::unfit(wanted, 0, name, "of the type bytea"))?,
             );
         }
-        let mut writer = RowWriter::new(target, wanted.card, wanted.entry, &names)?;
+        let mut writer = RowWriter::new(target, wanted.table()?, wanted.entry, &names)?;
         // The text form of COPY tells NULL from every text, and has every digit of every number.
         let mut lines = reading.copy_out(&format!("COPY ({query}\n) TO STDOUT")).map_err(failed)?;
         let broken = |error: std::io::Error| match error.downcast::<postgres::Error>() {

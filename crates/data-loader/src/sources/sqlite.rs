@@ -73,7 +73,7 @@ impl Config {
             return Err(super::no_select("files.from.sqlite.query"));
         }
         let columns: Vec<String> = query.column_names().map(str::to_owned).collect();
-        let mut writer = RowWriter::new(target, wanted.card, wanted.entry, &columns)?;
+        let mut writer = RowWriter::new(target, wanted.table()?, wanted.entry, &columns)?;
         let mut rows = query.query([]).map_err(failed)?;
         let mut number = 0_u64;
         while let Some(row) = rows.next().map_err(failed)? {

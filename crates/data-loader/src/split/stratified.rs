@@ -33,7 +33,8 @@ const STREAM: u64 = 0x7374_7261_7461;
 pub fn split(config: &Config, rows: &Rows<'_>) -> Result<Parts, Error> {
     let Some(classes) = rows.classes else {
         return Err(Error::Mismatch {
-            message: "The split `stratified` needs a target that is a class, and this data has none".into(),
+            message: "The split `stratified` needs the class of every row, and here the target is no class, or rows have none"
+                .into(),
             hint: "Use [data.split.random].".into(),
         });
     };

@@ -27,6 +27,9 @@ pub(crate) const PADDING_TOKEN: &str = "[PAD]";
 /// The unknown token, in the files that are learnt here.
 pub(crate) const UNKNOWN_TOKEN: &str = "[UNK]";
 
+/// How published files call the token that ends a text: those of GPT-2, of Llama, of T5 and of GPT-NeoX with theirs.
+const ENDS_OF_TEXT: [&str; 5] = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[EOS]"];
+
 /// Where the token that a given file padded with is kept in a bundle; the crate knows no such key.
 const PADDING_KEY: &str = "padding_token";
 /// Whether the ids are the file's, in a bundle; the crate does not know this key either.
@@ -248,6 +251,19 @@ impl Subwords {
     /// The id of what is unknown, if the file has one.
     pub fn unknown(&self) -> Option<i64> {
         self.unknown
+    }
+
+    /// The id of the token by which a given file ends a text, such as GPT-2's `<|endoftext|>`, if it has one.
+    pub(crate) fn end_of_text(&self) -> Option<i64> {
+        let added = self.json["added_tokens"].as_array()?.iter().filter(|token| token["special"] == true);
+        let usual = added.filter_map(|token| token["content"].as_str()).find(|token| ENDS_OF_TEXT.contains(token));
+        self.id_of(usual?)
+    }
+
+    /// The id of a token, if there is such a token.
+    pub(crate) fn id_of(&self, token: &str) -> Option<i64> {
+        let id = self.tokenizer.token_to_id(token)?;
+        self.brought.as_ref().map_or(Some(i64::from(id)), |brought| brought.ids.get(&id).copied())
     }
 
     /// The ids of `text`.

@@ -69,7 +69,8 @@ impl<'a> Plan<'a> {
 
     /// Looks at one row; none if there is nothing to say of it.
     pub(super) fn look(&self, row: u32, part: Option<Part>) -> Option<Result<Seen, Bad>> {
-        let target = self.dataset.card().schema().target.as_ref();
+        let needs_target = self.dataset.signature().task.needs_target();
+        let target = self.dataset.card().schema().target.as_ref().filter(|_| needs_target);
         let seen = match (part, target) {
             (Some(part), _) => self.see(row, part),
             (None, Some(target)) => match self.records.read(row as usize) {

@@ -97,11 +97,23 @@ pub struct Config {
     /// models called `uncased` have it, and elsewhere they do not; a `tokenizer.json` says that itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lowercase: Option<bool>,
+    /// Which token of a given file stands before and behind every text where texts are generated. If left out it is the one by which
+    /// published files end a text, such as `<|endoftext|>`, and where there is none a token more than the file has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { method: Method::default(), vocabulary: 8000, min_count: 2, max_length: 256, long: None, lowercase: None }
+        Self {
+            method: Method::default(),
+            vocabulary: 8000,
+            min_count: 2,
+            max_length: 256,
+            long: None,
+            lowercase: None,
+            mark: None,
+        }
     }
 }
 
@@ -128,9 +140,12 @@ pub struct Tokenize {
     /// Whether a text with more tokens is an example that cannot be used, instead of being cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refuse: bool,
-    /// Whether a mark stands before and behind every text, for networks that continue texts; it has the last id.
+    /// Whether a mark stands before and behind every text, for networks that continue texts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marked: bool,
+    /// The mark where it is a token of a given file; else it has an id behind all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark_of_file: Option<i64>,
     /// The `tokenizer.json`, where tokens are pieces of words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subwords: Option<Subwords>,
@@ -140,22 +155,24 @@ impl Tokenize {
     /// How many ids there are, padding, unknown and mark included.
     pub fn vocabulary(&self) -> usize {
         let tokens = self.subwords.as_ref().map_or(self.characters.len() + FIRST as usize, Subwords::vocabulary);
-        tokens + usize::from(self.marked)
+        tokens + usize::from(self.marked && self.mark_of_file.is_none())
     }
 
-    /// The id of padding, if the tokens have one.
+    /// The id of padding, if the tokens have one. Some files pad with what marks the end of a text; that is then the mark.
     pub fn padding(&self) -> Option<i64> {
-        self.subwords.as_ref().map_or(Some(PADDING), Subwords::padding)
+        let padding = self.subwords.as_ref().map_or(Some(PADDING), Subwords::padding);
+        padding.filter(|_| padding != self.mark())
     }
 
-    /// The id of what training never saw, if the tokens have one.
+    /// The id of what training never saw, if the tokens have one that is not the mark.
     pub fn unknown(&self) -> Option<i64> {
-        self.subwords.as_ref().map_or(Some(UNKNOWN), Subwords::unknown)
+        let unknown = self.subwords.as_ref().map_or(Some(UNKNOWN), Subwords::unknown);
+        unknown.filter(|_| unknown != self.mark())
     }
 
     /// The id of the mark before and behind every text, where texts have one.
     pub fn mark(&self) -> Option<i64> {
-        self.marked.then(|| self.vocabulary() as i64 - 1)
+        self.marked.then(|| self.mark_of_file.unwrap_or_else(|| self.vocabulary() as i64 - 1))
     }
 
     /// The text of which these are the ids; padding and marks are nothing, and an unknown character is U+FFFD.
@@ -236,6 +253,7 @@ impl Transform for Tokenize {
             lowercase: config.lowercase.unwrap_or(matches!(config.method, Method::Vocabulary(_))),
             refuse: config.long == Some(Long::Refuse),
             marked,
+            mark_of_file: None,
             subwords: None,
         };
         let Some(column) = fitted.column.clone() else { return Ok(fitted) };
@@ -265,6 +283,7 @@ impl Transform for Tokenize {
                 fitted.subwords = Some(vocabulary::open(&path, fitted.lowercase, !marked, fitted.end())?);
             }
         }
+        fitted.mark_of_file = mark_of_file(config, fitted.subwords.as_ref(), marked)?;
         Ok(fitted)
     }
 
@@ -300,6 +319,22 @@ pub(crate) fn too_long(id: &str, column: &str, tokens: Option<usize>, max_length
         found: format!("{tokens} tokens long, and {max_length} is the most"),
         hint: "Raise `max_length` in [data.transforms.tokenize], or let `long` say what becomes of longer texts."
             .into(),
+    }
+}
+
+/// The token of a given file that stands before and behind every text, where texts are `marked` and the file has one.
+fn mark_of_file(config: &Config, subwords: Option<&Subwords>, marked: bool) -> Result<Option<i64>, Error> {
+    let given = subwords.filter(|subwords| subwords.keeps_ids());
+    match (&config.mark, given) {
+        (None, given) => Ok(given.filter(|_| marked).and_then(Subwords::end_of_text)),
+        (Some(token), Some(given)) if marked => given.id_of(token).map(Some).ok_or_else(|| {
+            let hint = "Name a token of the file, or leave it out.";
+            wrong("mark", &format!("is {}, which the file of the tokenizer does not have", quoted(token)), hint)
+        }),
+        (Some(_), _) => {
+            let hint = "Leave it out: a mark is a token of a given file, in the task `generate`.";
+            Err(wrong("mark", "is set, and no file is given or no text generated", hint))
+        }
     }
 }
 

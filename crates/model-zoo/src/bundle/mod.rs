@@ -17,6 +17,7 @@ use crate::anomaly::Reference;
 use crate::architectures::WithNetwork;
 use crate::blocks::Init;
 use crate::network::{Answer, NetworkConfig};
+use crate::pretrained::BeganWith;
 use crate::weights::{self, Weights};
 use crate::{Architecture, Decoding, Error, Inputs, atomic};
 
@@ -67,6 +68,9 @@ pub struct Manifest {
     /// From what it was learnt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<Lineage>,
+    /// With which weights of others training began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_with: Option<BeganWith>,
     /// SHA-256 of every other file of the folder.
     pub files: BTreeMap<String, String>,
 }
@@ -94,6 +98,8 @@ pub struct Content {
     pub anomaly: Option<Reference>,
     /// From what it was learnt.
     pub lineage: Option<Lineage>,
+    /// With which weights of others training began.
+    pub began_with: Option<BeganWith>,
     /// Inputs and the answers to them.
     pub golden: Option<Golden>,
 }
@@ -148,6 +154,7 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
         metrics: content.metrics,
         anomaly: content.anomaly,
         lineage: content.lineage,
+        began_with: content.began_with,
         files,
     };
     folder.write(MANIFEST, &json(&manifest))?;

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use data_loader::{Lineage, Part};
+use model_zoo::pretrained::BeganWith;
 
 use super::{CheckpointFact, GoalVerdict, RunFacts};
 use crate::address::typed;
 use crate::environment::Environment;
 use crate::recorders::jsonl;
 use crate::result::RunResult;
-use crate::{Error, RunDir, checkpoint};
+use crate::{Error, RunDir, checkpoint, origin};
 
 /// Gathers what a finished run tells.
 ///
@@ -46,7 +47,7 @@ pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
         started: readable(&environment.started_at),
         ended,
         config: std::fs::read_to_string(&config).map_err(Error::io("read", &config))?,
-        environment: rows(&environment, &result, &lineage),
+        environment: rows(&environment, &result, &lineage, origin::began_with(run)?),
         judged_on: result.judged_on.clone(),
         test: result.scores.into_iter().collect(),
         confusion: result.confusion,
@@ -72,7 +73,12 @@ fn readable(moment: &str) -> String {
     moment.replace('T', " ").replace('Z', " UTC")
 }
 
-fn rows(environment: &Environment, result: &RunResult, lineage: &Lineage) -> Vec<(String, String)> {
+fn rows(
+    environment: &Environment,
+    result: &RunResult,
+    lineage: &Lineage,
+    began_with: Option<BeganWith>,
+) -> Vec<(String, String)> {
     let row = |what: &str, which: String| (what.to_owned(), which);
     let mut rows = vec![
         row("Device", format!("{} ({})", environment.device, environment.device_description)),
@@ -83,6 +89,13 @@ fn rows(environment: &Environment, result: &RunResult, lineage: &Lineage) -> Vec
         row("Data", format!("{}, {} rows", lineage.card, lineage.rows)),
         row("Command", environment.command.join(" ")),
     ];
+    if let Some(BeganWith { weights, sha256, card, source, licence }) = began_with {
+        let from = match (card, source, licence) {
+            (Some(card), Some(source), Some(licence)) => format!("{card} ({licence}), {source}"),
+            _ => weights.display().to_string(),
+        };
+        rows.push(row("Began with", format!("{from}, SHA-256 {sha256}")));
+    }
     for again in &environment.resumed {
         rows.push(row(
             "Resumed",
