@@ -124,9 +124,9 @@ fn pieces_of_words_are_joined_to_the_prompt() {
         |k: usize| ["play", "walk", "jump"][k % 3].to_owned() + ["ing", "er", "ed"][k / 3 % 3] + [" on", " by"][k % 2];
     let rows: Vec<String> = (0..90).map(text).collect();
     sandbox.write("letters/card.toml", TEXT_CARD);
-    sandbox.write("letters/letters.csv", &format!("text\n{}\n", rows.join("\n")));
+    sandbox.write("letters/letters.csv", format!("text\n{}\n", rows.join("\n")));
     let pieces = "max_length = 9\nmethod = \"wordpiece\"\nvocabulary = 30\n";
-    sandbox.write("config.toml", &TEXT_CONFIG.replace("max_length = 9\n", pieces));
+    sandbox.write("config.toml", TEXT_CONFIG.replace("max_length = 9\n", pieces));
     sandbox.run("train config.toml --run r").succeeded();
     for seed in 0..5 {
         let told = sandbox.run(&format!("generate r play --seed {seed} --temperature 0.2 --json")).succeeded().json();

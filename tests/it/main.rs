@@ -20,6 +20,7 @@
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
 //! - `select`: networks and baselines under one budget, killed and gone on with
 //! - `unlabelled`: what is unusual about a row, and a network that learnt from views alone
+//! - `weights_card`: weights of others come from where their card says, and the model says so
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_checkpoints;

@@ -144,11 +144,11 @@ fn rows_without_labels_are_learnt_from_where_none_are_needed() {
     let sandbox = Sandbox::new();
     let rows = std::fs::read_to_string(sandbox.path("tiny/tiny.csv")).unwrap();
     let unlabelled = |k: usize, line: &str| match (k, line.rsplit_once(',')) {
-        (1.., Some((features, _))) if k % 3 == 0 => format!("{features},"),
+        (1.., Some((features, _))) if k.is_multiple_of(3) => format!("{features},"),
         _ => line.to_owned(),
     };
     let rows: Vec<String> = rows.lines().enumerate().map(|(k, line)| unlabelled(k, line)).collect();
-    sandbox.write("tiny/tiny.csv", &format!("{}\n", rows.join("\n")));
+    sandbox.write("tiny/tiny.csv", format!("{}\n", rows.join("\n")));
     sandbox.write("reconstruct.toml", RECONSTRUCT);
     sandbox.run("train config.toml --run r").refused(2, &["has no"]);
     // The split of the card deals out each class, and there are rows of none.

@@ -10,7 +10,7 @@ fn published() -> Sandbox {
     sandbox.run("train config.toml --run taught --set train.steps=12").succeeded();
     let weights = sandbox.path("taught/bundle/weights.safetensors");
     std::fs::copy(weights, sandbox.path("elsewhere.safetensors")).unwrap();
-    sandbox.write("tiny_weights/card.toml", &card(&sha256(&sandbox)));
+    sandbox.write("tiny_weights/card.toml", card(&sha256(&sandbox)));
     sandbox
 }
 
@@ -83,7 +83,7 @@ fn a_card_says_how_its_weights_are_named() {
     std::fs::copy(sandbox.path("elsewhere.safetensors"), sandbox.path("tiny_weights/model.safetensors")).unwrap();
     let rules = "rename = [[\"^head\\\\.\", \"top.\"]]\n";
     sandbox
-        .write("tiny_weights/card.toml", &card(&sha256(&sandbox)).replace("weights = ", &format!("{rules}weights = ")));
+        .write("tiny_weights/card.toml", card(&sha256(&sandbox)).replace("weights = ", &format!("{rules}weights = ")));
     sandbox.run(&format!("{TRAIN} --run r")).refused(2, &["missing in the file: head", "unused: top."]);
     sandbox.run(&format!("{TRAIN} --run r --set pretrained.rename=[['^top\\.','head.']]")).succeeded();
 }

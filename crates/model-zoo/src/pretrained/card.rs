@@ -86,8 +86,15 @@ impl WeightsCard {
     /// # Errors
     /// If one is not there, or is another.
     pub fn open(&self, path: &Path) -> Result<PathBuf, Error> {
-        open_files(path, &self.files)?;
         let (_, folder) = located(path);
+        if let Some(entry) = self.files.iter().find(|entry| entry.from.is_none() && !folder.join(&entry.path).exists())
+        {
+            return Err(Error::from(data_loader::Error::Mismatch {
+                message: format!("{} is not there", folder.join(&entry.path).display()),
+                hint: format!("Put it there; its card says that it comes from {}.", self.source),
+            }));
+        }
+        open_files(path, &self.files)?;
         Ok(folder.join(&self.weights))
     }
 

@@ -30,9 +30,9 @@ fn minilm_makes_of_texts_what_the_reference_makes_of_them() {
     let device = Device::flex();
     // What the config says, of other texts.
     let mut config = config();
-    config["data"]["card"] = "minilm/texts".into();
+    config["data"]["card"] = "texts".into();
     let data: DataConfig = config["data"].clone().try_into().unwrap();
-    let dataset = Dataset::open(&data, folder.parent().unwrap(), Some(Task::Classify), 0).unwrap();
+    let dataset = Dataset::open(&data, &folder, Some(Task::Classify), 0).unwrap();
     let records = (0..32).map(|row| dataset.record(row).unwrap()).collect();
     let batch = dataset.pipeline().batch(records).unwrap();
 
@@ -50,7 +50,8 @@ fn minilm_makes_of_texts_what_the_reference_makes_of_them() {
     let settings: BertConfig = config["model"]["bert"].clone().try_into().unwrap();
     let network = settings.build(&signature, 0, &device).unwrap();
     let pretrained: Pretrained = config["pretrained"].clone().try_into().unwrap();
-    let (network, notices) = pretrained.load(network, Some("classifier"), &folder.join("model.safetensors")).unwrap();
+    let found = pretrained.locate(&folder, Some("bert")).unwrap();
+    let (network, notices) = found.rules.load(network, Some("classifier"), &found.path).unwrap();
     assert_eq!(notices, Vec::<String>::new());
     let mut all = weights::collect(&network).unwrap();
     let passing = (0..FEATURES * FEATURES).map(|at| f32::from(u8::from(at % (FEATURES + 1) == 0))).collect();
