@@ -90,7 +90,7 @@ impl Network for Resnet {
     /// - image: `[B, C, H, W]`
     /// - result: `[B, K]`
     fn forward(&self, inputs: &Inputs) -> Result<Output, Error> {
-        let mut x = ops::relu(self.bn1.forward(self.conv1.forward(inputs.image()?)));
+        let mut x = self.bn1.forward_relu(self.conv1.forward(inputs.image()?));
         for block in [&self.layer1, &self.layer2, &self.layer3].into_iter().flatten() {
             x = block.forward(x);
         }
@@ -126,13 +126,13 @@ impl Block {
     /// - `x`: `[B, N, H, W]`
     /// - result: as `x`, or `[B, 2N, H / 2, W / 2]` rounded up where a stage begins
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = ops::relu(self.bn1.forward(self.conv1.forward(x.clone())));
-        let y = self.bn2.forward(self.conv2.forward(y));
+        let y = self.bn1.forward_relu(self.conv1.forward(x.clone()));
+        let y = self.conv2.forward(y);
         let shortcut = match &self.downsample {
             Some((conv, norm)) => norm.forward(conv.forward(x)),
             None => x,
         };
-        ops::relu(ops::add(y, shortcut))
+        self.bn2.forward_add_relu(y, shortcut)
     }
 }
 

@@ -124,7 +124,7 @@ impl Network for ResnetImagenet {
     /// - image: `[B, C, H, W]`
     /// - result: `[B, K]`
     fn forward(&self, inputs: &Inputs) -> Result<Output, Error> {
-        let mut x = ops::relu(self.bn1.forward(self.conv1.forward(inputs.image()?)));
+        let mut x = self.bn1.forward_relu(self.conv1.forward(inputs.image()?));
         if self.pools {
             x = ops::max_pool2d_strided(x, 3, 2, 1);
         }
@@ -166,16 +166,16 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = ops::relu(self.bn1.forward(self.conv1.forward(x.clone())));
-        let mut y = self.bn2.forward(self.conv2.forward(y));
-        if let (Some(conv), Some(norm)) = (&self.conv3, &self.bn3) {
-            y = norm.forward(conv.forward(ops::relu(y)));
-        }
+        let y = self.bn1.forward_relu(self.conv1.forward(x.clone()));
+        let y = self.conv2.forward(y);
         let shortcut = match &self.downsample {
             Some((conv, norm)) => norm.forward(conv.forward(x)),
             None => x,
         };
-        ops::relu(ops::add(y, shortcut))
+        match (&self.conv3, &self.bn3) {
+            (Some(conv), Some(norm)) => norm.forward_add_relu(conv.forward(self.bn2.forward_relu(y)), shortcut),
+            _ => self.bn2.forward_add_relu(y, shortcut),
+        }
     }
 }
 

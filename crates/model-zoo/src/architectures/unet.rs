@@ -12,7 +12,7 @@ use data_loader::signature::{OutputSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Conv2d, Conv2dConfig, ConvNorm, ConvTranspose2d, Init, Norm, conv_norm, conv_norm_forward};
+use crate::blocks::{Conv2d, Conv2dConfig, ConvNorm, ConvTranspose2d, Init, Norm, conv_norm};
 use crate::inputs::only_image;
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Inputs, Output, ops};
@@ -95,8 +95,7 @@ fn pair(inputs: usize, outputs: usize, init: &mut Init) -> Pair {
 }
 
 fn pair_forward(pair: &Pair, x: Tensor<4>) -> Tensor<4> {
-    let x = ops::relu(conv_norm_forward(&pair.0, x));
-    ops::relu(conv_norm_forward(&pair.1, x))
+    [&pair.0, &pair.1].into_iter().fold(x, |x, (conv, norm)| norm.forward_relu(conv.forward(x)))
 }
 
 impl Network for Unet {

@@ -83,13 +83,6 @@ impl SelfAttention {
     /// - `x`: `[batch, length, features]`
     /// - result: as `x`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, length, features] = x.dims();
-        let qkv = self.qkv.forward(x);
-        let [query, key, value] = [0, 1, 2].map(|k| {
-            let part = qkv.clone().slice_dim(2, k * features..(k + 1) * features);
-            part.reshape([batch, length, self.heads, features / self.heads]).swap_dims(1, 2)
-        });
-        let mixed = ops::attention(query, key, value, None, self.causal);
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, length, features]))
+        self.proj.forward(ops::self_attention(self.qkv.forward(x), self.heads, self.causal))
     }
 }

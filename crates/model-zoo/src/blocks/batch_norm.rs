@@ -47,14 +47,40 @@ impl BatchNorm {
     /// - `x`: `[batch, channels, ...]`
     /// - result: as `x`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.normalize(x, None, false)
+    }
+
+    /// The same, rectified.
+    ///
+    /// # Shapes
+    /// As of [`forward`](Self::forward).
+    pub fn forward_relu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.normalize(x, None, true)
+    }
+
+    /// The same, added to what goes around a block, and rectified.
+    ///
+    /// # Shapes
+    /// - `x`, `residual`: `[batch, channels, ...]`
+    /// - result: as `x`
+    pub fn forward_add_relu<const D: usize>(&self, x: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
+        self.normalize(x, Some(residual), true)
+    }
+
+    fn normalize<const D: usize>(&self, x: Tensor<D>, residual: Option<Tensor<D>>, rectified: bool) -> Tensor<D> {
         let (weight, bias) = (ops::trace::applied(&self.weight), self.bias.val());
         let Norm { epsilon, momentum } = self.norm;
         if !x.device().is_autodiff() {
-            return ops::batch_norm(x, weight, bias, self.running_mean.get(), self.running_var.get(), epsilon);
+            let y = ops::batch_norm(x, weight, bias, self.running_mean.get(), self.running_var.get(), epsilon);
+            let y = match residual {
+                Some(residual) => ops::add(y, residual),
+                None => y,
+            };
+            return if rectified { ops::relu(y) } else { y };
         }
         let dims = x.dims();
         let count: usize = dims.iter().product::<usize>() / dims[1];
-        let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, epsilon);
+        let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, residual, epsilon, rectified);
         if count < 2 {
             // A single value says nothing about the spread: the last batch of an epoch must not spoil what is known of it.
             return y;

@@ -39,14 +39,14 @@ impl CausalAttention {
     pub fn forward(&self, x: Tensor<3>, cache: Option<(&mut Cache, usize)>) -> Tensor<3> {
         let [batch, length, features] = x.dims();
         let qkv = self.c_attn.forward(x);
+        let Some((cache, layer)) = cache else {
+            return self.c_proj.forward(ops::self_attention(qkv, self.heads, true));
+        };
         let [query, key, value] = [0, 1, 2].map(|k| {
             let part = qkv.clone().slice_dim(2, k * features..(k + 1) * features);
             part.reshape([batch, length, self.heads, features / self.heads]).swap_dims(1, 2)
         });
-        let (key, value) = match cache {
-            Some((cache, layer)) => cache.extend(layer, key, value),
-            None => (key, value),
-        };
+        let (key, value) = cache.extend(layer, key, value);
         let past = key.dims()[2] - length;
         let mixed = if past == 0 {
             ops::attention(query, key, value, None, true)

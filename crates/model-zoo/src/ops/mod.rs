@@ -1,16 +1,21 @@
 //! How is each differentiable operation computed?
 //!
-//! Networks reach these through [`blocks`](crate::blocks) and never know which device they run on. Today every operation is
-//! burn's own composition; a kernel written by hand replaces one here without a network noticing.
+//! Networks reach these through [`blocks`](crate::blocks) and never know which device they run on. On the processor most are kernels of
+//! ours; on every other device they are burn's own compositions.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
+use burn::backend::Dispatch;
 use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions};
-use burn::tensor::{Bool, Distribution, Int, Tensor, activation, module};
+use burn::tensor::{Bool, DType, Distribution, Int, Tensor, activation, module};
+use kernels::conv2d::Conv2d;
+use kernels::linear::Lying;
 
 use crate::device::is_processor;
+use processor::Processor;
 use trace::{tell, told};
 
+mod processor;
 pub(crate) mod trace;
 
 /// `x W^T + b`, the layout of weights being PyTorch's.
@@ -22,7 +27,11 @@ pub(crate) mod trace;
 /// - result: `[..., outputs]`
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     let inputs = weight.dims()[1];
-    tell("linear", module::linear(x, weight.transpose(), bias), |y| count(&y) * inputs)
+    let y = match has_kernels(&x) {
+        true => map(x, weight, bias, Lying::OutputMajor, false),
+        false => module::linear(x, weight.transpose(), bias),
+    };
+    tell("linear", y, |y| count(&y) * inputs)
 }
 
 /// `x W + b`, the weights lying with the inputs first.
@@ -34,7 +43,24 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
 /// - result: `[..., outputs]`
 pub fn input_major_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
     let inputs = weight.dims()[0];
-    tell("linear", module::linear(x, weight, Some(bias)), |y| count(&y) * inputs)
+    let y = match has_kernels(&x) {
+        true => map(x, weight, Some(bias), Lying::InputMajor, false),
+        false => module::linear(x, weight, Some(bias)),
+    };
+    tell("linear", y, |y| count(&y) * inputs)
+}
+
+/// Whether what is done to `x` is done by kernels of ours.
+fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
+    is_processor(&x.device()) && x.dtype() == DType::F32
+}
+
+fn map<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>, lying: Lying, relu: bool) -> Tensor<D> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::map_with_bias(x, weight, bias.into_dispatch(), lying, relu),
+        None => Dispatch::map(x, weight, lying, relu),
+    })
 }
 
 /// Cross-correlation of an image with a bank of filters.
@@ -53,7 +79,18 @@ pub fn conv2d(
     groups: usize,
 ) -> Tensor<4> {
     let each = count(&weight.dims()[1..]);
-    let y = module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups));
+    let y = if has_kernels(&x) {
+        let ([batch, channels, height, width], [filters, _, rows, columns]) = (x.dims(), weight.dims());
+        let (size, kernel, dilation) = ([height, width], [rows, columns], [1, 1]);
+        let conv = Conv2d { batch, channels, size, filters, kernel, stride, padding, dilation, groups };
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        Tensor::from_dispatch(match bias {
+            Some(bias) => Dispatch::convolve_with_bias(x, weight, bias.into_dispatch(), conv),
+            None => Dispatch::convolve(x, weight, conv),
+        })
+    } else {
+        module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], groups))
+    };
     tell("conv2d", y, |y| count(&y) * each)
 }
 
@@ -148,19 +185,37 @@ pub fn global_avg_pool2d(x: Tensor<4>) -> Tensor<2> {
     told("avg_pool2d", x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels]))
 }
 
-/// Batch normalisation with the statistics of this batch, which are returned: output, mean, biased variance.
+/// Batch normalisation with the statistics of this batch, which are returned: output, mean, biased variance. In the same pass `residual` is
+/// added, if there is one, and the sum rectified, if `rectified` says so.
 ///
 /// # Shapes
-/// - `x`: `[batch, channels, ...]`
+/// - `x`, `residual`: `[batch, channels, ...]`
 /// - `weight`, `bias`, mean, variance: `[channels]`
 pub fn batch_norm_train<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<1>,
     bias: Tensor<1>,
+    residual: Option<Tensor<D>>,
     epsilon: f64,
+    rectified: bool,
 ) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
+    if has_kernels(&x) {
+        let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+        let (y, mean, variance) = match residual {
+            Some(residual) => {
+                Dispatch::normalize_batch_onto(x, weight, bias, residual.into_dispatch(), epsilon, rectified)
+            }
+            None => Dispatch::normalize_batch(x, weight, bias, epsilon, rectified),
+        };
+        let (mean, variance) = (Tensor::from_dispatch(mean), Tensor::from_dispatch(variance));
+        return (told("batch_norm", Tensor::from_dispatch(y)), mean, variance);
+    }
     let result = module::batch_norm_train(x, weight, bias, epsilon);
-    (told("batch_norm", result.output), result.mean, result.variance)
+    let mut y = told("batch_norm", result.output);
+    if let Some(residual) = residual {
+        y = add(y, residual);
+    }
+    (if rectified { relu(y) } else { y }, result.mean, result.variance)
 }
 
 /// Batch normalisation with statistics gathered earlier.
@@ -185,7 +240,14 @@ pub fn batch_norm<const D: usize>(
 /// - `x`: `[..., features]`
 /// - `weight`, `bias`: `[features]`
 pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    told("layer_norm", module::layer_norm(x, weight, Some(bias), epsilon))
+    let y = match has_kernels(&x) {
+        true => {
+            let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+            Tensor::from_dispatch(Dispatch::normalize_rows(x, weight, bias, epsilon))
+        }
+        false => module::layer_norm(x, weight, Some(bias), epsilon),
+    };
+    told("layer_norm", y)
 }
 
 /// The row of `weight` that each index names.
@@ -195,7 +257,11 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<
 /// - `indices`: `[batch, length]`
 /// - result: `[batch, length, features]`
 pub fn embedding(weight: Tensor<2>, indices: Tensor<2, Int>) -> Tensor<3> {
-    told("embedding", module::embedding(weight, indices))
+    let y = match has_kernels(&weight) {
+        true => Tensor::from_dispatch(Dispatch::look_up(weight.into_dispatch(), indices.into_dispatch())),
+        false => module::embedding(weight, indices),
+    };
+    told("embedding", y)
 }
 
 /// Scaled dot-product attention, `softmax(q k^T / sqrt(features)) v`.
@@ -216,6 +282,38 @@ pub fn attention(
     let pairs = count(&query.dims()) * key.dims()[2];
     let wide = count(&query.dims()[..3]) * key.dims()[2] * value.dims()[3];
     tell("attention", module::attention(query, key, value, mask, None, options), |_| pairs + wide)
+}
+
+/// Attention of a sequence to itself: as [`attention`], query, key and value being side by side, each with the features of all heads.
+///
+/// # Shapes
+/// - `projection`: `[batch, length, 3 features]`
+/// - result: `[batch, length, features]`
+pub fn self_attention(projection: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
+    let [batch, length, width] = projection.dims();
+    let (features, each) = (width / 3, width / 3 / heads);
+    if has_kernels(&projection) {
+        let y = Tensor::from_dispatch(Dispatch::attend(projection.into_dispatch(), heads, causal));
+        return tell("attention", y, |_| 2 * batch * length * length * features);
+    }
+    let [query, key, value] = [0, 1, 2].map(|k| {
+        let part = projection.clone().slice_dim(2, k * features..(k + 1) * features);
+        part.reshape([batch, length, heads, each]).swap_dims(1, 2)
+    });
+    attention(query, key, value, None, causal).swap_dims(1, 2).reshape([batch, length, features])
+}
+
+/// The cross-entropy of each row of scores with its class; 0 for a row whose class is below 0. None where no kernel of ours computes it.
+///
+/// # Shapes
+/// - `scores`: `[rows, classes]`
+/// - `targets`: `[rows]`
+/// - result: `[rows]`
+pub fn class_losses(scores: &Tensor<2>, targets: &Tensor<1, Int>, smoothing: f64) -> Option<Tensor<1>> {
+    has_kernels(scores).then(|| {
+        let (scores, targets) = (scores.clone().into_dispatch(), targets.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::class_losses(scores, targets, smoothing as f32))
+    })
 }
 
 /// Sets each value to 0 with the given probability and scales the others up, so that the mean stays (inverted dropout).
@@ -257,13 +355,21 @@ pub fn multiply<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
 
 /// `max(x, 0)`.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    told("relu", activation::relu(x))
+    let y = match has_kernels(&x) {
+        true => Tensor::from_dispatch(Dispatch::rectify(x.into_dispatch())),
+        false => activation::relu(x),
+    };
+    told("relu", y)
 }
 
 /// `x Phi(x)`, exact, by the error function.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     // Elsewhere burn's backward pass is that of the approximation by tanh, which is another function's.
-    told("gelu", if is_processor(&x.device()) { activation::gelu(x) } else { gelu_by_erf(x) })
+    let y = match has_kernels(&x) {
+        true => Tensor::from_dispatch(Dispatch::gelu_unit(x.into_dispatch(), false)),
+        false => gelu_by_erf(x),
+    };
+    told("gelu", y)
 }
 
 fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -272,6 +378,9 @@ fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`, which lies near [`gelu`] (Hendrycks and Gimpel 2016).
 pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if has_kernels(&x) {
+        return told("gelu", Tensor::from_dispatch(Dispatch::gelu_unit(x.into_dispatch(), true)));
+    }
     // burn's own has the exact one's gradient on the processor, so this is a composition, whose gradient is its own.
     let inner = (x.clone() + x.clone() * x.clone() * x.clone() * 0.044_715) * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
     told("gelu", x * (activation::tanh(inner) + 1.0) * 0.5)

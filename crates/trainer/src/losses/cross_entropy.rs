@@ -48,6 +48,11 @@ impl CrossEntropy {
     pub(super) fn rows(&self, scores: Tensor<2>, expected: &Expected) -> Option<Tensor<1>> {
         let [rows, classes] = scores.dims();
         let device = scores.device();
+        if let (Expected::Classes { indices, .. }, None) = (expected, &self.class_weights)
+            && let Some(losses) = ops::class_losses(&scores, indices, self.label_smoothing)
+        {
+            return Some(losses);
+        }
         let mut log_p = ops::log_softmax(scores, 1);
         if let Some(weights) = &self.class_weights {
             log_p = log_p * Tensor::<2>::from_data(TensorData::new(weights.clone(), [1, classes]), &device);

@@ -1,0 +1,379 @@
+//! What is computed image by image: the result, and the gradient with respect to the images.
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::Conv2d;
+use super::sheet::{Axis, Layout, MARGIN};
+use super::tile::{TILE_VECTORS, sum, tile_filters};
+use crate::fresh::{Shared, written};
+use crate::lanes::vectorized;
+
+/// The result, `[batch, filters, ...]`.
+///
+/// - `x`: `[batch, channels, height, width]`
+/// - `weight`: `[filters, channels / groups, kernel, kernel]`
+/// - `bias`: `[filters]`
+///
+/// # Panics
+/// If the slices have other lengths.
+pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, conv: &Conv2d) -> Vec<f32> {
+    conv.check();
+    assert_eq!((x.len(), weight.len()), (conv.input_count(), conv.weight_count()), "{conv:?}");
+    assert!(bias.is_none_or(|bias| bias.len() == conv.filters), "{conv:?}");
+    let layout = seen(conv);
+    let [height, width] = conv.outputs();
+    let channels = conv.channels / conv.groups;
+    let run = layout.columns.length;
+    let distances: Vec<usize> = (0..channels).flat_map(|c| tap_distances(conv, &layout, c * layout.channel)).collect();
+    let filters = conv.filters / conv.groups;
+    let taps = conv.taps();
+    let piece = Piece {
+        distances: &distances,
+        start: 0,
+        run,
+        places: [height, width],
+        weights: Weights::new(conv.groups, filters, taps, |group, filter, tap| weight[(group * filters + filter) * taps + tap]),
+        spread: Spread { offset: 0, steps: [width, 1], channel: height * width },
+    };
+    let job = Job { conv, layout: &layout, pieces: &[piece], bias, image: conv.filters * height * width, channels };
+    job.run(x, conv.output_count())
+}
+
+/// The gradient with respect to the images, `[batch, channels, height, width]`, given that with respect to the result.
+///
+/// # Panics
+/// If the slices have other lengths.
+pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32> {
+    conv.check();
+    assert_eq!((gradient.len(), weight.len()), (conv.output_count(), conv.weight_count()), "{conv:?}");
+    let [height, width] = conv.size;
+    let [result_height, result_width] = conv.outputs();
+    // Pixel `stride q + r - padding` is seen by the tap k at place `q - (dilation k - r) / stride`, for the taps whose remainder is r.
+    let axes = [0, 1].map(|axis| Way::back(conv, axis));
+    let longest = |axis: usize, results: usize| {
+        let before = axes[axis].before;
+        (before + results).max(axes[axis].ends.iter().copied().max().unwrap_or(0) + before)
+    };
+    let rows = Axis { pixels: result_height, before: axes[0].before, stride: 1, length: longest(0, result_height) };
+    let columns = Axis { pixels: result_width, before: axes[1].before, stride: 1, length: longest(1, result_width) };
+    let layout = Layout::new(rows, columns, vec![[0, 0]]);
+    let (channels, filters) = (conv.channels / conv.groups, conv.filters / conv.groups);
+    let (area, taps) = (conv.kernel[0] * conv.kernel[1], conv.taps());
+    let run = layout.columns.length;
+    let pairs: Vec<[usize; 2]> =
+        (0..conv.stride[0]).flat_map(|row| (0..conv.stride[1]).map(move |column| [row, column])).collect();
+    let of_pair: Vec<(Vec<usize>, Vec<usize>)> = pairs
+        .iter()
+        .map(|&[row, column]| {
+            let of_axis = |axis: usize, remainder: usize| {
+                let (stride, dilation) = (conv.stride[axis], conv.dilation[axis]);
+                let way = &axes[axis];
+                (0..conv.kernel[axis]).filter(move |k| dilation * k % stride == remainder).map(move |k| {
+                    (k, way.starts[remainder] + way.before - (dilation * k - remainder) / stride)
+                })
+            };
+            let mut distances = Vec::new();
+            let mut order = Vec::new();
+            for f in 0..filters {
+                for (ky, down) in of_axis(0, row) {
+                    for (kx, across) in of_axis(1, column) {
+                        distances.push(f * layout.sheet() + down * run + across);
+                        order.push(f * taps + ky * conv.kernel[1] + kx);
+                    }
+                }
+            }
+            (distances, order)
+        })
+        .collect();
+    let pieces: Vec<Piece<'_>> = pairs
+        .iter()
+        .zip(&of_pair)
+        .map(|(&[row, column], (distances, order))| {
+            let extent = |axis: usize, remainder: usize| axes[axis].ends[remainder] - axes[axis].starts[remainder];
+            let first = |axis: usize, remainder: usize| {
+                conv.stride[axis] * axes[axis].starts[remainder] + remainder - conv.padding[axis].min(conv.stride[axis] * axes[axis].starts[remainder] + remainder)
+            };
+            Piece {
+                distances,
+                start: 0,
+                run,
+                places: [extent(0, row), extent(1, column)],
+                weights: Weights::new(conv.groups, channels, order.len(), |group, channel, tap| {
+                    weight[group * filters * taps + channel * area + order[tap]]
+                }),
+                spread: Spread {
+                    offset: first(0, row) * width + first(1, column),
+                    steps: [conv.stride[0] * width, conv.stride[1]],
+                    channel: height * width,
+                },
+            }
+        })
+        .collect();
+    let image = conv.channels * height * width;
+    let job = Job { conv, layout: &layout, pieces: &pieces, bias: None, image, channels: filters };
+    job.run(gradient, conv.input_count())
+}
+
+/// How a pixel is reached from the results that saw it, along one axis, by the remainder of its place by the stride.
+struct Way {
+    /// The first place `q` of each remainder that is a pixel.
+    starts: Vec<usize>,
+    /// One behind the last.
+    ends: Vec<usize>,
+    /// So many zeros are needed before the results.
+    before: usize,
+}
+
+impl Way {
+    fn back(conv: &Conv2d, axis: usize) -> Self {
+        let (stride, padding, pixels) = (conv.stride[axis], conv.padding[axis], conv.size[axis]);
+        let starts: Vec<usize> = (0..stride).map(|remainder| padding.saturating_sub(remainder).div_ceil(stride)).collect();
+        let ends = (0..stride)
+            .map(|remainder| (pixels + padding).saturating_sub(remainder).div_ceil(stride).max(starts[remainder]))
+            .collect();
+        let reach = |k: usize| conv.dilation[axis] * k;
+        let before = (0..conv.kernel[axis])
+            .map(|k| (reach(k) / stride).saturating_sub(starts[reach(k) % stride]))
+            .max()
+            .unwrap_or(0);
+        Self { starts, ends, before }
+    }
+}
+
+/// Where the taps see the image, laid out as it is for the result.
+pub(super) fn seen(conv: &Conv2d) -> Layout {
+    let results = conv.outputs();
+    let axis = |axis: usize| {
+        let reach = conv.dilation[axis] * (conv.kernel[axis] - 1);
+        Axis {
+            pixels: conv.size[axis],
+            before: conv.padding[axis],
+            stride: conv.stride[axis],
+            length: results[axis] + reach / conv.stride[axis],
+        }
+    };
+    let mut remainders: Vec<[usize; 2]> = taps(conv).map(|tap| [0, 1].map(|axis| tap[axis] % conv.stride[axis])).collect();
+    remainders.sort_unstable();
+    remainders.dedup();
+    Layout::new(axis(0), axis(1), remainders)
+}
+
+/// The rows and columns at which the taps of a channel lie.
+fn taps(conv: &Conv2d) -> impl Iterator<Item = [usize; 2]> {
+    let (kernel, dilation) = (conv.kernel, conv.dilation);
+    (0..kernel[0]).flat_map(move |row| (0..kernel[1]).map(move |column| [row * dilation[0], column * dilation[1]]))
+}
+
+/// How far from the place of a result its taps see a channel whose sheets begin at `base`.
+pub(super) fn tap_distances<'a>(conv: &'a Conv2d, layout: &'a Layout, base: usize) -> impl Iterator<Item = usize> + 'a {
+    taps(conv).map(move |tap| {
+        let remainder = [0, 1].map(|axis| tap[axis] % conv.stride[axis]);
+        let sheet = layout.remainders.iter().position(|known| *known == remainder).unwrap_or_default();
+        let [row, column] = [0, 1].map(|axis| tap[axis] / conv.stride[axis]);
+        base + sheet * layout.sheet() + row * layout.columns.length + column
+    })
+}
+
+/// The weights of each group, tile by tile: for each tap those of the filters of a tile, side by side; a tile that has fewer filters is
+/// filled up with zeros.
+struct Weights {
+    packed: Vec<f32>,
+    group: usize,
+    filters: usize,
+    taps: usize,
+}
+
+/// With how many filters a tile is filled: 1 where there is but one, as in depthwise convolutions.
+fn tile_of(filters: usize, most: usize) -> usize {
+    if filters == 1 { 1 } else { most }
+}
+
+impl Weights {
+    fn new(groups: usize, filters: usize, taps: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
+        struct Registers;
+        impl WithSimd for Registers {
+            type Output = usize;
+            fn with_simd<S: Simd>(self, _simd: S) -> usize {
+                S::REGISTER_COUNT
+            }
+        }
+        let tile = tile_of(filters, tile_filters(vectorized(Registers)));
+        let group = filters.div_ceil(tile) * tile * taps;
+        let mut packed = vec![0.0; groups * group];
+        for g in 0..groups {
+            for f in 0..filters {
+                let first = g * group + f / tile * tile * taps + f % tile;
+                for tap in 0..taps {
+                    packed[first + tap * tile] = weight(g, f, tap);
+                }
+            }
+        }
+        Self { packed, group, filters, taps }
+    }
+}
+
+/// Where the places of a piece lie in the result.
+#[derive(Clone, Copy)]
+struct Spread {
+    /// The first of them, in the first channel.
+    offset: usize,
+    /// From a row to the next, and from a column to the next.
+    steps: [usize; 2],
+    /// From a channel to the next.
+    channel: usize,
+}
+
+/// Places of the result that see the sheets in the same way.
+struct Piece<'a> {
+    /// How far from a place each tap sees.
+    distances: &'a [usize],
+    start: usize,
+    /// How long the rows of the sheets are.
+    run: usize,
+    /// Rows and columns.
+    places: [usize; 2],
+    weights: Weights,
+    spread: Spread,
+}
+
+impl Piece<'_> {
+    /// How many places there are, with those behind the ends of rows.
+    fn count(&self) -> usize {
+        match self.places {
+            [0, _] | [_, 0] => 0,
+            [rows, columns] => (rows - 1) * self.run + columns,
+        }
+    }
+}
+
+/// A sum over sheets of every image of a batch.
+struct Job<'a> {
+    conv: &'a Conv2d,
+    layout: &'a Layout,
+    pieces: &'a [Piece<'a>],
+    bias: Option<&'a [f32]>,
+    /// How many floats of the result belong to an image.
+    image: usize,
+    /// How many channels of the sheets belong to a group.
+    channels: usize,
+}
+
+impl Job<'_> {
+    fn run(&self, images: &[f32], count: usize) -> Vec<f32> {
+        let each = self.channels * self.conv.groups * self.layout.rows.pixels * self.layout.columns.pixels;
+        let sheets = self.channels * self.layout.channel + MARGIN;
+        let most = self.pieces.iter().map(Piece::count).max().unwrap_or(0) + MARGIN;
+        let rows = self.pieces.iter().map(|piece| piece.weights.filters).max().unwrap_or(0) + 8;
+        // SAFETY: each image and each group writes all of its part: a place of the result belongs to one piece.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            written(count, |result| {
+                let work = (0..self.conv.batch * self.conv.groups).into_par_iter();
+                work.for_each_init(
+                    || (vec![0.0_f32; sheets], vec![0.0_f32; rows * most]),
+                    |(sheets, sums), index| {
+                        let (image, group) = (index / self.conv.groups, index % self.conv.groups);
+                        let part = each / self.conv.groups;
+                        let from = image * each + group * part;
+                        self.layout.lay(&images[from..from + part], sheets);
+                        for piece in self.pieces {
+                            self.sum(piece, group, sheets, sums);
+                            self.spread(piece, image, group, sums, result);
+                        }
+                    },
+                );
+            })
+        }
+    }
+
+    /// The sums of every filter of a group at every place of a piece, `[filters][count + MARGIN]`.
+    fn sum(&self, piece: &Piece<'_>, group: usize, sheets: &[f32], sums: &mut [f32]) {
+        let row = piece.count() + MARGIN;
+        let weights = &piece.weights.packed[group * piece.weights.group..][..piece.weights.group];
+        vectorized(Sum { distances: piece.distances, weights, filters: piece.weights.filters, taps: piece.weights.taps, count: piece.count(), sheets: &sheets[piece.start..], sums, row });
+    }
+
+    /// Writes sums to where they belong.
+    fn spread(&self, piece: &Piece<'_>, image: usize, group: usize, sums: &[f32], result: Shared) {
+        let row = piece.count() + MARGIN;
+        let [rows, columns] = piece.places;
+        let Spread { offset, steps: [down, across], channel } = piece.spread;
+        if piece.count() == 0 {
+            return;
+        }
+        for f in 0..piece.weights.filters {
+            let number = group * piece.weights.filters + f;
+            let bias = self.bias.map_or(0.0, |bias| bias[number]);
+            let first = image * self.image + number * channel + offset;
+            for y in 0..rows {
+                let from = &sums[f * row + y * piece.run..][..columns];
+                let to = result.at(first + y * down, (columns - 1) * across + 1);
+                for (x, sum) in from.iter().enumerate() {
+                    // SAFETY: `columns` places from there on, `across` apart, lie within what `at` has checked, and are this piece's own.
+                    #[expect(unsafe_code, reason = "see above")]
+                    unsafe {
+                        *to.add(x * across) = sum + bias;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Sum<'a> {
+    distances: &'a [usize],
+    weights: &'a [f32],
+    filters: usize,
+    taps: usize,
+    count: usize,
+    sheets: &'a [f32],
+    sums: &'a mut [f32],
+    row: usize,
+}
+
+impl WithSimd for Sum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match (tile_of(self.filters, tile_filters(S::REGISTER_COUNT)), S::REGISTER_COUNT >= 32) {
+            (1, _) => self.tiles::<S, 1>(simd),
+            (_, true) => self.tiles::<S, 8>(simd),
+            (_, false) => self.tiles::<S, 4>(simd),
+        }
+    }
+}
+
+impl Sum<'_> {
+    #[inline(always)]
+    fn tiles<S: Simd, const F: usize>(self, simd: S) {
+        let Self { distances, weights, filters, taps, count, sheets, sums, row } = self;
+        let tiles = filters.div_ceil(F);
+        let farthest = distances.iter().copied().max().unwrap_or(0);
+        let vectors = count.div_ceil(S::F32_LANES);
+        // What the tiles below look at and write to.
+        assert!(weights.len() >= tiles * F * taps && distances.len() == taps);
+        assert!(sheets.len() >= farthest + vectors * S::F32_LANES);
+        assert!(vectors * S::F32_LANES <= row && sums.len() >= tiles * F * row);
+        let mut vector = 0;
+        while vector < vectors {
+            let width = (vectors - vector).min(TILE_VECTORS);
+            let place = vector * S::F32_LANES;
+            for tile in 0..tiles {
+                // SAFETY: the lengths were checked above for the last tile and the last vector.
+                #[expect(unsafe_code, reason = "see above")]
+                unsafe {
+                    let weights = weights.as_ptr().add(tile * F * taps);
+                    let (sheet, result) = (sheets.as_ptr().add(place), sums.as_mut_ptr().add(tile * F * row + place));
+                    match width {
+                        1 => sum::<S, F, 1>(simd, distances, weights, sheet, result, row),
+                        2 => sum::<S, F, 2>(simd, distances, weights, sheet, result, row),
+                        _ => sum::<S, F, 3>(simd, distances, weights, sheet, result, row),
+                    }
+                }
+            }
+            vector += width;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Is it the sum that it is meant to be, and are the gradients those of that sum? In 64 bits, by the definition.
+
+use super::*;
+use crate::samples::numbers;
+
+
+/// Calls `visit` with the places of image, filter and result of every product.
+fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
+    let [height, width] = conv.outputs();
+    let (channels, filters) = (conv.channels / conv.groups, conv.filters / conv.groups);
+    for n in 0..conv.batch {
+        for f in 0..conv.filters {
+            for y in 0..height {
+                for x in 0..width {
+                    for c in 0..channels {
+                        for ky in 0..conv.kernel[0] {
+                            for kx in 0..conv.kernel[1] {
+                                let row = (y * conv.stride[0] + ky * conv.dilation[0]).checked_sub(conv.padding[0]);
+                                let column = (x * conv.stride[1] + kx * conv.dilation[1]).checked_sub(conv.padding[1]);
+                                let (Some(row), Some(column)) = (row, column) else { continue };
+                                if row >= conv.size[0] || column >= conv.size[1] {
+                                    continue;
+                                }
+                                let channel = f / filters * channels + c;
+                                visit(
+                                    ((n * conv.channels + channel) * conv.size[0] + row) * conv.size[1] + column,
+                                    ((f * channels + c) * conv.kernel[0] + ky) * conv.kernel[1] + kx,
+                                    ((n * conv.filters + f) * height + y) * width + x,
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn near(found: &[f32], wanted: &[f64], what: &str, conv: &Conv2d) {
+    assert_eq!(found.len(), wanted.len(), "{what} {conv:?}");
+    let largest = wanted.iter().fold(1.0_f64, |largest, value| largest.max(value.abs()));
+    for (k, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        assert!((f64::from(*found) - wanted).abs() <= 1e-5 * largest, "{what}[{k}]: {found}, not {wanted}, {conv:?}");
+    }
+}
+
+fn check(conv: &Conv2d, seed: u64) {
+    let x = numbers(conv.input_count(), seed + 1);
+    let weight = numbers(conv.weight_count(), seed + 2);
+    let bias = numbers(conv.filters, seed + 3);
+    let gradient = numbers(conv.output_count(), seed + 4);
+    let area: usize = conv.outputs().iter().product();
+    let mut result: Vec<f64> = (0..conv.output_count()).map(|k| f64::from(bias[k / area % conv.filters])).collect();
+    let (mut to_x, mut to_weight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
+    products(conv, |i, w, y| {
+        result[y] += f64::from(x[i]) * f64::from(weight[w]);
+        to_x[i] += f64::from(gradient[y]) * f64::from(weight[w]);
+        to_weight[w] += f64::from(gradient[y]) * f64::from(x[i]);
+    });
+    let mut to_bias = vec![0.0; conv.filters];
+    gradient.iter().enumerate().for_each(|(k, gradient)| to_bias[k / area % conv.filters] += f64::from(*gradient));
+    near(&forward(&x, &weight, Some(&bias), conv), &result, "result", conv);
+    near(&data_gradient(&gradient, &weight, conv), &to_x, "to images", conv);
+    near(&weight_gradient(&x, &gradient, conv), &to_weight, "to filters", conv);
+    near(&bias_gradient(&gradient, conv), &to_bias, "to biases", conv);
+}
+
+const PLAIN: Conv2d = Conv2d {
+    batch: 2,
+    channels: 3,
+    size: [7, 9],
+    filters: 5,
+    kernel: [3, 3],
+    stride: [1, 1],
+    padding: [1, 1],
+    dilation: [1, 1],
+    groups: 1,
+};
+
+#[test]
+fn sums_and_gradients_are_those_of_the_definition() {
+    for (k, conv) in [
+        PLAIN,
+        Conv2d { stride: [2, 2], ..PLAIN },
+        Conv2d { stride: [2, 3], padding: [0, 2], ..PLAIN },
+        Conv2d { stride: [3, 2], kernel: [2, 4], ..PLAIN },
+        Conv2d { kernel: [1, 1], padding: [0, 0], ..PLAIN },
+        Conv2d { kernel: [1, 1], padding: [0, 0], stride: [2, 2], ..PLAIN },
+        Conv2d { kernel: [5, 3], padding: [3, 4], ..PLAIN },
+        Conv2d { dilation: [2, 3], padding: [2, 3], ..PLAIN },
+        Conv2d { dilation: [2, 2], stride: [2, 2], padding: [2, 1], ..PLAIN },
+        Conv2d { channels: 6, filters: 6, groups: 6, ..PLAIN },
+        Conv2d { channels: 6, filters: 6, groups: 6, stride: [2, 2], ..PLAIN },
+        Conv2d { channels: 4, filters: 8, groups: 2, ..PLAIN },
+        Conv2d { channels: 6, filters: 12, groups: 6, ..PLAIN },
+        Conv2d { kernel: [7, 7], stride: [4, 4], padding: [3, 3], size: [17, 12], ..PLAIN },
+        Conv2d { kernel: [4, 4], stride: [4, 4], padding: [0, 0], size: [8, 12], ..PLAIN },
+        Conv2d { batch: 1, channels: 1, filters: 1, size: [1, 1], ..PLAIN },
+        Conv2d { batch: 19, channels: 17, filters: 33, size: [8, 8], ..PLAIN },
+        Conv2d { batch: 3, channels: 16, filters: 16, size: [32, 32], ..PLAIN },
+        Conv2d { padding: [5, 5], ..PLAIN },
+        Conv2d { stride: [5, 5], kernel: [2, 2], padding: [0, 0], ..PLAIN },
+    ]
+    .iter()
+    .enumerate()
+    {
+        check(conv, k as u64 * 10);
+    }
+}
+
+#[test]
+fn nothing_in_gives_nothing_out() {
+    for conv in [
+        Conv2d { batch: 0, ..PLAIN },
+        Conv2d { size: [1, 9], kernel: [5, 3], ..PLAIN },
+    ] {
+        let weight = numbers(conv.weight_count(), 1);
+        let x = numbers(conv.input_count(), 2);
+        assert_eq!(forward(&x, &weight, None, &conv), Vec::<f32>::new());
+        assert_eq!(data_gradient(&[], &weight, &conv), vec![0.0; conv.input_count()]);
+        assert_eq!(weight_gradient(&x, &[], &conv), vec![0.0; conv.weight_count()]);
+    }
+}
+
+/// The same bits whatever the number of threads.
+#[test]
+fn threads_change_no_bit() {
+    let conv = Conv2d { batch: 13, channels: 5, filters: 9, size: [11, 6], ..PLAIN };
+    let (x, weight) = (numbers(conv.input_count(), 1), numbers(conv.weight_count(), 2));
+    let gradient = numbers(conv.output_count(), 3);
+    let all = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let found = [forward(&x, &weight, None, &conv), data_gradient(&gradient, &weight, &conv), weight_gradient(&x, &gradient, &conv)];
+            found.map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+        })
+    };
+    assert_eq!(all(1), all(2));
+    assert_eq!(all(1), all(5));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn any_sizes(
+        (batch, groups) in (1..4_usize, 1..4_usize),
+        (channels, filters) in (1..6_usize, 1..12_usize),
+        size in [1..14_usize, 1..14],
+        kernel in [1..5_usize, 1..5],
+        stride in [1..4_usize, 1..4],
+        padding in [0..4_usize, 0..4],
+        dilation in [1..4_usize, 1..4],
+        seed in 0..1000_u64,
+    ) {
+        let conv = Conv2d { batch, channels: channels * groups, size, filters: filters * groups, kernel, stride, padding, dilation, groups };
+        check(&conv, seed);
+    }
+}

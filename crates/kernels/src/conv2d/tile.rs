@@ -1,0 +1,78 @@
+//! The sums that are kept in registers.
+
+use pulp::Simd;
+
+use crate::lanes::{load, store};
+
+/// How many filters a tile has at most, and how many vectors of places: as many as there are registers for.
+pub(super) const fn tile_filters(registers: usize) -> usize {
+    if registers >= 32 { 8 } else { 4 }
+}
+
+/// How many vectors of places a tile has at most.
+pub(super) const TILE_VECTORS: usize = 3;
+
+/// Sums up the taps of `F` filters at the places of `V` vectors.
+///
+/// # Safety
+/// `weights` holds `F` floats for each of `distances`; from `sheet` on there are `V` vectors at each distance; from `result` on there is
+/// room for `V` vectors at each of `F` multiples of `row`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "the caller promises")]
+pub(super) unsafe fn sum<S: Simd, const F: usize, const V: usize>(
+    simd: S,
+    distances: &[usize],
+    weights: *const f32,
+    sheet: *const f32,
+    result: *mut f32,
+    row: usize,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); V]; F];
+    let mut weight = weights;
+    for &distance in distances {
+        // SAFETY: by the promise there are V vectors at each distance, and F weights for each.
+        unsafe {
+            let seen: [S::f32s; V] = std::array::from_fn(|v| load::<S>(sheet.add(distance + v * S::F32_LANES)));
+            for (f, sums) in sums.iter_mut().enumerate() {
+                let w = simd.splat_f32s(*weight.add(f));
+                for (sum, &seen) in sums.iter_mut().zip(&seen) {
+                    *sum = simd.mul_add_e_f32s(w, seen, *sum);
+                }
+            }
+            weight = weight.add(F);
+        }
+    }
+    for (f, sums) in sums.iter().enumerate() {
+        for (v, &sum) in sums.iter().enumerate() {
+            // SAFETY: by the promise there is room for V vectors in each of F rows.
+            unsafe { store::<S>(result.add(f * row + v * S::F32_LANES), sum) };
+        }
+    }
+}
+
+/// Sums up `F` gradients times what `T` taps see over `vectors` vectors of places: `[F][T]`.
+///
+/// # Safety
+/// From each of `gradients` and `seen` on there are `vectors` vectors.
+#[inline(always)]
+#[expect(unsafe_code, reason = "the caller promises")]
+pub(super) unsafe fn correlate<S: Simd, const F: usize, const T: usize>(
+    simd: S,
+    gradients: [*const f32; F],
+    seen: [*const f32; T],
+    vectors: usize,
+    sums: &mut [[S::f32s; T]; F],
+) {
+    for place in (0..vectors).map(|vector| vector * S::F32_LANES) {
+        // SAFETY: by the promise the vectors are there.
+        unsafe {
+            let seen: [S::f32s; T] = std::array::from_fn(|t| load::<S>(seen[t].add(place)));
+            for f in 0..F {
+                let gradient = load::<S>(gradients[f].add(place));
+                for t in 0..T {
+                    sums[f][t] = simd.mul_add_e_f32s(gradient, seen[t], sums[f][t]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a row of scores says against a class: `log sum exp(score) - score[class]`, smoothed or not, in one pass.
+//!
+//! With smoothing `s` of C classes the target is `1 - s` of the class and `s / C` of every class, and the gradient with respect to the scores
+//! is that of the loss times `softmax(scores) - target`.
+
+use rayon::prelude::*;
+
+use crate::fresh::{Shared, written};
+use crate::lanes::{exp, vectorized};
+
+/// So many floats are a task.
+const TASK: usize = 1 << 14;
+
+/// The loss of each row of `scores`, which has `classes` columns, and the logarithm of the sum of its exponentials. Rows whose class is below 0
+/// have the loss 0.
+///
+/// # Panics
+/// If there is not a row for each target, or a target is no class.
+pub fn forward(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> (Vec<f32>, Vec<f32>) {
+    check(scores, targets, classes);
+    let rows = (TASK / classes.max(1)).max(1);
+    let parts = scores.par_chunks(rows * classes.max(1)).zip(targets.par_chunks(rows)).map(|(scores, targets)| {
+        vectorized(|| {
+            let rows = scores.chunks_exact(classes.max(1)).zip(targets);
+            rows.map(|(row, &target)| loss(row, target, smoothing)).unzip::<f32, f32, Vec<_>, Vec<_>>()
+        })
+    });
+    let parts: Vec<(Vec<f32>, Vec<f32>)> = parts.collect();
+    parts.into_iter().unzip::<_, _, Vec<_>, Vec<_>>().map_both(|parts| parts.concat())
+}
+
+trait MapBoth<T, U> {
+    fn map_both(self, f: impl Fn(T) -> U) -> (U, U);
+}
+
+impl<T, U> MapBoth<T, U> for (T, T) {
+    fn map_both(self, f: impl Fn(T) -> U) -> (U, U) {
+        (f(self.0), f(self.1))
+    }
+}
+
+fn check(scores: &[f32], targets: &[i64], classes: usize) {
+    assert_eq!(scores.len(), targets.len() * classes, "{} rows of {classes} scores", targets.len());
+    assert!(targets.iter().all(|&target| target < classes as i64), "a target is no class of {classes}");
+}
+
+#[inline(always)]
+fn loss(row: &[f32], target: i64, smoothing: f32) -> (f32, f32) {
+    // A maximum that is no number where a score is none.
+    let largest = row.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most || x.is_nan() { x } else { most });
+    let sum: f32 = crate::lanes::sums([row], |[x]| [exp(x - largest)])[0];
+    let total = largest + sum.ln();
+    if target < 0 {
+        return (0.0, total);
+    }
+    let own = total - row[target as usize];
+    if smoothing == 0.0 {
+        return (own, total);
+    }
+    let all = total - crate::lanes::sums([row], |[x]| [x])[0] / row.len() as f32;
+    ((1.0 - smoothing) * own + smoothing * all, total)
+}
+
+/// The gradient with respect to the scores, given that with respect to each row's loss and the logarithms that [`forward`] gave.
+///
+/// # Panics
+/// If the slices are not those of [`forward`].
+pub fn backward(
+    scores: &[f32],
+    targets: &[i64],
+    totals: &[f32],
+    gradient: &[f32],
+    classes: usize,
+    smoothing: f32,
+) -> Vec<f32> {
+    check(scores, targets, classes);
+    assert!(totals.len() == targets.len() && gradient.len() == targets.len(), "{} rows", targets.len());
+    let rows = (TASK / classes.max(1)).max(1);
+    // SAFETY: each task writes its own rows, and together they are all.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        written(scores.len(), |result| {
+            scores.par_chunks(rows * classes.max(1)).enumerate().for_each(|(task, scores)| {
+                let range = task * rows..task * rows + scores.len() / classes.max(1);
+                let start = task * rows * classes;
+                vectorized(|| {
+                    back(scores, &targets[range.clone()], &totals[range.clone()], &gradient[range], classes, smoothing, result, start);
+                });
+            });
+        })
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "inlined into the one place above")]
+fn back(
+    scores: &[f32],
+    targets: &[i64],
+    totals: &[f32],
+    gradient: &[f32],
+    classes: usize,
+    smoothing: f32,
+    result: Shared,
+    start: usize,
+) {
+    let share = smoothing / classes as f32;
+    for (row, scores) in scores.chunks_exact(classes.max(1)).enumerate() {
+        let (total, g, target) = (totals[row], gradient[row], targets[row]);
+        let g = if target < 0 { 0.0 } else { g };
+        let to = result.at(start + row * classes, classes);
+        for (class, score) in scores.iter().enumerate() {
+            // A row that does not count has no gradient, whatever stands in it.
+            let value = if target < 0 { 0.0 } else { g * (exp(score - total) - share) };
+            // SAFETY: `class` is below `classes`, for which there is room, and nobody else writes this row.
+            #[expect(unsafe_code, reason = "see above")]
+            unsafe {
+                to.add(class).write(value);
+            }
+        }
+        if target >= 0 {
+            // SAFETY: as above; the place was written.
+            #[expect(unsafe_code, reason = "see above")]
+            unsafe {
+                *to.add(target as usize) -= g * (1.0 - smoothing);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{differences, near, numbers, wide};
+
+    fn exact(scores: &[f64], targets: &[i64], classes: usize, smoothing: f64) -> Vec<f64> {
+        let rows = scores.chunks_exact(classes).zip(targets).map(|(row, &target)| {
+            if target < 0 {
+                return 0.0;
+            }
+            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let total = largest + row.iter().map(|x| (x - largest).exp()).sum::<f64>().ln();
+            let all = total - row.iter().sum::<f64>() / classes as f64;
+            (1.0 - smoothing) * (total - row[target as usize]) + smoothing * all
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn losses_and_gradients_are_those_of_the_definition() {
+        for (case, (rows, classes)) in [(1, 1), (7, 10), (300, 65), (3, 1000)].into_iter().enumerate() {
+            for smoothing in [0.0, 0.1] {
+                let seed = case as u64 * 10;
+                let scores: Vec<f32> = numbers(rows * classes, seed + 1).iter().map(|x| 8.0 * x).collect();
+                let targets: Vec<i64> = (0..rows as i64).map(|k| if k % 5 == 3 { -1 } else { k * 7 % classes as i64 }).collect();
+                let gradient = numbers(rows, seed + 2);
+                let (found, totals) = forward(&scores, &targets, classes, smoothing);
+                let of = |scores: &[f64]| exact(scores, &targets, classes, f64::from(smoothing));
+                near(&found, &of(&wide(&scores)), "loss");
+                let back = backward(&scores, &targets, &totals, &gradient, classes, smoothing);
+                if scores.len() < 1000 {
+                    near(&back, &differences(&wide(&scores), &gradient, of), "gradient");
+                }
+                for (row, scores) in back.chunks_exact(classes).enumerate() {
+                    let sum: f64 = scores.iter().map(|&g| f64::from(g)).sum();
+                    assert!(sum.abs() < 1e-4, "the gradients of row {row} add up to {sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none_and_large_scores_are_no_trouble() {
+        let (loss, _) = forward(&[f32::NAN, 1.0, 1e30, -1e30], &[1, 0], 2, 0.0);
+        assert!(loss[0].is_nan() && loss[1] == 0.0, "{loss:?}");
+    }
+}

@@ -1,0 +1,19 @@
+//! How is an operation of a network computed on the processor? Slices in, slices out; nothing here knows of tensors or of graphs.
+//!
+//! Each file holds an operation and its gradients, which are sums that the file itself spells out. Every kernel gives the same bits whatever
+//! the number of threads. Vector instructions are chosen while the program runs: AVX-512 or AVX2 with FMA where the processor has them,
+//! NEON on ARM, else none.
+
+pub mod activation;
+pub mod attention;
+pub mod batch_norm;
+pub mod conv2d;
+pub mod cross_entropy;
+pub mod embedding;
+mod fresh;
+mod lanes;
+pub mod layer_norm;
+pub mod linear;
+mod product;
+#[cfg(test)]
+mod samples;

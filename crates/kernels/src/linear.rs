@@ -1,0 +1,226 @@
+//! `x W^T + b`, perhaps followed by a rectifier, and its gradients.
+//!
+//! The rows of the result are dealt out among tasks; each is one product of matrices on one thread, behind which bias and rectifier follow
+//! while its rows are near.
+
+use rayon::prelude::*;
+
+use crate::fresh::{Shared, written};
+use crate::lanes::{WIDTH, vectorized};
+use crate::product::{Matrix, Target, multiply};
+
+/// How the weights lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lying {
+    /// `[outputs, inputs]`, as PyTorch's.
+    OutputMajor,
+    /// `[inputs, outputs]`, as GPT-2's.
+    InputMajor,
+}
+
+/// The sizes of a linear map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// Rows of the input.
+    pub rows: usize,
+    /// Columns of the input.
+    pub inputs: usize,
+    /// Columns of the result.
+    pub outputs: usize,
+    /// How the weights lie.
+    pub lying: Lying,
+}
+
+/// Fewer rows are not worth a task, which makes a copy of the other matrix that suits the product.
+const ROWS: usize = 64;
+/// The rows are dealt out into so many tasks at most, whatever the number of threads.
+const MOST_TASKS: usize = 16;
+
+impl Linear {
+    fn weight<'a>(&self, weight: &'a [f32]) -> Matrix<'a> {
+        match self.lying {
+            Lying::OutputMajor => Matrix::new(weight, self.outputs, self.inputs),
+            Lying::InputMajor => Matrix::new(weight, self.inputs, self.outputs).transposed(),
+        }
+    }
+
+    fn check(&self, x: usize, weight: usize, y: usize) {
+        let wanted = (self.rows * self.inputs, self.outputs * self.inputs, self.rows * self.outputs);
+        assert_eq!((x, weight, y), wanted, "{self:?}");
+    }
+}
+
+/// The result, `[rows, outputs]`; negative numbers are 0 if `relu` says so.
+///
+/// # Panics
+/// If the slices have other lengths.
+pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, linear: Linear) -> Vec<f32> {
+    let Linear { rows, inputs, outputs, .. } = linear;
+    linear.check(x.len(), weight.len(), rows * outputs);
+    assert!(bias.is_none_or(|bias| bias.len() == outputs), "{linear:?}");
+    let (x, weight) = (Matrix::new(x, rows, inputs), linear.weight(weight).transposed());
+    by_rows(rows, outputs, |range, y| {
+        let first = y.at(range.start * outputs, range.len() * outputs);
+        // SAFETY: the rows are this task's own; the product writes them before they are read.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            let length = range.len() * outputs;
+            multiply(x.rows(range), weight, Target { first, length, step: outputs }, 1.0, false);
+            if bias.is_some() || relu {
+                let y = std::slice::from_raw_parts_mut(first, length);
+                vectorized(|| finish(y, bias, relu, outputs));
+            }
+        }
+    })
+}
+
+#[inline(always)]
+fn finish(y: &mut [f32], bias: Option<&[f32]>, relu: bool, outputs: usize) {
+    for row in y.chunks_exact_mut(outputs.max(1)) {
+        if let Some(bias) = bias {
+            row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+        }
+        if relu {
+            row.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
+        }
+    }
+}
+
+/// A result of so many rows and columns, some rows a task.
+fn by_rows(
+    rows: usize,
+    columns: usize,
+    work: impl Fn(std::ops::Range<usize>, Shared) + Send + Sync,
+) -> Vec<f32> {
+    let each = rows.div_ceil(MOST_TASKS).next_multiple_of(ROWS).max(ROWS);
+    // SAFETY: the tasks write all of their rows, which together are all.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        written(rows * columns, |result| {
+            (0..rows.div_ceil(each)).into_par_iter().for_each(|task| {
+                work(task * each..((task + 1) * each).min(rows), result);
+            });
+        })
+    }
+}
+
+/// The gradient with respect to the input, `[rows, inputs]`.
+///
+/// # Panics
+/// If the slices have other lengths.
+pub fn input_gradient(gradient: &[f32], weight: &[f32], linear: Linear) -> Vec<f32> {
+    let Linear { rows, inputs, outputs, .. } = linear;
+    linear.check(rows * inputs, weight.len(), gradient.len());
+    let (gradient, weight) = (Matrix::new(gradient, rows, outputs), linear.weight(weight));
+    by_rows(rows, inputs, |range, to_x| {
+        let length = range.len() * inputs;
+        let first = to_x.at(range.start * inputs, length);
+        // SAFETY: the rows are this task's own.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            multiply(gradient.rows(range), weight, Target { first, length, step: inputs }, 1.0, false);
+        }
+    })
+}
+
+/// The gradient with respect to the weights, which lie as the weights do.
+///
+/// # Panics
+/// If the slices have other lengths.
+pub fn weight_gradient(x: &[f32], gradient: &[f32], linear: Linear) -> Vec<f32> {
+    let Linear { rows, inputs, outputs, lying } = linear;
+    linear.check(x.len(), outputs * inputs, gradient.len());
+    let (x, gradient) = (Matrix::new(x, rows, inputs), Matrix::new(gradient, rows, outputs));
+    let (left, right) = match lying {
+        Lying::OutputMajor => (gradient, x),
+        Lying::InputMajor => (x, gradient),
+    };
+    let ([_, down], [_, across]) = (left.size, right.size);
+    by_rows(down, across, |range, to_weight| {
+        let length = range.len() * across;
+        let first = to_weight.at(range.start * across, length);
+        // SAFETY: the rows are this task's own.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            multiply(left.transposed().rows(range), right, Target { first, length, step: across }, 1.0, false);
+        }
+    })
+}
+
+/// The gradient with respect to the bias: the sum of every column of `gradient`, which has `outputs` columns.
+///
+/// # Panics
+/// If the slice has no whole number of rows.
+pub fn bias_gradient(gradient: &[f32], outputs: usize) -> Vec<f32> {
+    assert!(gradient.len().is_multiple_of(outputs.max(1)), "{} floats in rows of {outputs}", gradient.len());
+    vectorized(|| column_sums(gradient, outputs))
+}
+
+#[inline(always)]
+fn column_sums(gradient: &[f32], outputs: usize) -> Vec<f32> {
+    /// So many rows are summed up in 32 bits before they go into the sum in 64.
+    const ROWS: usize = 64;
+    let mut totals = vec![0.0_f64; outputs];
+    let mut sums = vec![0.0_f32; outputs];
+    for rows in gradient.chunks(ROWS * outputs.max(1)) {
+        sums.fill(0.0);
+        for row in rows.chunks_exact(outputs.max(1)) {
+            let (row_chunks, row_rest) = row.as_chunks::<WIDTH>();
+            let (sum_chunks, sum_rest) = sums.as_chunks_mut::<WIDTH>();
+            for (sum, row) in sum_chunks.iter_mut().zip(row_chunks) {
+                (0..WIDTH).for_each(|lane| sum[lane] += row[lane]);
+            }
+            sum_rest.iter_mut().zip(row_rest).for_each(|(sum, value)| *sum += value);
+        }
+        totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
+    }
+    totals.into_iter().map(|total| total as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{near, numbers, wide};
+
+    #[test]
+    fn results_and_gradients_are_those_of_the_definition() {
+        for (case, (rows, inputs, outputs)) in
+            [(1, 1, 1), (5, 7, 3), (33, 17, 40), (128, 100, 65), (0, 3, 2), (3, 0, 2), (700, 33, 90)].into_iter().enumerate()
+        {
+            for lying in [Lying::OutputMajor, Lying::InputMajor] {
+                let linear = Linear { rows, inputs, outputs, lying };
+                let seed = case as u64 * 10;
+                let (x, weight) = (numbers(rows * inputs, seed + 1), numbers(inputs * outputs, seed + 2));
+                let (bias, gradient) = (numbers(outputs, seed + 3), numbers(rows * outputs, seed + 4));
+                let (wx, ww, wg) = (wide(&x), wide(&weight), wide(&gradient));
+                let place = |input: usize, output: usize| match lying {
+                    Lying::OutputMajor => output * inputs + input,
+                    Lying::InputMajor => input * outputs + output,
+                };
+                let mut y = vec![0.0; rows * outputs];
+                let (mut to_x, mut to_weight) = (vec![0.0; wx.len()], vec![0.0; ww.len()]);
+                for row in 0..rows {
+                    for output in 0..outputs {
+                        for input in 0..inputs {
+                            let (i, w, o) = (row * inputs + input, place(input, output), row * outputs + output);
+                            y[o] += wx[i] * ww[w];
+                            to_x[i] += wg[o] * ww[w];
+                            to_weight[w] += wg[o] * wx[i];
+                        }
+                    }
+                }
+                near(&forward(&x, &weight, None, false, linear), &y, "y");
+                let with_bias: Vec<f64> =
+                    y.iter().enumerate().map(|(k, y)| y + f64::from(bias[k % outputs.max(1)])).collect();
+                near(&forward(&x, &weight, Some(&bias), false, linear), &with_bias, "y with bias");
+                let rectified: Vec<f64> = with_bias.iter().map(|y| y.max(0.0)).collect();
+                near(&forward(&x, &weight, Some(&bias), true, linear), &rectified, "y with bias, rectified");
+                near(&input_gradient(&gradient, &weight, linear), &to_x, "to x");
+                near(&weight_gradient(&x, &gradient, linear), &to_weight, "to weight");
+                let sums: Vec<f64> =
+                    (0..outputs).map(|output| wg.iter().skip(output).step_by(outputs).sum()).collect();
+                near(&bias_gradient(&gradient, outputs), &sums, "to bias");
+            }
+        }
+    }
+}
