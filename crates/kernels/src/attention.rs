@@ -12,7 +12,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{exp, sums, vectorized};
+use crate::lanes::{exp, sums};
 use crate::product::{Matrix, Target, multiply, multiply_into};
 
 /// So many rows of the queries are gone through at a time.
@@ -95,7 +95,7 @@ pub fn forward(projection: &[f32], attention: Attention) -> (Vec<f32>, Vec<f32>)
                         let (count, key) = (rows.len(), key.rows(0..seen));
                         let scores = &mut scores[..count * seen];
                         multiply_into(query.rows(rows.clone()), key.transposed(), scores, seen, attention.scale(), false);
-                        totals.extend(vectorized(|| weigh(scores, seen, first, attention.causal)));
+                        weigh_widest(scores, seen, first, attention.causal, &mut totals);
                         let weights = Matrix::new(scores, count, seen);
                         let start = attention.start(task) + first * width;
                         let room = (count - 1) * width + features;
@@ -111,21 +111,26 @@ pub fn forward(projection: &[f32], attention: Attention) -> (Vec<f32>, Vec<f32>)
     (y, totals.concat())
 }
 
-/// Turns scores into weights, row by row, and gives the logarithms of the sums of their exponentials. The row `k` sees the places up to
-/// `first + k`, if no place looks ahead.
+widest!(fn weigh_widest(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &mut Vec<f32>) = weigh);
+
+/// Turns scores into weights, row by row, and adds the logarithms of the sums of their exponentials to `totals`. The row `k` sees the places
+/// up to `first + k`, if no place looks ahead.
 #[inline(always)]
-fn weigh(scores: &mut [f32], seen: usize, first: usize, causal: bool) -> Vec<f32> {
-    let rows = scores.chunks_exact_mut(seen.max(1)).enumerate().map(|(k, row)| {
+fn weigh(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &mut Vec<f32>) {
+    for (k, row) in scores.chunks_exact_mut(seen.max(1)).enumerate() {
         let (row, ahead) = row.split_at_mut(if causal { (first + k + 1).min(seen) } else { seen });
         ahead.fill(0.0);
         let largest = row.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most || x.is_nan() { x } else { most });
-        row.iter_mut().for_each(|x| *x = exp(*x - largest));
+        for x in row.iter_mut() {
+            *x = exp(*x - largest);
+        }
         let [sum] = sums([row], |[x]| [x]);
         let inverse = 1.0 / sum;
-        row.iter_mut().for_each(|x| *x *= inverse);
-        largest + sum.ln()
-    });
-    rows.collect()
+        for x in row.iter_mut() {
+            *x *= inverse;
+        }
+        totals.push(largest + sum.ln());
+    }
 }
 
 /// The gradient with respect to the projection, given that with respect to the result `y`, and the logarithms that [`forward`] gave.
@@ -195,20 +200,14 @@ fn back(
         let scores = &mut scratch.scores[..count * seen];
         multiply_into(query, key.transposed(), weights, seen, scale, false);
         multiply_into(gradient, value.transposed(), scores, seen, 1.0, false);
-        vectorized(|| {
-            for k in 0..count {
-                let (g, y) = (&gradient.data[k * width..][..features], &y.data[k * width..][..features]);
-                let [d] = sums([g, y], |[g, y]| [g * y]);
-                let last = if causal { (first + k + 1).min(seen) } else { seen };
-                let (weights, scores) = (&mut weights[k * seen..][..seen], &mut scores[k * seen..][..seen]);
-                for (weight, score) in weights[..last].iter_mut().zip(&mut scores[..last]) {
-                    *weight = exp(*weight - totals[first + k]);
-                    *score = *weight * (*score - d) * scale;
-                }
-                weights[last..].fill(0.0);
-                scores[last..].fill(0.0);
-            }
-        });
+        for k in 0..count {
+            let (g, y) = (&gradient.data[k * width..][..features], &y.data[k * width..][..features]);
+            let last = if causal { (first + k + 1).min(seen) } else { seen };
+            let (weights, scores) = (&mut weights[k * seen..][..seen], &mut scores[k * seen..][..seen]);
+            to_scores_widest(&mut weights[..last], &mut scores[..last], g, y, totals[first + k], scale);
+            weights[last..].fill(0.0);
+            scores[last..].fill(0.0);
+        }
         let (weights, scores) = (Matrix::new(weights, count, seen), Matrix::new(scores, count, seen));
         multiply_into(weights.transposed(), gradient, &mut scratch.to_value[..seen * features], features, 1.0, true);
         multiply_into(scores.transposed(), query, &mut scratch.to_key[..seen * features], features, 1.0, true);
@@ -229,6 +228,22 @@ fn back(
                 std::ptr::copy_nonoverlapping(row.as_ptr(), to, features);
             }
         }
+    }
+}
+
+widest!(
+    fn to_scores_widest(weights: &mut [f32], scores: &mut [f32], gradient: &[f32], y: &[f32], total: f32, scale: f32) =
+        to_scores
+);
+
+/// Of one row: turns scores into weights, given the logarithm of the sum of their exponentials, and the gradient with respect to the weights into
+/// that with respect to the scores before they were scaled.
+#[inline(always)]
+fn to_scores(weights: &mut [f32], scores: &mut [f32], gradient: &[f32], y: &[f32], total: f32, scale: f32) {
+    let [d] = sums([gradient, y], |[g, y]| [g * y]);
+    for (weight, score) in weights.iter_mut().zip(scores) {
+        *weight = exp(*weight - total);
+        *score = *weight * (*score - d) * scale;
     }
 }
 

@@ -11,8 +11,9 @@
 
 use rayon::prelude::*;
 
+use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
-use crate::lanes::{WIDTH, sums, vectorized};
+use crate::lanes::sums;
 
 /// How floats lie: `[batch, channels, area]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,22 +72,53 @@ pub fn forward(
     let y = unsafe {
         written(x.len(), |y| {
             let channels = (0..planes.channels).into_par_iter().map(|channel| {
-                vectorized(|| {
-                    let (mean, variance) = moments(x, planes, channel);
-                    let scale = f64::from(weight[channel]) / (variance + epsilon).sqrt();
-                    let shift = f64::from(bias[channel]) - mean * scale;
-                    for range in planes.of(channel) {
-                        let residual = residual.map(|residual| &residual[range.clone()]);
-                        normalize(&x[range.clone()], residual, scale as f32, shift as f32, relu, y, range.start);
-                    }
-                    (mean as f32, variance as f32)
-                })
+                let affine = [weight[channel], bias[channel]];
+                normalize_widest(x, residual, affine, epsilon, relu, planes, channel, y)
             });
             channels.collect_into_vec(&mut statistics);
         })
     };
     let (mean, variance) = statistics.into_iter().unzip();
     Normalized { y, mean, variance }
+}
+
+widest!(
+    fn normalize_widest(
+        x: &[f32],
+        residual: Option<&[f32]>,
+        affine: [f32; 2],
+        epsilon: f64,
+        relu: bool,
+        planes: Planes,
+        channel: usize,
+        y: Shared,
+    ) -> (f32, f32) = normalize
+);
+
+/// Normalises a channel, and gives its mean and variance.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "what one channel needs")]
+fn normalize(
+    x: &[f32],
+    residual: Option<&[f32]>,
+    [weight, bias]: [f32; 2],
+    epsilon: f64,
+    relu: bool,
+    planes: Planes,
+    channel: usize,
+    y: Shared,
+) -> (f32, f32) {
+    let (mean, variance) = moments(x, planes, channel);
+    let scale = f64::from(weight) / (variance + epsilon).sqrt();
+    let affine = Affine { scale: scale as f32, shift: (f64::from(bias) - mean * scale) as f32, relu };
+    for range in planes.of(channel) {
+        let start = range.start;
+        match residual {
+            Some(residual) => each([&x[range.clone()], &residual[range]], y, start, affine),
+            None => each([&x[range]], y, start, affine),
+        }
+    }
+    (mean as f32, variance as f32)
 }
 
 /// Mean and variance of a channel: of each plane by themselves, then put together (Chan et al. 1979), so that no digits are lost where the
@@ -112,37 +144,32 @@ fn moments(x: &[f32], planes: Planes, channel: usize) -> (f64, f64) {
     if count == 0.0 { (0.0, 0.0) } else { (mean, squares / count) }
 }
 
-#[inline(always)]
-fn normalize(x: &[f32], residual: Option<&[f32]>, scale: f32, shift: f32, relu: bool, y: Shared, start: usize) {
-    let rectified = |y: f32| if relu && y < 0.0 { 0.0 } else { y };
-    match residual {
-        Some(residual) => each([x, residual], y, start, |[x, residual]| rectified(x.mul_add(scale, shift) + residual)),
-        None => each([x], y, start, |[x]| rectified(x.mul_add(scale, shift))),
+/// Scaled, shifted, and rectified if it says so.
+#[derive(Clone, Copy)]
+struct Affine {
+    scale: f32,
+    shift: f32,
+    relu: bool,
+}
+
+impl Affine {
+    #[inline(always)]
+    fn rectified(self, y: f32) -> f32 {
+        if self.relu && y < 0.0 { 0.0 } else { y }
     }
 }
 
-/// Writes `f` of the floats in the same place of every slice from `start` on.
-#[inline(always)]
-fn each<const N: usize>(slices: [&[f32]; N], to: Shared, start: usize, f: impl Fn([f32; N]) -> f32) {
-    let length = slices[0].len();
-    let slices = slices.map(|slice| &slice[..length]);
-    let to = to.at(start, length);
-    let whole = length / WIDTH * WIDTH;
-    for first in (0..whole).step_by(WIDTH) {
-        let chunks: [&[f32; WIDTH]; N] = slices.map(|slice| slice[first..].first_chunk().expect("it is long enough"));
-        let values: [f32; WIDTH] = std::array::from_fn(|lane| f(chunks.map(|chunk| chunk[lane])));
-        // SAFETY: `first + WIDTH` is at most `length`, for which there is room, and nobody else writes there.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            to.add(first).cast::<[f32; WIDTH]>().write_unaligned(values);
-        }
+impl Function<1> for Affine {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1]) -> f32 {
+        self.rectified(x.mul_add(self.scale, self.shift))
     }
-    for place in whole..length {
-        // SAFETY: `place` is below `length`.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            to.add(place).write(f(slices.map(|slice| slice[place])));
-        }
+}
+
+impl Function<2> for Affine {
+    #[inline(always)]
+    fn at(self, [x, residual]: [f32; 2]) -> f32 {
+        self.rectified(x.mul_add(self.scale, self.shift) + residual)
     }
 }
 
@@ -176,7 +203,6 @@ pub fn backward(
     assert_eq!((x.len(), gradient.len(), weight.len()), (planes.count(), planes.count(), planes.channels), "{planes:?}");
     assert!(y.is_none_or(|y| y.len() == x.len()) && mean.len() == planes.channels && variance.len() == planes.channels);
     let mut parameters = Vec::new();
-    let count = (planes.batch * planes.area).max(1) as f64;
     let mut before = None;
     // SAFETY: each channel writes its own planes of either result, and together they are all.
     #[expect(unsafe_code, reason = "see above")]
@@ -184,43 +210,8 @@ pub fn backward(
         written(x.len(), |to_x| {
             let mut work = |to_sum: Option<Shared>| {
                 let channels = (0..planes.channels).into_par_iter().map(|channel| {
-                    vectorized(|| {
-                        let (mean, inverse) = (mean[channel], 1.0 / (f64::from(variance[channel]) + epsilon).sqrt());
-                        let (mut plain, mut weighted) = (0.0_f64, 0.0_f64);
-                        for range in planes.of(channel) {
-                            let (x, g) = (&x[range.clone()], &gradient[range.clone()]);
-                            let [a, b] = match y {
-                                Some(y) => sums([x, g, &y[range]], |[x, g, y]| {
-                                    let g = if y > 0.0 { g } else { 0.0 * y };
-                                    [g, g * (x - mean)]
-                                }),
-                                None => sums([x, g], |[x, g]| [g, g * (x - mean)]),
-                            };
-                            (plain, weighted) = (plain + f64::from(a), weighted + f64::from(b));
-                        }
-                        weighted *= inverse;
-                        let scale = f64::from(weight[channel]) * inverse;
-                        // to x = scale g + slope (x - mean) + offset
-                        let slope = -scale * weighted * inverse / count;
-                        let offset = (-scale * plain / count) as f32;
-                        let (scale, slope) = (scale as f32, slope as f32);
-                        for range in planes.of(channel) {
-                            let (start, x, g) = (range.start, &x[range.clone()], &gradient[range.clone()]);
-                            let Some(y) = y else {
-                                each([x, g], to_x, start, |[x, g]| scale.mul_add(g, slope.mul_add(x - mean, offset)));
-                                continue;
-                            };
-                            let y = &y[range];
-                            each([x, g, y], to_x, start, |[x, g, y]| {
-                                let g = if y > 0.0 { g } else { 0.0 * y };
-                                scale.mul_add(g, slope.mul_add(x - mean, offset))
-                            });
-                            if let Some(to_sum) = to_sum {
-                                each([g, y], to_sum, start, |[g, y]| if y > 0.0 { g } else { 0.0 * y });
-                            }
-                        }
-                        (weighted as f32, plain as f32)
-                    })
+                    let statistics = [f64::from(mean[channel]), f64::from(variance[channel]) + epsilon];
+                    back_widest(x, y, gradient, weight[channel], statistics, planes, channel, to_x, to_sum)
                 });
                 channels.collect_into_vec(&mut parameters);
             };
@@ -233,6 +224,106 @@ pub fn backward(
     };
     let (weight, bias) = parameters.into_iter().unzip();
     Gradients { x: to_x, weight, bias, sum: before }
+}
+
+widest!(
+    fn back_widest(
+        x: &[f32],
+        y: Option<&[f32]>,
+        gradient: &[f32],
+        weight: f32,
+        statistics: [f64; 2],
+        planes: Planes,
+        channel: usize,
+        to_x: Shared,
+        to_sum: Option<Shared>,
+    ) -> (f32, f32) = back
+);
+
+/// The gradients of a channel, of which those with respect to weight and bias are given back.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "what one channel needs")]
+fn back(
+    x: &[f32],
+    y: Option<&[f32]>,
+    gradient: &[f32],
+    weight: f32,
+    [mean, variance]: [f64; 2],
+    planes: Planes,
+    channel: usize,
+    to_x: Shared,
+    to_sum: Option<Shared>,
+) -> (f32, f32) {
+    let (mean, inverse) = (mean as f32, 1.0 / variance.sqrt());
+    let (mut plain, mut weighted) = (0.0_f64, 0.0_f64);
+    for range in planes.of(channel) {
+        let (x, g) = (&x[range.clone()], &gradient[range.clone()]);
+        let [a, b] = match y {
+            Some(y) => sums([x, g, &y[range]], |[x, g, y]| {
+                let g = passed(y, g);
+                [g, g * (x - mean)]
+            }),
+            None => sums([x, g], |[x, g]| [g, g * (x - mean)]),
+        };
+        (plain, weighted) = (plain + f64::from(a), weighted + f64::from(b));
+    }
+    weighted *= inverse;
+    let count = (planes.batch * planes.area).max(1) as f64;
+    let scale = f64::from(weight) * inverse;
+    let (slope, offset) = (-scale * weighted * inverse / count, -scale * plain / count);
+    let function = ToX { scale: scale as f32, slope: slope as f32, offset: offset as f32, mean };
+    for range in planes.of(channel) {
+        let (start, x, g) = (range.start, &x[range.clone()], &gradient[range.clone()]);
+        let Some(y) = y else {
+            each([x, g], to_x, start, function);
+            continue;
+        };
+        let y = &y[range];
+        each([x, g, y], to_x, start, function);
+        if let Some(to_sum) = to_sum {
+            each([y, g], to_sum, start, Passed);
+        }
+    }
+    (weighted as f32, plain as f32)
+}
+
+/// What a rectifier whose result was `y` lets through of a gradient.
+#[inline(always)]
+fn passed(y: f32, gradient: f32) -> f32 {
+    if y > 0.0 { gradient } else { 0.0 * y }
+}
+
+#[derive(Clone, Copy)]
+struct Passed;
+
+impl Function<2> for Passed {
+    #[inline(always)]
+    fn at(self, [y, gradient]: [f32; 2]) -> f32 {
+        passed(y, gradient)
+    }
+}
+
+/// `scale g + slope (x - mean) + offset`.
+#[derive(Clone, Copy)]
+struct ToX {
+    scale: f32,
+    slope: f32,
+    offset: f32,
+    mean: f32,
+}
+
+impl Function<2> for ToX {
+    #[inline(always)]
+    fn at(self, [x, gradient]: [f32; 2]) -> f32 {
+        self.scale.mul_add(gradient, self.slope.mul_add(x - self.mean, self.offset))
+    }
+}
+
+impl Function<3> for ToX {
+    #[inline(always)]
+    fn at(self, [x, gradient, y]: [f32; 3]) -> f32 {
+        Function::<2>::at(self, [x, passed(y, gradient)])
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{exp, vectorized};
+use crate::lanes::{exp, sums};
 
 /// So many floats are a task.
 const TASK: usize = 1 << 14;
@@ -20,23 +20,24 @@ pub fn forward(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) 
     check(scores, targets, classes);
     let rows = (TASK / classes.max(1)).max(1);
     let parts = scores.par_chunks(rows * classes.max(1)).zip(targets.par_chunks(rows)).map(|(scores, targets)| {
-        vectorized(|| {
-            let rows = scores.chunks_exact(classes.max(1)).zip(targets);
-            rows.map(|(row, &target)| loss(row, target, smoothing)).unzip::<f32, f32, Vec<_>, Vec<_>>()
-        })
+        losses_widest(scores, targets, classes, smoothing)
     });
-    let parts: Vec<(Vec<f32>, Vec<f32>)> = parts.collect();
-    parts.into_iter().unzip::<_, _, Vec<_>, Vec<_>>().map_both(|parts| parts.concat())
+    let parts: Vec<Vec<[f32; 2]>> = parts.collect();
+    parts.concat().into_iter().map(|[loss, total]| (loss, total)).unzip()
 }
 
-trait MapBoth<T, U> {
-    fn map_both(self, f: impl Fn(T) -> U) -> (U, U);
-}
+widest!(
+    fn losses_widest(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> Vec<[f32; 2]> = losses
+);
 
-impl<T, U> MapBoth<T, U> for (T, T) {
-    fn map_both(self, f: impl Fn(T) -> U) -> (U, U) {
-        (f(self.0), f(self.1))
+/// The loss of each row, and the logarithm of the sum of its exponentials.
+#[inline(always)]
+fn losses(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> Vec<[f32; 2]> {
+    let mut found = Vec::with_capacity(targets.len());
+    for (row, &target) in scores.chunks_exact(classes.max(1)).zip(targets) {
+        found.push(loss(row, target, smoothing));
     }
+    found
 }
 
 fn check(scores: &[f32], targets: &[i64], classes: usize) {
@@ -45,20 +46,20 @@ fn check(scores: &[f32], targets: &[i64], classes: usize) {
 }
 
 #[inline(always)]
-fn loss(row: &[f32], target: i64, smoothing: f32) -> (f32, f32) {
+fn loss(row: &[f32], target: i64, smoothing: f32) -> [f32; 2] {
     // A maximum that is no number where a score is none.
     let largest = row.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most || x.is_nan() { x } else { most });
-    let sum: f32 = crate::lanes::sums([row], |[x]| [exp(x - largest)])[0];
+    let sum = exponentials(row, largest);
     let total = largest + sum.ln();
     if target < 0 {
-        return (0.0, total);
+        return [0.0, total];
     }
     let own = total - row[target as usize];
     if smoothing == 0.0 {
-        return (own, total);
+        return [own, total];
     }
-    let all = total - crate::lanes::sums([row], |[x]| [x])[0] / row.len() as f32;
-    ((1.0 - smoothing) * own + smoothing * all, total)
+    let all = total - sums([row], |[x]| [x])[0] / row.len() as f32;
+    [(1.0 - smoothing) * own + smoothing * all, total]
 }
 
 /// The gradient with respect to the scores, given that with respect to each row's loss and the logarithms that [`forward`] gave.
@@ -83,13 +84,43 @@ pub fn backward(
             scores.par_chunks(rows * classes.max(1)).enumerate().for_each(|(task, scores)| {
                 let range = task * rows..task * rows + scores.len() / classes.max(1);
                 let start = task * rows * classes;
-                vectorized(|| {
-                    back(scores, &targets[range.clone()], &totals[range.clone()], &gradient[range], classes, smoothing, result, start);
-                });
+                let (totals, gradient) = (&totals[range.clone()], &gradient[range.clone()]);
+                back_widest(scores, &targets[range], totals, gradient, classes, smoothing, result, start);
             });
         })
     }
 }
+
+/// The sum of the exponentials of the distances of scores from `largest`.
+#[inline(always)]
+fn exponentials(row: &[f32], largest: f32) -> f32 {
+    const WIDTH: usize = crate::lanes::WIDTH;
+    let (chunks, rest) = row.as_chunks::<WIDTH>();
+    let mut lanes = [0.0_f32; WIDTH];
+    for chunk in chunks {
+        for lane in 0..WIDTH {
+            lanes[lane] += exp(chunk[lane] - largest);
+        }
+    }
+    let mut sum = lanes.iter().sum::<f32>();
+    for &score in rest {
+        sum += exp(score - largest);
+    }
+    sum
+}
+
+widest!(
+    fn back_widest(
+        scores: &[f32],
+        targets: &[i64],
+        totals: &[f32],
+        gradient: &[f32],
+        classes: usize,
+        smoothing: f32,
+        result: Shared,
+        start: usize,
+    ) = back
+);
 
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "inlined into the one place above")]

@@ -1,7 +1,8 @@
 //! Vectors of floats as wide as the processor has them.
 //!
 //! Kernels that go over floats one by one are written as loops over arrays of [`WIDTH`] floats, which the compiler turns into vector
-//! instructions within [`vectorized`]; those that must keep sums in registers say so with pulp's vectors.
+//! instructions where it knows that there are some: in functions that `widest!` wraps. Those that must keep sums in registers say so with
+//! pulp's vectors, in [`vectorized`].
 
 use std::sync::OnceLock;
 
@@ -16,7 +17,39 @@ pub(crate) fn arch() -> Arch {
     *ARCH.get_or_init(Arch::new)
 }
 
-/// Does `work` with the widest vectors. What it calls must be inlined to be done so.
+/// A function that does what another one does, with the widest vector instructions of this processor. The other one, and all that it calls
+/// for many floats, must be `#[inline(always)]`: what is not inlined is compiled for any processor.
+macro_rules! widest {
+    ($(#[$meta:meta])* fn $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:path) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments, reason = "as many as its body has")]
+        fn $name $(<$generic: $bound>)? ($($argument: $type),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,fma,lzcnt,popcnt")]
+                fn with_avx512 $(<$generic: $bound>)? ($($argument: $type),*) $(-> $result)? {
+                    $body($($argument),*)
+                }
+                #[target_feature(enable = "avx2,bmi1,bmi2,fma,lzcnt,popcnt")]
+                fn with_avx2 $(<$generic: $bound>)? ($($argument: $type),*) $(-> $result)? {
+                    $body($($argument),*)
+                }
+                // SAFETY: the processor has the instructions, which was found out by asking it.
+                #[expect(unsafe_code, reason = "see above")]
+                unsafe {
+                    match $crate::lanes::arch() {
+                        pulp::x86::Arch::V4(_) => return with_avx512($($argument),*),
+                        pulp::x86::Arch::V3(_) => return with_avx2($($argument),*),
+                        _ => {}
+                    }
+                }
+            }
+            $body($($argument),*)
+        }
+    };
+}
+
+/// Does `work` with the widest vectors.
 pub(crate) fn vectorized<W: WithSimd>(work: W) -> W::Output {
     arch().dispatch(work)
 }
@@ -59,7 +92,7 @@ pub(crate) fn sums<const N: usize, const K: usize>(slices: [&[f32]; N], each: im
             }
         }
     }
-    let mut totals = lanes.map(|lanes| tree_sum(lanes));
+    let mut totals = lanes.map(tree_sum);
     for place in whole..length {
         let values = each(slices.map(|slice| slice[place]));
         for k in 0..K {
@@ -164,7 +197,7 @@ mod tests {
     fn sums_are_sums() {
         for length in [0, 1, 15, 16, 17, 100] {
             let values: Vec<f32> = (0..length).map(|k| k as f32).collect();
-            let [sum, squares] = vectorized(|| sums([&values, &values], |[a, b]| [a, a * b]));
+            let [sum, squares] = sums([&values, &values], |[a, b]| [a, a * b]);
             let n = length as f32;
             assert_eq!((sum, squares), (n * (n - 1.0) / 2.0, (n - 1.0) * n * (2.0 * n - 1.0) / 6.0).map_zero(length));
         }

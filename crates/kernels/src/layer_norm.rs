@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{sums, vectorized};
+use crate::lanes::sums;
 
 /// So many rows are a task.
 const ROWS: usize = 64;
@@ -28,13 +28,24 @@ pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> (Vec<f3
     let y = unsafe {
         written(x.len(), |y| {
             let tasks = x.par_chunks(ROWS * features.max(1)).enumerate().map(|(task, rows)| {
-                vectorized(|| normalize(rows, weight, bias, epsilon, task * ROWS * features, y))
+                normalize_widest(rows, weight, bias, epsilon, task * ROWS * features, y)
             });
             tasks.collect_into_vec(&mut statistics);
         })
     };
     (y, statistics.concat())
 }
+
+widest!(
+    fn normalize_widest(
+        rows: &[f32],
+        weight: &[f32],
+        bias: &[f32],
+        epsilon: f64,
+        start: usize,
+        y: Shared,
+    ) -> Vec<[f32; 2]> = normalize
+);
 
 #[inline(always)]
 fn normalize(rows: &[f32], weight: &[f32], bias: &[f32], epsilon: f64, start: usize, y: Shared) -> Vec<[f32; 2]> {
@@ -78,7 +89,7 @@ pub fn backward(
             let each = ROWS * features.max(1);
             let tasks = x.par_chunks(each).zip(gradient.par_chunks(each)).zip(statistics.par_chunks(ROWS)).enumerate();
             let tasks = tasks.map(|(task, ((x, gradient), statistics))| {
-                vectorized(|| back(x, gradient, weight, statistics, task * each, to_x))
+                back_widest(x, gradient, weight, statistics, task * each, to_x)
             });
             tasks.collect_into_vec(&mut parts);
         })
@@ -92,6 +103,17 @@ pub fn backward(
     });
     (to_x, to_weight, to_bias)
 }
+
+widest!(
+    fn back_widest(
+        x: &[f32],
+        gradient: &[f32],
+        weight: &[f32],
+        statistics: &[[f32; 2]],
+        start: usize,
+        to_x: Shared,
+    ) -> [Vec<f32>; 2] = back
+);
 
 #[inline(always)]
 fn back(

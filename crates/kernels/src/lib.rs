@@ -4,14 +4,17 @@
 //! the number of threads. Vector instructions are chosen while the program runs: AVX-512 or AVX2 with FMA where the processor has them,
 //! NEON on ARM, else none.
 
+#[macro_use]
+mod lanes;
+
 pub mod activation;
 pub mod attention;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod cross_entropy;
+mod each;
 pub mod embedding;
 mod fresh;
-mod lanes;
 pub mod layer_norm;
 pub mod linear;
 mod product;

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{WIDTH, vectorized};
+use crate::lanes::WIDTH;
 use crate::product::{Matrix, Target, multiply};
 
 /// How the weights lie.
@@ -68,11 +68,13 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, line
             multiply(x.rows(range), weight, Target { first, length, step: outputs }, 1.0, false);
             if bias.is_some() || relu {
                 let y = std::slice::from_raw_parts_mut(first, length);
-                vectorized(|| finish(y, bias, relu, outputs));
+                finish_widest(y, bias, relu, outputs);
             }
         }
     })
 }
+
+widest!(fn finish_widest(y: &mut [f32], bias: Option<&[f32]>, relu: bool, outputs: usize) = finish);
 
 #[inline(always)]
 fn finish(y: &mut [f32], bias: Option<&[f32]>, relu: bool, outputs: usize) {
@@ -153,8 +155,10 @@ pub fn weight_gradient(x: &[f32], gradient: &[f32], linear: Linear) -> Vec<f32> 
 /// If the slice has no whole number of rows.
 pub fn bias_gradient(gradient: &[f32], outputs: usize) -> Vec<f32> {
     assert!(gradient.len().is_multiple_of(outputs.max(1)), "{} floats in rows of {outputs}", gradient.len());
-    vectorized(|| column_sums(gradient, outputs))
+    column_sums_widest(gradient, outputs)
 }
+
+widest!(fn column_sums_widest(gradient: &[f32], outputs: usize) -> Vec<f32> = column_sums);
 
 #[inline(always)]
 fn column_sums(gradient: &[f32], outputs: usize) -> Vec<f32> {

@@ -4,9 +4,11 @@
 //! shape is an error, unless the config allows it: weights that are half loaded train, and nobody notices. Two misfits are expected and
 //! mended, and the user is told: a head for other classes begins anew, and filters that read colours are made to read grey.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
+use data_loader::Pipeline;
 use pytorch_reader::{DType, PytorchReader};
 use regex::Regex;
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::PROJECTION;
 use crate::weights::{self, HostTensor, Weights};
-use crate::{Error, bundle};
+use crate::{Bundle, Error, bundle};
 
 mod card;
 
@@ -61,11 +63,15 @@ pub struct Located {
     pub rules: Pretrained,
     /// The card, if there is one.
     pub card: Option<WeightsCard>,
+    /// The transforms of the bundle, if it is one.
+    pub pipeline: Option<Pipeline>,
 }
 
 /// With which weights training began: what a run and its bundle keep of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeganWith {
+    /// What the config names: a file, a bundle or a card.
+    pub named: PathBuf,
     /// The file, as it was found.
     pub weights: PathBuf,
     /// The SHA-256 of its bytes.
@@ -82,11 +88,11 @@ pub struct BeganWith {
 }
 
 impl Located {
-    /// What is to be kept of where the weights came from.
+    /// What is to be kept of where the weights came from, which the config calls `named`.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn began_with(&self) -> Result<BeganWith, Error> {
+    pub fn began_with(&self, named: &Path) -> Result<BeganWith, Error> {
         let weights = file_of(&self.path);
         let read = std::fs::read(&weights);
         let sha256 =
@@ -95,29 +101,47 @@ impl Located {
         let (card, source, licence) = card
             .map(|card| (card.name, card.source, card.licence))
             .map_or((None, None, None), |(name, source, licence)| (Some(name), Some(source), Some(licence)));
-        Ok(BeganWith { weights, sha256, card, source, licence })
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Ok(BeganWith { named: absolute(named), weights: absolute(&weights), sha256, card, source, licence })
+    }
+
+    /// Whether the rows of an embedding stand for the same tokens in the bundle, if it is one, as in these transforms.
+    ///
+    /// # Errors
+    /// [`Error::Misfit`].
+    pub fn check_tokens(&self, pipeline: &Pipeline) -> Result<(), Error> {
+        match &self.pipeline {
+            Some(theirs) if !theirs.has_tokens_of(pipeline) => {
+                let reason = "its tokens are not those of this data, so that each row of the embedding would mean another token; \
+                              give both the same tokenizer, by `method` in [data.transforms.tokenize]";
+                Err(Error::Misfit { path: self.path.clone(), reason: reason.into() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 impl Pretrained {
-    /// Finds the weights, which the config names relative to `root`. Where it names a card, its files are verified, and its rules come
-    /// before those of the config. `architecture` is what the network is called, if it is one of the zoo.
+    /// Finds the weights at `path`. Where there is a card, its files are verified, and its rules come before those of the config; of a
+    /// bundle every file is verified. `architecture` is what the network is called, if it is one of the zoo.
     ///
     /// # Errors
-    /// What is wrong with the card or its files, or [`Error::Misfit`] if it is for another architecture.
-    pub fn locate(&self, root: &Path, architecture: Option<&str>) -> Result<Located, Error> {
-        let path = root.join(&self.weights);
+    /// What is wrong with the card, the bundle or their files, or [`Error::Misfit`] if it is for another architecture.
+    pub fn locate(&self, path: &Path, architecture: Option<&str>) -> Result<Located, Error> {
+        let path = path.to_owned();
         if !WeightsCard::is_at(&path) {
-            return Ok(Located { path, rules: self.clone(), card: None });
+            let pipeline = path.is_dir().then(|| bundle_at(&path)).transpose()?.map(|bundle| bundle.pipeline);
+            return Ok(Located { path, rules: self.clone(), card: None, pipeline });
         }
         let card = WeightsCard::read(&path)?;
         if let (Some(theirs), Some(ours)) = (card.architecture.as_deref(), architecture)
             && theirs != ours
         {
-            let reason = format!("the card says that they are of the architecture `{theirs}`, and this is `{ours}`");
-            return Err(Error::Misfit { path, reason });
+            let message = format!("{} has weights of `{theirs}`, and this is `{ours}`", path.display());
+            let hint = format!("Train [model.{theirs}] with them, or name weights of `{ours}`.");
+            return Err(Error::from(data_loader::Error::Mismatch { message, hint }));
         }
-        Ok(Located { path: card.open(&path)?, rules: Self::of_card(&card, self), card: Some(card) })
+        Ok(Located { path: card.open(&path)?, rules: Self::of_card(&card, self), card: Some(card), pipeline: None })
     }
 
     /// The rules of a card, and then those of a config.
@@ -140,7 +164,7 @@ impl Pretrained {
         let missing = self.allow_missing.iter().map(|pattern| ("allow_missing", pattern));
         let unused = self.allow_unused.iter().map(|pattern| ("allow_unused", pattern));
         for (key, pattern) in rename.chain(missing).chain(unused) {
-            Regex::new(pattern).map_err(|error| (key, format!("`{pattern}` is no regular expression: {error}")))?;
+            Regex::new(pattern).map_err(|error| (key, no_pattern(pattern, &error)))?;
         }
         if let Some(hash) = &self.sha256
             && !(hash.len() == 64 && hash.chars().all(|digit| digit.is_ascii_hexdigit()))
@@ -156,6 +180,7 @@ impl Pretrained {
     /// [`Error::Io`], [`Error::Damaged`] or [`Error::Misfit`] with every name that does not fit.
     pub fn load<M: Module>(&self, network: M, head: Option<&str>, path: &Path) -> Result<(M, Vec<String>), Error> {
         let mut tensors = self.renamed(read(path, self.sha256.as_deref())?, path)?;
+        let count = tensors.len();
         let shapes = weights::shapes(&network);
         let mut known = weights::collect(&network)?;
         let mut notices = Vec::new();
@@ -173,6 +198,9 @@ impl Pretrained {
                 missing.push(name.clone());
                 continue;
             };
+            if found.values.iter().any(|value| !value.is_finite()) {
+                return Err(Error::Damaged { path: path.to_owned(), reason: format!("a number of `{name}` is not finite") });
+            }
             if found.shape == *shape {
                 known.insert(name.clone(), found);
             } else if let Some(turned) =
@@ -189,9 +217,17 @@ impl Pretrained {
                 misshapen.push(format!("{name} {:?} instead of {shape:?}", found.shape));
             }
         }
-        let missing = not_among(missing, &self.allow_missing);
-        let unused = not_among(tensors.into_keys().collect(), &self.allow_unused);
+        let (anew, missing) = parted(missing, &self.allow_missing);
+        let (idle, unused) = parted(tensors.into_keys().collect(), &self.allow_unused);
         let mut reasons = Vec::new();
+        if missing.is_empty() && misshapen.is_empty() && unused.is_empty() && idle.len() == count {
+            reasons.push("not one of its tensors has a place in the network".to_owned());
+        }
+        for (what, names) in [("begin anew, as is allowed", anew), ("stay unused, as is allowed", idle)] {
+            if !names.is_empty() {
+                notices.push(format!("Of the weights {} {what}: {}.", names.len(), some_of(&names)));
+            }
+        }
         for (what, names) in [("missing in the file", missing), ("of another shape", misshapen), ("unused", unused)] {
             if !names.is_empty() {
                 reasons.push(format!("{what}: {}", names.join(", ")));
@@ -251,9 +287,27 @@ pub fn in_module(parameter: &str, module: Option<&str>) -> bool {
     module.is_some_and(|module| parameter.strip_prefix(module).is_some_and(|rest| rest.starts_with('.')))
 }
 
-fn not_among(names: Vec<String>, allowed: &[String]) -> Vec<String> {
+/// Those that are allowed, and the others.
+fn parted(names: Vec<String>, allowed: &[String]) -> (Vec<String>, Vec<String>) {
     let allowed: Vec<Regex> = allowed.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect();
-    names.into_iter().filter(|name| !allowed.iter().any(|pattern| pattern.is_match(name))).collect()
+    names.into_iter().partition(|name| allowed.iter().any(|pattern| pattern.is_match(name)))
+}
+
+/// The first few names.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Why a pattern is none, in one line.
+pub fn no_pattern(pattern: &str, error: &regex::Error) -> String {
+    let error = error.to_string();
+    let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    format!("`{pattern}` is no regular expression: {why}")
 }
 
 /// Filters `[filters, channels, height, width]` that read one channel instead of several, or several instead of one, so that a grey
@@ -273,6 +327,20 @@ fn other_colours(found: &HostTensor, shape: &[usize]) -> Option<HostTensor> {
     Some(HostTensor { shape: shape.to_vec(), values })
 }
 
+/// The bundle in a folder, every file of it verified.
+fn bundle_at(path: &Path) -> Result<Bundle, Error> {
+    if Bundle::is_at(path) {
+        return Bundle::read(path);
+    }
+    let of_run = path.join("bundle");
+    let message = format!("{} is a folder, and neither a bundle nor one with a card of weights", path.display());
+    let hint = match Bundle::is_at(&of_run) {
+        true => format!("The bundle of the run is {}.", of_run.display()),
+        false => "Name a file of weights, a bundle, or a folder with a card.toml.".into(),
+    };
+    Err(Error::from(data_loader::Error::Mismatch { message, hint }))
+}
+
 /// The file that holds the weights at `path`, which may be the folder of a bundle.
 fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(bundle::WEIGHTS) } else { path.to_owned() }
@@ -282,7 +350,11 @@ fn file_of(path: &Path) -> PathBuf {
 fn read(path: &Path, sha256: Option<&str>) -> Result<Weights, Error> {
     let path = file_of(path);
     let io = |source| Error::Io { doing: "read", path: path.clone(), source };
-    let size = std::fs::metadata(&path).map_err(io)?.len();
+    let metadata = std::fs::metadata(&path).map_err(io)?;
+    let size = metadata.len();
+    if !metadata.is_file() {
+        return Err(Error::Damaged { path, reason: "it is no file".into() });
+    }
     if size > LARGEST {
         return Err(Error::Damaged {
             path: path.clone(),
@@ -298,21 +370,30 @@ fn read(path: &Path, sha256: Option<&str>) -> Result<Weights, Error> {
     }
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     let tensors = match ending.as_str() {
-        "safetensors" => from_safetensors(&std::fs::read(&path).map_err(io)?, &path)?,
+        "safetensors" => from_safetensors(&whole_safetensors(&path, size)?, &path)?,
         "pth" | "pt" | "bin" | "ckpt" => from_pytorch(&path)?,
         _ => {
             let reason = format!("weights end in .safetensors, .pth, .pt, .bin or .ckpt, and not in `.{ending}`");
             return Err(Error::Misfit { path: path.clone(), reason });
         }
     };
-    let broken = tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
-    match broken {
-        Some((name, _)) => Err(Error::Damaged { reason: format!("a number of `{name}` is not finite"), path }),
-        None if tensors.is_empty() => {
-            Err(Error::Damaged { path, reason: "there is no tensor of real numbers in it".into() })
-        }
-        None => Ok(tensors),
+    match tensors.is_empty() {
+        true => Err(Error::Damaged { path, reason: "there is no tensor of real numbers in it".into() }),
+        false => Ok(tensors),
     }
+}
+
+/// The bytes of a file, once its first ones say that it may be what it is called: a file of other things may have any size.
+fn whole_safetensors(path: &Path, size: u64) -> Result<Vec<u8>, Error> {
+    let io = |source| Error::Io { doing: "read", path: path.to_owned(), source };
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut first = [0; 8];
+    let header = file.read_exact(&mut first).map(|()| u64::from_le_bytes(first));
+    if header.as_ref().is_ok_and(|header| !(2..=size.saturating_sub(8)).contains(header)) {
+        let reason = format!("its header would have {} bytes, and the file has {size}", header.unwrap_or_default());
+        return Err(Error::Damaged { path: path.to_owned(), reason });
+    }
+    std::fs::read(path).map_err(io)
 }
 
 fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, Error> {

@@ -8,7 +8,7 @@ use super::images::{seen, tap_distances};
 use super::sheet::{Axis, Layout, MARGIN};
 use super::tile::correlate;
 use crate::fresh::Aligned;
-use crate::lanes::vectorized;
+use crate::lanes::{sums, vectorized};
 
 /// The images of a batch are dealt out into so many parts at most, whose sums are added in their order: not into as many as there are threads,
 /// so that the bits do not depend on these.
@@ -28,21 +28,16 @@ pub fn bias_gradient(gradient: &[f32], conv: &Conv2d) -> Vec<f32> {
     let area: usize = conv.outputs().iter().product();
     let mut sums = vec![0.0_f64; conv.filters];
     for (plane, sum) in gradient.chunks_exact(area.max(1)).zip((0..conv.filters).cycle()) {
-        sums[sum] += f64::from(plane_sum(plane));
+        sums[sum] += f64::from(plane_sum_widest(plane));
     }
     sums.into_iter().map(|sum| sum as f32).collect()
 }
 
+widest!(fn plane_sum_widest(plane: &[f32]) -> f32 = plane_sum);
+
+#[inline(always)]
 fn plane_sum(plane: &[f32]) -> f32 {
-    const WIDTH: usize = 16;
-    let (whole, rest) = plane.as_chunks::<WIDTH>();
-    let mut sums = [0.0_f32; WIDTH];
-    for chunk in whole {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum += value;
-        }
-    }
-    sums.iter().chain(rest).sum()
+    sums([plane], |[x]| [x])[0]
 }
 
 /// The gradient with respect to the filters, `[filters, channels / groups, kernel, kernel]`, given the images and the gradient with respect

@@ -31,6 +31,10 @@ pub const FORMAT_VERSION: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const PIPELINE: &str = "pipeline.json";
 const GOLDEN: &str = "golden.json";
+/// How many times as many numbers may be drawn for a network as it holds in the end.
+const DRAWN_ANEW: usize = 4;
+/// So many numbers are no matter.
+const SMALL: usize = 1 << 20;
 /// The weights within the folder.
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
@@ -322,8 +326,10 @@ pub fn load(
     impl WithNetwork for Load<'_> {
         type Out = Result<Box<dyn Answer>, Error>;
         fn run<C: NetworkConfig>(self, config: &C) -> Self::Out {
-            // A network that would be larger than its weights does not fit them: it is not built to find that out.
-            let most = self.weights.values().map(|tensor| tensor.values.len()).sum();
+            // A network that would be far larger than its weights does not fit them: it is not built to find that out. Some
+            // draw a layer's weights before they give it others.
+            let held: usize = self.weights.values().map(|tensor| tensor.values.len()).sum();
+            let most = held.saturating_mul(DRAWN_ANEW).saturating_add(SMALL);
             let mut init = Init::at_most(most, self.device);
             let network = config.init(self.signature, &mut init)?;
             if init.is_too_large() {

@@ -10,7 +10,7 @@ use data_loader::signature::{OutputSpec, Signature};
 use data_loader::{ArrayData, Batch, InputArray, reconstruction};
 use model_zoo::architectures::{ARCHITECTURES, WithNetwork};
 use model_zoo::network::NetworkConfig;
-use model_zoo::{Architecture, Error, Inputs, Network, Output, weights};
+use model_zoo::{Architecture, Error, Inputs, Network, Output, bundle, weights};
 use serde_json::Value;
 
 use crate::data::{self, CASES, KINDS};
@@ -243,6 +243,32 @@ fn saved_and_loaded_weights_give_the_same_bits() {
 }
 
 /// Plain answers do not depend on which other examples stand in the batch, on its padding, or on how often one asks.
+/// Whoever opens a bundle builds the network anew, and it must fit the weights that came out of it.
+#[test]
+fn a_network_is_built_again_from_its_settings_and_weights() {
+    struct Weights;
+    impl Promise for Weights {
+        fn check<C: NetworkConfig>(&self, config: &C, signature: &Signature, case: &str) {
+            let network = config.build(signature, 0, &plain()).unwrap();
+            COLLECTED.set(weights::collect(&network).unwrap());
+            assert!(COLLECTED.with_borrow(|weights| !weights.is_empty()), "{case}");
+        }
+    }
+    thread_local! {
+        static COLLECTED: std::cell::RefCell<weights::Weights> = std::cell::RefCell::default();
+    }
+    for (name, settings, kinds) in CASES {
+        for kind in *kinds {
+            let (architecture, signature) = (data::architecture(name, settings()), data::signature(kind));
+            let case = format!("{name} on {kind}");
+            architecture.clone().with(Case { promise: &Weights, signature: signature.clone(), name: case.clone() });
+            let found = COLLECTED.take();
+            let built = bundle::load(&architecture, &signature, &found, Path::new("weights"), &plain());
+            assert!(built.is_ok(), "{case}: {}", built.err().unwrap());
+        }
+    }
+}
+
 #[test]
 fn an_example_is_answered_alike_alone_and_in_a_batch() {
     struct Alone;
