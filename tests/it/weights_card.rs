@@ -94,7 +94,7 @@ fn cards_that_are_wrong_are_refused_before_the_first_step() {
     std::fs::copy(sandbox.path("elsewhere.safetensors"), sandbox.path("tiny_weights/model.safetensors")).unwrap();
     let right = card(&sha256(&sandbox));
     for (wrong, words) in [
-        (right.replace("\"mlp\"", "\"lenet\""), vec!["architecture `lenet`", "this is `mlp`"]),
+        (right.replace("\"mlp\"", "\"lenet\""), vec!["weights of `lenet`", "this is `mlp`"]),
         (right.replace(&sha256(&sandbox), &"0".repeat(64)), vec!["model.safetensors", &"0".repeat(64)]),
         (
             right.replace("weights = \"model.safetensors\"", "weights = \"other.pth\""),
@@ -123,4 +123,61 @@ fn cards_that_are_wrong_are_refused_before_the_first_step() {
     std::fs::write(sandbox.path("tiny_weights/x.db"), "").unwrap();
     sandbox.run("data fetch tiny_weights").refused(2, &["no file of weights"]);
     sandbox.run("train config.toml --run r --set pretrained.weights=tiny --set train.steps=2").refused(2, &["tiny"]);
+}
+
+/// A run that was killed before its first checkpoint begins again with the weights with which it began, or not at all.
+#[test]
+fn a_run_without_a_checkpoint_begins_again_with_the_same_weights() {
+    let sandbox = published();
+    let train = "train config.toml --set pretrained.weights=elsewhere.safetensors --set train.steps=2";
+    sandbox.run(&format!("{train} --run r")).succeeded();
+    let weights = std::fs::read(sandbox.path("r/bundle/weights.safetensors")).unwrap();
+    let begin_again = || {
+        for gone in ["checkpoints", "bundle"] {
+            let _ = std::fs::remove_dir_all(sandbox.path(&format!("r/{gone}")));
+        }
+        for gone in ["result.json", "report.html"] {
+            let _ = std::fs::remove_file(sandbox.path(&format!("r/{gone}")));
+        }
+        sandbox.run("resume r")
+    };
+    begin_again().succeeded();
+    assert_eq!(std::fs::read(sandbox.path("r/bundle/weights.safetensors")).unwrap(), weights);
+    // The run is one of what it learnt from before, wherever it is gone on with.
+    std::fs::copy(sandbox.path("r/bundle/weights.safetensors"), sandbox.path("elsewhere.safetensors")).unwrap();
+    begin_again().refused(2, &["elsewhere.safetensors", "other weights", "SHA-256"]);
+}
+
+#[test]
+fn what_comes_in_is_verified_and_what_does_not_is_told() {
+    let sandbox = published();
+    let train = "train config.toml --run r --set train.steps=2 --set pretrained.weights=";
+    sandbox.run(&format!("{train}taught")).refused(2, &["taught", "The bundle of the run is"]);
+    let rules = "--set pretrained.allow_missing=['^head'] --set pretrained.allow_unused=['^top']";
+    let rename = "--set pretrained.rename=[['^head\\.','top.']]";
+    let told = sandbox.run(&format!("{train}elsewhere.safetensors {rules} {rename}")).succeeded();
+    let told = format!("{}{}", told.stdout, told.stderr);
+    assert!(
+        told.contains("begin anew, as is allowed: head") && told.contains("stay unused, as is allowed: top"),
+        "{told}"
+    );
+    let all =
+        "--set pretrained.allow_missing=['.'] --set pretrained.allow_unused=['.'] --set pretrained.rename=[['^','x.']]";
+    let train = train.replace("--run r", "--run s");
+    sandbox.run(&format!("{train}elsewhere.safetensors {all}")).refused(2, &["not one of its tensors"]);
+    // Another's weights in a bundle are not its own.
+    let path = sandbox.path("taught/bundle/weights.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    sandbox.run(&format!("{train}taught/bundle")).refused(2, &["its SHA-256 is not the one in manifest.json"]);
+}
+
+/// Weight is a quantity as well.
+#[test]
+fn a_column_may_be_called_weights() {
+    let sandbox = Sandbox::new();
+    let card = std::fs::read_to_string(sandbox.path("tiny/card.toml")).unwrap();
+    sandbox.write("tiny/card.toml", card.replace("b = \"number\"", "weights = \"number\""));
+    sandbox.run("data fetch tiny").expect(0);
 }

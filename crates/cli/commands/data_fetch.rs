@@ -21,7 +21,10 @@ pub(super) fn run(args: &DataFetch, json: bool) -> Ended {
             transfer.show(event);
         }
     };
-    let weights = if WeightsCard::is_at(&args.card) { Some(WeightsCard::read(&args.card)?) } else { None };
+    let weights = match WeightsCard::is_of_weights(&args.card)? {
+        true => Some(WeightsCard::read(&args.card)?),
+        false => None,
+    };
     let outcome = Options::new(&stop, &mut progress).and_then(|options| match &weights {
         Some(card) => card.fetch(&args.card, options),
         None => fetch(&args.card, options),

@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use trainer::address::typed;
 use trainer::fit::Ending;
 use trainer::recorders::Recorder;
+use trainer::reports::facts::next_steps;
 use trainer::result::RunResult;
 use trainer::train::{Outcome, Request};
 use trainer::{Experiment, RunDir};
@@ -154,6 +155,7 @@ fn tell(run: &RunDir, ending: Ending, result: &RunResult, device: &str) {
     report::line(format!("The run lies at {path}"));
     report::line("Next:");
     report::line(format!("  open {}", typed(&run.report())));
-    report::line(format!("  firebox evaluate {}", typed(run.path())));
-    report::line(format!("  firebox predict {} INPUT", typed(run.path())));
+    for (_, command) in next_steps(run) {
+        report::line(format!("  {command}"));
+    }
 }

@@ -4,13 +4,14 @@
 //! token at each place, and so the mark at the end.
 
 use crate::batch::{Array, ArrayData};
-use crate::error::Error;
+use crate::error::{Error, quoted};
 use crate::example::{Example, ExampleId, Record, TargetValue, Value};
 use crate::pipeline::{Pipeline, unusable};
 use crate::schema::{FeatureKind, Schema};
 use crate::signature::OutputSpec;
+use crate::subwords::Subwords;
 use crate::transforms::FittedTransform;
-use crate::transforms::tokenize::{Tokenize, too_long};
+use crate::transforms::tokenize::{Config, Tokenize, too_long, wrong};
 
 /// The tokenizer among the transforms.
 pub(crate) fn tokenizer(fitted: &[FittedTransform]) -> Option<&Tokenize> {
@@ -55,10 +56,34 @@ pub(crate) fn prepare(pipeline: &Pipeline, record: &mut Record) -> Result<Exampl
     Ok(Example { id, inputs, target, weight: 1.0 })
 }
 
+/// The token of a given file that stands before and behind every text, where texts are `marked` and the file has one.
+pub(crate) fn mark_of_file(config: &Config, subwords: Option<&Subwords>, marked: bool) -> Result<Option<i64>, Error> {
+    let given = subwords.filter(|subwords| subwords.keeps_ids());
+    match (&config.mark, given) {
+        (None, given) => Ok(given.filter(|_| marked).and_then(Subwords::end_of_text)),
+        (Some(token), Some(given)) if marked => given.id_of(token).map(Some).ok_or_else(|| {
+            let hint = "Name a token of the file, or leave it out.";
+            wrong("mark", &format!("is {}, which the file of the tokenizer does not have", quoted(token)), hint)
+        }),
+        (Some(_), _) => {
+            let hint = "Leave it out: a mark is a token of a given file, in the task `generate`.";
+            Err(wrong("mark", "is set, and no file is given or no text generated", hint))
+        }
+    }
+}
+
 impl Pipeline {
     /// The id of the mark that ends a text, where the task is to continue texts.
     pub fn mark(&self) -> Option<i64> {
         tokenizer(self.transforms())?.mark()
+    }
+
+    /// Whether ids mean the same tokens to both, or one of them reads no tokens.
+    pub fn has_tokens_of(&self, other: &Self) -> bool {
+        match (tokenizer(self.transforms()), tokenizer(other.transforms())) {
+            (Some(one), Some(other)) => one.has_ids_of(other),
+            _ => true,
+        }
     }
 
     /// The ids that no text is to be continued with: padding and the unknown token, where there are any.

@@ -198,3 +198,28 @@ fn a_given_file_says_which_token_ends_a_text() {
         assert!(error.to_string().contains("data.transforms.tokenize.mark"), "{error}");
     }
 }
+
+/// What a file puts around a text would stand between our mark and the text, or be told a second time.
+#[test]
+fn what_a_file_puts_around_texts_gives_way_to_the_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = ["ab", "ba", "aab", "b", "a"];
+    let settings = gpt2(folder.path(), "</s>", serde_json::Value::Null);
+    let path = folder.path().join("tokenizer.json");
+    let mut json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    json["post_processor"] = serde_json::json!({
+        "type": "TemplateProcessing",
+        "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+        "pair": [], "special_tokens": {"</s>": {"id": "</s>", "ids": [3], "tokens": ["</s>"]}},
+    });
+    std::fs::write(&path, json.to_string()).unwrap();
+    let pipeline = open(&texts, &settings, Task::Generate).unwrap().pipeline().clone();
+    assert_eq!(pipeline.prompt("ab").unwrap(), [3, 2]);
+    let record = || Record::new("x".into(), vec![("t".into(), Value::Text("aab".into()))], None);
+    let batch = pipeline.batch(vec![record()]).unwrap();
+    assert_eq!(batch.target, Target::Tokens { shape: [1, 3], ids: vec![0, 2, 3] });
+    // Other tasks read what the file says.
+    let other = open(&texts, &settings, Task::Reconstruct).unwrap();
+    let batch = other.pipeline().batch(vec![record()]).unwrap();
+    assert_eq!(batch.inputs[0].array.data, ArrayData::I64(vec![0, 2, 3]));
+}

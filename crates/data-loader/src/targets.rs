@@ -55,6 +55,12 @@ impl Targets {
                     }),
                     Ok(None) => {}
                     Err(Error::TargetMissing { .. }) if !needed => unlabelled = true,
+                    // A file may well not have the column.
+                    Err(Error::ColumnMissing { column, .. })
+                        if !needed && target.is_some_and(|target| target.name == column) =>
+                    {
+                        unlabelled = true;
+                    }
                     Err(error) if skip && error.is_bad_example() => {
                         refused.get_or_insert(error);
                         continue;

@@ -131,7 +131,8 @@ mod tests {
     fn functions_and_their_gradients() {
         check(relu, |_, y, gradient| relu_gradient(y, gradient), |x| x.max(0.0));
         check(gelu, |x, _, gradient| gelu_gradient(x, gradient), |x| x * phi(x));
-        let tanh = |x: f64| x * 0.5 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
+        let tanh =
+            |x: f64| x * 0.5 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
         check(gelu_tanh, |x, _, gradient| gelu_tanh_gradient(x, gradient), tanh);
     }
 

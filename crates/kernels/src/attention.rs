@@ -94,7 +94,14 @@ pub fn forward(projection: &[f32], attention: Attention) -> (Vec<f32>, Vec<f32>)
                         let seen = attention.seen(rows.end);
                         let (count, key) = (rows.len(), key.rows(0..seen));
                         let scores = &mut scores[..count * seen];
-                        multiply_into(query.rows(rows.clone()), key.transposed(), scores, seen, attention.scale(), false);
+                        multiply_into(
+                            query.rows(rows.clone()),
+                            key.transposed(),
+                            scores,
+                            seen,
+                            attention.scale(),
+                            false,
+                        );
                         weigh_widest(scores, seen, first, attention.causal, &mut totals);
                         let weights = Matrix::new(scores, count, seen);
                         let start = attention.start(task) + first * width;
@@ -185,7 +192,11 @@ fn back(
     let (width, scale) = (attention.width(), attention.scale());
     let [query, key, value] = attention.parts(projection, task);
     let start = attention.start(task);
-    let of_head = |data| Matrix { data: &data[usize::min(start, <[f32]>::len(data))..], size: [length, features], steps: [width, 1] };
+    let of_head = |data| Matrix {
+        data: &data[usize::min(start, <[f32]>::len(data))..],
+        size: [length, features],
+        steps: [width, 1],
+    };
     let (y, gradient) = (of_head(y), of_head(gradient));
     let totals = &totals[task * length..][..length];
     scratch.to_key.fill(0.0);
@@ -265,7 +276,8 @@ mod tests {
                     let last = if causal { row + 1 } else { length };
                     let scores: Vec<f64> = (0..last)
                         .map(|key| {
-                            let dot: f64 = (0..features).map(|f| at(text, row, 0, head, f) * at(text, key, 1, head, f)).sum();
+                            let dot: f64 =
+                                (0..features).map(|f| at(text, row, 0, head, f) * at(text, key, 1, head, f)).sum();
                             (dot / (features as f64).sqrt()).exp()
                         })
                         .collect();

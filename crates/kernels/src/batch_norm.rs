@@ -200,7 +200,11 @@ pub fn backward(
     residual: bool,
     planes: Planes,
 ) -> Gradients {
-    assert_eq!((x.len(), gradient.len(), weight.len()), (planes.count(), planes.count(), planes.channels), "{planes:?}");
+    assert_eq!(
+        (x.len(), gradient.len(), weight.len()),
+        (planes.count(), planes.count(), planes.channels),
+        "{planes:?}"
+    );
     assert!(y.is_none_or(|y| y.len() == x.len()) && mean.len() == planes.channels && variance.len() == planes.channels);
     let mut parameters = Vec::new();
     let mut before = None;
@@ -334,7 +338,14 @@ mod tests {
     const EPSILON: f64 = 1e-3;
 
     /// By the definition, in 64 bits.
-    fn exact(x: &[f64], weight: &[f64], bias: &[f64], residual: Option<&[f64]>, relu: bool, planes: Planes) -> Vec<f64> {
+    fn exact(
+        x: &[f64],
+        weight: &[f64],
+        bias: &[f64],
+        residual: Option<&[f64]>,
+        relu: bool,
+        planes: Planes,
+    ) -> Vec<f64> {
         let mut y = vec![0.0; x.len()];
         for channel in 0..planes.channels {
             let places: Vec<usize> = planes.of(channel).flatten().collect();

@@ -19,9 +19,10 @@ const TASK: usize = 1 << 14;
 pub fn forward(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> (Vec<f32>, Vec<f32>) {
     check(scores, targets, classes);
     let rows = (TASK / classes.max(1)).max(1);
-    let parts = scores.par_chunks(rows * classes.max(1)).zip(targets.par_chunks(rows)).map(|(scores, targets)| {
-        losses_widest(scores, targets, classes, smoothing)
-    });
+    let parts = scores
+        .par_chunks(rows * classes.max(1))
+        .zip(targets.par_chunks(rows))
+        .map(|(scores, targets)| losses_widest(scores, targets, classes, smoothing));
     let parts: Vec<Vec<[f32; 2]>> = parts.collect();
     parts.concat().into_iter().map(|[loss, total]| (loss, total)).unzip()
 }
@@ -182,7 +183,8 @@ mod tests {
             for smoothing in [0.0, 0.1] {
                 let seed = case as u64 * 10;
                 let scores: Vec<f32> = numbers(rows * classes, seed + 1).iter().map(|x| 8.0 * x).collect();
-                let targets: Vec<i64> = (0..rows as i64).map(|k| if k % 5 == 3 { -1 } else { k * 7 % classes as i64 }).collect();
+                let targets: Vec<i64> =
+                    (0..rows as i64).map(|k| if k % 5 == 3 { -1 } else { k * 7 % classes as i64 }).collect();
                 let gradient = numbers(rows, seed + 2);
                 let (found, totals) = forward(&scores, &targets, classes, smoothing);
                 let of = |scores: &[f64]| exact(scores, &targets, classes, f64::from(smoothing));

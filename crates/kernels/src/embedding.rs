@@ -8,7 +8,10 @@ use crate::fresh::written;
 /// If an index is no row.
 pub fn forward(table: &[f32], indices: &[i64], features: usize) -> Vec<f32> {
     let rows = table.len() / features.max(1);
-    assert!(indices.iter().all(|&index| usize::try_from(index).is_ok_and(|index| index < rows)), "an index is no row of {rows}");
+    assert!(
+        indices.iter().all(|&index| usize::try_from(index).is_ok_and(|index| index < rows)),
+        "an index is no row of {rows}"
+    );
     // SAFETY: each row of the result is copied from the table, and together they are all.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {

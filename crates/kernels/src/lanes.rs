@@ -78,7 +78,10 @@ pub(crate) unsafe fn store<S: Simd>(place: *mut f32, value: S::f32s) {
 
 /// The sums of several floats of each place of `slices`, which are all as long.
 #[inline(always)]
-pub(crate) fn sums<const N: usize, const K: usize>(slices: [&[f32]; N], each: impl Fn([f32; N]) -> [f32; K]) -> [f32; K] {
+pub(crate) fn sums<const N: usize, const K: usize>(
+    slices: [&[f32]; N],
+    each: impl Fn([f32; N]) -> [f32; K],
+) -> [f32; K] {
     let length = slices.first().map_or(0, |slice| slice.len());
     let slices = slices.map(|slice| &slice[..length]);
     let whole = length / WIDTH * WIDTH;
@@ -185,7 +188,8 @@ mod tests {
             let density = |t: f64| (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt();
             let (from, to, steps) = (f64::from(z), f64::from(z) + 8.0, 4000);
             let h = (to - from) / f64::from(steps);
-            let inner: f64 = (1..steps).map(|k| if k % 2 == 1 { 4.0 } else { 2.0 } * density(from + f64::from(k) * h)).sum();
+            let inner: f64 =
+                (1..steps).map(|k| if k % 2 == 1 { 4.0 } else { 2.0 } * density(from + f64::from(k) * h)).sum();
             let exact = h / 3.0 * (density(from) + inner + density(to));
             let (tail, bell) = upper_tail(z);
             assert!((f64::from(tail) / exact - 1.0).abs() < 2e-6, "{z}: {tail}, {exact}");

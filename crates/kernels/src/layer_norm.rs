@@ -27,9 +27,10 @@ pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> (Vec<f3
     #[expect(unsafe_code, reason = "see above")]
     let y = unsafe {
         written(x.len(), |y| {
-            let tasks = x.par_chunks(ROWS * features.max(1)).enumerate().map(|(task, rows)| {
-                normalize_widest(rows, weight, bias, epsilon, task * ROWS * features, y)
-            });
+            let tasks = x
+                .par_chunks(ROWS * features.max(1))
+                .enumerate()
+                .map(|(task, rows)| normalize_widest(rows, weight, bias, epsilon, task * ROWS * features, y));
             tasks.collect_into_vec(&mut statistics);
         })
     };
@@ -80,7 +81,11 @@ pub fn backward(
     statistics: &[[f32; 2]],
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let features = weight.len();
-    assert!(x.len() == gradient.len() && x.len() == statistics.len() * features, "{} floats, {features} a row", x.len());
+    assert!(
+        x.len() == gradient.len() && x.len() == statistics.len() * features,
+        "{} floats, {features} a row",
+        x.len()
+    );
     let mut parts: Vec<[Vec<f32>; 2]> = Vec::new();
     // SAFETY: each task writes its own rows, and together they are all.
     #[expect(unsafe_code, reason = "see above")]

@@ -89,11 +89,7 @@ fn finish(y: &mut [f32], bias: Option<&[f32]>, relu: bool, outputs: usize) {
 }
 
 /// A result of so many rows and columns, some rows a task.
-fn by_rows(
-    rows: usize,
-    columns: usize,
-    work: impl Fn(std::ops::Range<usize>, Shared) + Send + Sync,
-) -> Vec<f32> {
+fn by_rows(rows: usize, columns: usize, work: impl Fn(std::ops::Range<usize>, Shared) + Send + Sync) -> Vec<f32> {
     let each = rows.div_ceil(MOST_TASKS).next_multiple_of(ROWS).max(ROWS);
     // SAFETY: the tasks write all of their rows, which together are all.
     #[expect(unsafe_code, reason = "see above")]
@@ -189,7 +185,9 @@ mod tests {
     #[test]
     fn results_and_gradients_are_those_of_the_definition() {
         for (case, (rows, inputs, outputs)) in
-            [(1, 1, 1), (5, 7, 3), (33, 17, 40), (128, 100, 65), (0, 3, 2), (3, 0, 2), (700, 33, 90)].into_iter().enumerate()
+            [(1, 1, 1), (5, 7, 3), (33, 17, 40), (128, 100, 65), (0, 3, 2), (3, 0, 2), (700, 33, 90)]
+                .into_iter()
+                .enumerate()
         {
             for lying in [Lying::OutputMajor, Lying::InputMajor] {
                 let linear = Linear { rows, inputs, outputs, lying };
@@ -221,8 +219,7 @@ mod tests {
                 near(&forward(&x, &weight, Some(&bias), true, linear), &rectified, "y with bias, rectified");
                 near(&input_gradient(&gradient, &weight, linear), &to_x, "to x");
                 near(&weight_gradient(&x, &gradient, linear), &to_weight, "to weight");
-                let sums: Vec<f64> =
-                    (0..outputs).map(|output| wg.iter().skip(output).step_by(outputs).sum()).collect();
+                let sums: Vec<f64> = (0..outputs).map(|output| wg.iter().skip(output).step_by(outputs).sum()).collect();
                 near(&bias_gradient(&gradient, outputs), &sums, "to bias");
             }
         }

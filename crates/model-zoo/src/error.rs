@@ -128,7 +128,7 @@ impl Error {
             Self::Misfit { .. } => {
                 "names can be changed by `rename` in [pretrained], what the file lacks can begin anew by `allow_missing`, and what it has too much stay unused by `allow_unused`; `firebox list architectures` says after whom parameters are named".into()
             }
-            Self::Damaged { .. } => "restore the file, or choose an earlier checkpoint with RUN@step-N".into(),
+            Self::Damaged { .. } => "restore the file; of a run an earlier checkpoint can be chosen with RUN@step-N".into(),
             Self::Io { source, .. } if is_wrong_path(source) => "check the path, or restore the file".into(),
             Self::CannotGenerate => "choose one that was trained for the task `generate`, such as with [model.gpt]".into(),
             Self::Data(error) => return error.hint(),

@@ -51,42 +51,50 @@ impl Predictor {
         let mut generator = Generator::new(self.network(), self.device())?.within(trained.unwrap_or(usize::MAX));
         let prompt_ids = pipeline.prompt(prompt)?;
         let mut scores = generator.read(&prompt_ids)?;
-        let (mut drawn, mut told, mut ended) = (Vec::new(), String::new(), false);
-        while drawn.len() < tokens {
+        // What is told is the text behind these ids, of which the last few suffice: the whole is decoded once, at the end.
+        let mut ids = prompt_ids.clone();
+        let mut settled = ids.len();
+        let (mut told, mut ended) = (String::new(), false);
+        while ids.len() - prompt_ids.len() < tokens {
             for never in &excluded {
                 if let Some(score) = scores.get_mut(*never as usize) {
                     *score = f32::NEG_INFINITY;
                 }
             }
-            let broken = || Error::NotFinite { id: format!("token {} behind the prompt", drawn.len() + 1) };
+            let place = ids.len() - prompt_ids.len() + 1;
+            let broken = || Error::NotFinite { id: format!("token {place} behind the prompt") };
             let next = sampling.draw(&scores, &mut random).ok_or_else(broken)? as i64;
             if next == mark {
                 ended = true;
                 break;
             }
-            drawn.push(next);
+            ids.push(next);
             // A character may be spread over tokens: it is told once it is whole. Where later tokens change the text before them,
             // as the blanks around punctuation marks, what was told stays and the end sets it right.
-            let text = behind(pipeline, &prompt_ids, &drawn)?;
-            let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
-            if let Some(new) = whole.strip_prefix(told.as_str()).filter(|new| !new.is_empty()) {
-                let flow = tell(new);
-                whole.clone_into(&mut told);
-                if flow.is_break() {
+            let before = settled.saturating_sub(BESIDE);
+            let new = behind(pipeline, &ids[before..settled], &ids[settled..])?;
+            if !new.is_empty() && !new.ends_with(char::REPLACEMENT_CHARACTER) {
+                told.push_str(&new);
+                settled = ids.len();
+                if tell(&new).is_break() {
                     break;
                 }
             }
-            if drawn.len() < tokens {
+            if ids.len() - prompt_ids.len() < tokens {
                 scores = generator.read(&[next])?;
             }
         }
-        let text = behind(pipeline, &prompt_ids, &drawn)?;
+        let drawn = &ids[prompt_ids.len()..];
+        let text = behind(pipeline, &prompt_ids, drawn)?;
         if let Some(rest) = text.strip_prefix(told.as_str()).filter(|rest| !rest.is_empty()) {
             let _ = tell(rest);
         }
         Ok(Continuation { prompt: prompt.to_owned(), text, tokens: drawn.len(), ended })
     }
 }
+
+/// Beside so many tokens a new one is decoded.
+const BESIDE: usize = 8;
 
 /// The text of `drawn` as it stands behind a prompt: whether a piece of a word goes on with the last one shows only beside it.
 fn behind(pipeline: &Pipeline, prompt: &[i64], drawn: &[i64]) -> Result<String, Error> {

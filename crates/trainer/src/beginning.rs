@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+use data_loader::Pipeline;
 use model_zoo::pretrained::{BeganWith, Located};
 use model_zoo::{Architecture, Network, pretrained, summary, weights};
 
@@ -21,29 +22,39 @@ pub struct Prepared<M> {
 }
 
 /// Gives a fresh network the weights that others trained, unless those of a checkpoint are to follow, adds adapters, and freezes what
-/// does not learn after `step` steps.
+/// does not learn after `step` steps. A run that goes on before its first checkpoint begins with the weights with which it began `earlier`.
 ///
 /// # Errors
-/// If file and network do not go together, or [`Error::Config`] names a parameter that there is not.
+/// If file and network do not go together, [`Error::WeightsChanged`], or [`Error::Config`] names a parameter that there is not.
 pub fn prepare<M: Network>(
     mut network: M,
     plan: &Plan,
+    pipeline: &Pipeline,
     config: &Path,
     step: u64,
     from_checkpoint: bool,
+    earlier: Option<&BeganWith>,
 ) -> Result<Prepared<M>, Error> {
     let (mut notices, mut began_with) = (Vec::new(), None);
     let shapes = weights::shapes(&network);
     let head = pretrained::head(&shapes).filter(|_| !network.answers_by_its_embedding());
     if let Some(pretrained) = plan.experiment.pretrained.as_ref().filter(|_| !from_checkpoint) {
-        let root = root_of(config, &pretrained.weights).unwrap_or_default();
+        let path = match earlier {
+            Some(earlier) => earlier.named.clone(),
+            None => root_of(config, &pretrained.weights).unwrap_or_default().join(&pretrained.weights),
+        };
         let architecture = plan.experiment.model.as_ref().map(Architecture::name);
-        let found = pretrained.locate(&root, architecture)?;
+        let found = pretrained.locate(&path, architecture)?;
+        found.check_tokens(pipeline)?;
+        let now = found.began_with(&path)?;
+        if let Some(earlier) = earlier.filter(|earlier| earlier.sha256 != now.sha256) {
+            return Err(Error::WeightsChanged { path: now.weights, then: earlier.sha256.clone() });
+        }
         let (loaded, told) = found.rules.load(network, head.as_deref(), &found.path)?;
         network = loaded;
         notices.push(introduction(&found));
         notices.extend(told);
-        began_with = Some(found.began_with()?);
+        began_with = Some(now);
     }
     if let Some(fine_tune) = &plan.experiment.fine_tune {
         let wrong = |(key, reason): (&str, String)| Error::Config {

@@ -135,6 +135,14 @@ pub enum Error {
         /// What is different.
         what: &'static str,
     },
+    /// The weights of others with which a run began are others now, and it has no checkpoint yet.
+    #[error("the run began with other weights than those that {} holds now; theirs had the SHA-256 {then}", path.display())]
+    WeightsChanged {
+        /// The file.
+        path: PathBuf,
+        /// The SHA-256 of the weights with which it began.
+        then: String,
+    },
     /// The data fail a gate of the config.
     #[error("the data fail a gate: {message}{}", and_more(*more))]
     DataGate {
@@ -198,6 +206,7 @@ impl Error {
             Self::DataChanged { .. } => {
                 "bring the data back as they were, or train anew: scores on other rows would not be those of this run".into()
             }
+            Self::WeightsChanged { .. } => "bring them back as they were, or train anew".into(),
             Self::DataGate { way_out, .. } => {
                 format!("{way_out} `firebox data check CONFIG` writes a page with everything that it finds")
             }

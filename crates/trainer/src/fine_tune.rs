@@ -8,7 +8,7 @@ use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
 use burn::tensor::{Tensor, TensorData};
 use data_loader::random::Random;
 use model_zoo::blocks::PROJECTION;
-use model_zoo::pretrained::in_module;
+use model_zoo::pretrained::{in_module, no_pattern};
 use model_zoo::summary;
 use model_zoo::weights::{self, HostTensor, Weights};
 use regex::Regex;
@@ -81,8 +81,7 @@ impl FineTune {
         let rates = self.learning_rates.iter().map(|(pattern, _)| ("learning_rates", pattern));
         let adapters = self.lora.iter().flat_map(|lora| &lora.on).map(|pattern| ("lora.on", pattern));
         for (key, text) in self.freeze.iter().map(|pattern| ("freeze", pattern)).chain(rates).chain(adapters) {
-            let pattern =
-                Regex::new(text).map_err(|error| (key, format!("`{text}` is no regular expression: {error}")))?;
+            let pattern = Regex::new(text).map_err(|error| (key, no_pattern(text, &error)))?;
             if !names.iter().any(|name| pattern.is_match(name)) {
                 let some: Vec<&str> = names.iter().take(3).map(|name| name.as_str()).collect();
                 let reason = format!("`{text}` fits no parameter; they are called {}, and so on", some.join(", "));
@@ -91,6 +90,12 @@ impl FineTune {
         }
         if let Some((pattern, factor)) = self.learning_rates.iter().find(|(_, f)| !(f.is_finite() && *f >= 0.0)) {
             return Err(("learning_rates", format!("has {factor} for `{pattern}`; a factor must be at least 0")));
+        }
+        if self.unfreeze_at == Some(0) {
+            return Err((
+                "unfreeze_at",
+                "is 0, so that nothing would be frozen; leave out `freeze`, or raise it".into(),
+            ));
         }
         if self.unfreeze_at.is_some() && self.freeze.is_empty() {
             return Err(("unfreeze_at", "is set, and nothing is frozen; name parameters in `freeze`".into()));

@@ -179,7 +179,13 @@ impl Job<'_> {
         let memory =
             from.map(|from| checkpoint::read_manifest(&from.path)).transpose()?.map(|manifest| manifest.memory);
         let (step, position) = memory.map_or((0, 0), |memory| (memory.step, memory.batches));
-        let prepared = beginning::prepare(network, &plan, request.config, step, from.is_some())?;
+        let earlier = match &beginning {
+            Beginning::New => None,
+            Beginning::Resumed(_) => origin::began_with(&request.run)?,
+        };
+        let (config, is_saved) = (request.config, from.is_some());
+        let prepared =
+            beginning::prepare(network, &plan, dataset.pipeline(), config, step, is_saved, earlier.as_ref())?;
         let batches = Loader::train(Arc::clone(&dataset), plan.batch_size, seed, 0, position)?;
         let mut state = State::new(prepared.network, &plan, batches, &device);
         if let Some(from) = from {

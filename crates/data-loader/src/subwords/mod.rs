@@ -260,18 +260,24 @@ impl Subwords {
         self.id_of(usual?)
     }
 
+    /// Whether ids mean the same tokens to both.
+    pub(crate) fn has_ids_of(&self, other: &Self) -> bool {
+        let same = |key: &str| self.json[key] == other.json[key];
+        same("model") && same("added_tokens") && self.brought.is_some() == other.brought.is_some()
+    }
+
     /// The id of a token, if there is such a token.
     pub(crate) fn id_of(&self, token: &str) -> Option<i64> {
         let id = self.tokenizer.token_to_id(token)?;
         self.brought.as_ref().map_or(Some(i64::from(id)), |brought| brought.ids.get(&id).copied())
     }
 
-    /// The ids of `text`.
+    /// The ids of `text`, with those that the file puts around every text if `framed` says so.
     ///
     /// # Errors
     /// A sentence where the tokenizer has no answer, such as a model without an unknown token.
-    pub fn ids(&self, text: &str) -> Result<Vec<i64>, String> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| error.to_string())?;
+    pub fn ids(&self, text: &str, framed: bool) -> Result<Vec<i64>, String> {
+        let encoding = self.tokenizer.encode_fast(text, framed).map_err(|error| error.to_string())?;
         let id = |id: &u32| match &self.brought {
             // A text that spells the padding token out must not look as if it ended there.
             Some(brought) => brought.ids.get(id).copied().filter(|id| *id != PADDING).unwrap_or(UNKNOWN),

@@ -93,7 +93,7 @@ fn where_texts_are_generated_no_marks_of_the_file_stand_around_them() {
     let path = folder.path().join("vocab.txt");
     for lines in ["the\n[UNK]\nold\n", "the\n[UNK]\nold\n[CLS]\n[SEP]\n"] {
         std::fs::write(&path, lines).unwrap();
-        assert_eq!(open(&path, true, false, 9).unwrap().ids("The boat, old"), Ok(vec![0, 1, 1, 2]));
+        assert_eq!(open(&path, true, false, 9).unwrap().ids("The boat, old", true), Ok(vec![0, 1, 1, 2]));
     }
 }
 

@@ -94,7 +94,8 @@ impl Survey<'_> {
         match &self.targets {
             Targets::None => false,
             Targets::Classes { of, .. } => of[first] != of[second] && of[first] != MISSING && of[second] != MISSING,
-            Targets::Numbers(numbers) => numbers[first] != numbers[second],
+            // Where one is missing there is nothing to disagree about.
+            Targets::Numbers(numbers) => (numbers[first] - numbers[second]).abs() > 0.0,
         }
     }
 

@@ -10,6 +10,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use super::{Training, Transform};
 use crate::error::{Error, quoted};
 use crate::example::{Record, Value};
+use crate::generation;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::schema::FeatureKind;
@@ -158,6 +159,16 @@ impl Tokenize {
         tokens + usize::from(self.marked && self.mark_of_file.is_none())
     }
 
+    /// Whether ids mean the same tokens to both; how long texts may be and what stands around them may differ.
+    pub(crate) fn has_ids_of(&self, other: &Self) -> bool {
+        let same_pieces = match (&self.subwords, &other.subwords) {
+            (Some(one), Some(other)) => one.has_ids_of(other),
+            (None, None) => self.characters == other.characters,
+            _ => false,
+        };
+        same_pieces && self.lowercase == other.lowercase
+    }
+
     /// The id of padding, if the tokens have one. Some files pad with what marks the end of a text; that is then the mark.
     pub fn padding(&self) -> Option<i64> {
         let padding = self.subwords.as_ref().map_or(Some(PADDING), Subwords::padding);
@@ -203,7 +214,8 @@ impl Tokenize {
     /// A sentence where a `tokenizer.json` has no ids for the text.
     pub fn ids(&self, text: &str) -> Result<Vec<i64>, String> {
         if let Some(subwords) = &self.subwords {
-            return subwords.ids(text);
+            // Where our mark stands around a text, what the file would put there is too much.
+            return subwords.ids(text, !(self.marked && subwords.keeps_ids()));
         }
         let id = |c: char| self.characters.binary_search(&c).map_or(UNKNOWN, |place| place as i64 + FIRST);
         Ok(self.kept(text).map(id).collect())
@@ -283,7 +295,7 @@ impl Transform for Tokenize {
                 fitted.subwords = Some(vocabulary::open(&path, fitted.lowercase, !marked, fitted.end())?);
             }
         }
-        fitted.mark_of_file = mark_of_file(config, fitted.subwords.as_ref(), marked)?;
+        fitted.mark_of_file = generation::mark_of_file(config, fitted.subwords.as_ref(), marked)?;
         Ok(fitted)
     }
 
@@ -322,23 +334,7 @@ pub(crate) fn too_long(id: &str, column: &str, tokens: Option<usize>, max_length
     }
 }
 
-/// The token of a given file that stands before and behind every text, where texts are `marked` and the file has one.
-fn mark_of_file(config: &Config, subwords: Option<&Subwords>, marked: bool) -> Result<Option<i64>, Error> {
-    let given = subwords.filter(|subwords| subwords.keeps_ids());
-    match (&config.mark, given) {
-        (None, given) => Ok(given.filter(|_| marked).and_then(Subwords::end_of_text)),
-        (Some(token), Some(given)) if marked => given.id_of(token).map(Some).ok_or_else(|| {
-            let hint = "Name a token of the file, or leave it out.";
-            wrong("mark", &format!("is {}, which the file of the tokenizer does not have", quoted(token)), hint)
-        }),
-        (Some(_), _) => {
-            let hint = "Leave it out: a mark is a token of a given file, in the task `generate`.";
-            Err(wrong("mark", "is set, and no file is given or no text generated", hint))
-        }
-    }
-}
-
-fn wrong(key: &str, message: &str, hint: &str) -> Error {
+pub(crate) fn wrong(key: &str, message: &str, hint: &str) -> Error {
     Error::Setting { key: format!("data.transforms.tokenize.{key}"), message: message.into(), hint: hint.into() }
 }
 

@@ -158,7 +158,8 @@ impl WithSimd for Correlate<'_> {
 impl Correlate<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const F: usize, const T: usize>(self, simd: S) {
-        let Self { images, distances, sheets, sheets_each, gradients, gradients_each, filters, row, count, total } = self;
+        let Self { images, distances, sheets, sheets_each, gradients, gradients_each, filters, row, count, total } =
+            self;
         let taps = distances.len();
         let farthest = distances.iter().copied().max().unwrap_or(0);
         // Behind the last place of a filter the gradient is 0, and something or other stands in the sheets.

@@ -33,7 +33,9 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, conv: &Conv2d) -
         start: 0,
         run,
         places: [height, width],
-        weights: Weights::new(conv.groups, filters, taps, |group, filter, tap| weight[(group * filters + filter) * taps + tap]),
+        weights: Weights::new(conv.groups, filters, taps, |group, filter, tap| {
+            weight[(group * filters + filter) * taps + tap]
+        }),
         spread: Spread { offset: 0, steps: [width, 1], channel: height * width },
     };
     let job = Job { conv, layout: &layout, pieces: &[piece], bias, image: conv.filters * height * width, channels };
@@ -69,9 +71,9 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
             let of_axis = |axis: usize, remainder: usize| {
                 let (stride, dilation) = (conv.stride[axis], conv.dilation[axis]);
                 let way = &axes[axis];
-                (0..conv.kernel[axis]).filter(move |k| dilation * k % stride == remainder).map(move |k| {
-                    (k, way.starts[remainder] + way.before - (dilation * k - remainder) / stride)
-                })
+                (0..conv.kernel[axis])
+                    .filter(move |k| dilation * k % stride == remainder)
+                    .map(move |k| (k, way.starts[remainder] + way.before - (dilation * k - remainder) / stride))
             };
             let mut distances = Vec::new();
             let mut order = Vec::new();
@@ -92,7 +94,8 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
         .map(|(&[row, column], (distances, order))| {
             let extent = |axis: usize, remainder: usize| axes[axis].ends[remainder] - axes[axis].starts[remainder];
             let first = |axis: usize, remainder: usize| {
-                conv.stride[axis] * axes[axis].starts[remainder] + remainder - conv.padding[axis].min(conv.stride[axis] * axes[axis].starts[remainder] + remainder)
+                conv.stride[axis] * axes[axis].starts[remainder] + remainder
+                    - conv.padding[axis].min(conv.stride[axis] * axes[axis].starts[remainder] + remainder)
             };
             Piece {
                 distances,
@@ -128,7 +131,8 @@ struct Way {
 impl Way {
     fn back(conv: &Conv2d, axis: usize) -> Self {
         let (stride, padding, pixels) = (conv.stride[axis], conv.padding[axis], conv.size[axis]);
-        let starts: Vec<usize> = (0..stride).map(|remainder| padding.saturating_sub(remainder).div_ceil(stride)).collect();
+        let starts: Vec<usize> =
+            (0..stride).map(|remainder| padding.saturating_sub(remainder).div_ceil(stride)).collect();
         let ends = (0..stride)
             .map(|remainder| (pixels + padding).saturating_sub(remainder).div_ceil(stride).max(starts[remainder]))
             .collect();
@@ -153,7 +157,8 @@ pub(super) fn seen(conv: &Conv2d) -> Layout {
             length: results[axis] + reach / conv.stride[axis],
         }
     };
-    let mut remainders: Vec<[usize; 2]> = taps(conv).map(|tap| [0, 1].map(|axis| tap[axis] % conv.stride[axis])).collect();
+    let mut remainders: Vec<[usize; 2]> =
+        taps(conv).map(|tap| [0, 1].map(|axis| tap[axis] % conv.stride[axis])).collect();
     remainders.sort_unstable();
     remainders.dedup();
     Layout::new(axis(0), axis(1), remainders)
@@ -291,7 +296,16 @@ impl Job<'_> {
     fn sum(&self, piece: &Piece<'_>, group: usize, sheets: &[f32], sums: &mut [f32]) {
         let row = piece.count() + MARGIN;
         let weights = &piece.weights.packed[group * piece.weights.group..][..piece.weights.group];
-        vectorized(Sum { distances: piece.distances, weights, filters: piece.weights.filters, taps: piece.weights.taps, count: piece.count(), sheets: &sheets[piece.start..], sums, row });
+        vectorized(Sum {
+            distances: piece.distances,
+            weights,
+            filters: piece.weights.filters,
+            taps: piece.weights.taps,
+            count: piece.count(),
+            sheets: &sheets[piece.start..],
+            sums,
+            row,
+        });
     }
 
     /// Writes sums to where they belong.

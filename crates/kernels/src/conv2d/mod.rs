@@ -20,7 +20,7 @@ mod sheet;
 mod tile;
 
 pub use filters::{bias_gradient, weight_gradient};
-pub use images::{forward, data_gradient};
+pub use images::{data_gradient, forward};
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,7 +70,10 @@ impl Layout {
                     let pixels = &channel[from..];
                     match self.columns.stride {
                         1 => line.iter_mut().zip(pixels).for_each(|(place, pixel)| *place = *pixel),
-                        stride => line.iter_mut().zip(pixels.iter().step_by(stride)).for_each(|(place, pixel)| *place = *pixel),
+                        stride => line
+                            .iter_mut()
+                            .zip(pixels.iter().step_by(stride))
+                            .for_each(|(place, pixel)| *place = *pixel),
                     }
                 }
             }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::samples::numbers;
 
-
 /// Calls `visit` with the places of image, filter and result of every product.
 fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
     let [height, width] = conv.outputs();
@@ -110,10 +109,7 @@ fn sums_and_gradients_are_those_of_the_definition() {
 
 #[test]
 fn nothing_in_gives_nothing_out() {
-    for conv in [
-        Conv2d { batch: 0, ..PLAIN },
-        Conv2d { size: [1, 9], kernel: [5, 3], ..PLAIN },
-    ] {
+    for conv in [Conv2d { batch: 0, ..PLAIN }, Conv2d { size: [1, 9], kernel: [5, 3], ..PLAIN }] {
         let weight = numbers(conv.weight_count(), 1);
         let x = numbers(conv.input_count(), 2);
         assert_eq!(forward(&x, &weight, None, &conv), Vec::<f32>::new());
@@ -131,7 +127,11 @@ fn threads_change_no_bit() {
     let all = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let found = [forward(&x, &weight, None, &conv), data_gradient(&gradient, &weight, &conv), weight_gradient(&x, &gradient, &conv)];
+            let found = [
+                forward(&x, &weight, None, &conv),
+                data_gradient(&gradient, &weight, &conv),
+                weight_gradient(&x, &gradient, &conv),
+            ];
             found.map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
         })
     };

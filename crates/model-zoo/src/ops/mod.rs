@@ -55,7 +55,13 @@ fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
     is_processor(&x.device()) && x.dtype() == DType::F32
 }
 
-fn map<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>, lying: Lying, relu: bool) -> Tensor<D> {
+fn map<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    lying: Lying,
+    relu: bool,
+) -> Tensor<D> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(match bias {
         Some(bias) => Dispatch::map_with_bias(x, weight, bias.into_dispatch(), lying, relu),

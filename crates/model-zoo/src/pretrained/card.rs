@@ -2,6 +2,7 @@
 //!
 //! A card is a file `card.toml` beside the weights, as data sets have one. Its files are fetched and verified as theirs are.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use data_loader::card::{CardFile, Role, located, open_files};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pretrained;
 use crate::Error;
+use crate::bundle::Bundle;
 
 /// A card of weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,15 +49,23 @@ pub struct WeightsCard {
 }
 
 impl WeightsCard {
-    /// Whether there is a card of weights at `path`, which is a `card.toml` or the folder around it.
+    /// Whether there is a card at `path`, which is a `card.toml` or the folder around it, and no bundle.
     pub fn is_at(path: &Path) -> bool {
         let (file, _) = located(path);
-        let is_card = path.is_dir() || path.extension().is_some_and(|ending| ending == "toml");
-        let Some(text) = is_card.then(|| std::fs::read_to_string(file).ok()).flatten() else { return false };
-        // A card with a slip of the pen is a card all the same; which one, this key tells.
-        text.lines().any(|line| {
-            line.trim_start().strip_prefix("weights").is_some_and(|rest| rest.trim_start().starts_with('='))
-        })
+        match path.is_dir() {
+            true => file.is_file() && !Bundle::is_at(path),
+            false => path.extension().is_some_and(|ending| ending == "toml"),
+        }
+    }
+
+    /// Whether the card at `path` is one of weights, rather than of a data set.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn is_of_weights(path: &Path) -> Result<bool, data_loader::Error> {
+        let (file, _) = located(path);
+        let card: BTreeMap<String, serde_json::Value> = read_toml(&file, "card")?;
+        Ok(card.contains_key("weights") || card.contains_key("architecture"))
     }
 
     /// Reads the card at `path` and nothing else.
@@ -71,6 +81,10 @@ impl WeightsCard {
         };
         if !card.files.iter().any(|entry| entry.path == card.weights) {
             return wrong("weights", format!("is {}, which is none of its files", card.weights.display()));
+        }
+        let is_pattern = |path: &Path| path.to_string_lossy().contains(['*', '?', '[']);
+        if is_pattern(&card.weights) {
+            return wrong("weights", format!("is {}, and a pattern is no file", card.weights.display()));
         }
         if card.files.iter().any(|entry| entry.role != Role::Records || entry.part.is_some()) {
             return wrong("files", "has a `role` or a `part`, which files of weights do not have".into());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use data_loader::{Lineage, Part};
+use data_loader::{Lineage, Part, Task};
 use model_zoo::pretrained::BeganWith;
 
 use super::{CheckpointFact, GoalVerdict, RunFacts};
@@ -22,7 +22,6 @@ pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
     let environment: Environment = read_json(&run.environment())?;
     let lineage: Lineage = read_json(&run.lineage())?;
     let config = run.config();
-    let path = typed(run.path());
     let ended = history.finished.last().map(|(_, _, seconds)| {
         let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs_f64(seconds.max(0.0));
         readable(&humantime::format_rfc3339_seconds(time).to_string())
@@ -57,15 +56,27 @@ pub fn gather(run: &RunDir) -> Result<RunFacts, Error> {
             (Part::Test, lineage.test.examples),
         ],
         checkpoints: checkpoints(run),
-        next: vec![
-            ("Judge it again, or on another split".into(), format!("firebox evaluate {path}")),
-            ("Answer new data".into(), format!("firebox predict {path} INPUT")),
-            ("Train longer from here".into(), format!("firebox resume {path} --set train.epochs=N")),
-        ],
+        next: next_steps(run),
         history,
     };
     facts.examples.retain(|(_, count)| *count > 0);
     Ok(facts)
+}
+
+/// What can be done with a finished run: what for, and the command.
+pub fn next_steps(run: &RunDir) -> Vec<(String, String)> {
+    let path = typed(run.path());
+    let task = origin::fitted_pipeline(run).ok().map(|pipeline| pipeline.signature().task);
+    let answer = match task {
+        Some(Task::Generate) => Some(("Continue a text", format!("firebox generate {path} TEXT"))),
+        // Of a network that told views apart its weights are of use, and masks cannot be shown yet.
+        Some(Task::Contrast | Task::Segment) => None,
+        _ => Some(("Answer new data", format!("firebox predict {path} INPUT"))),
+    };
+    let mut steps = vec![("Judge it again, or on another split".to_owned(), format!("firebox evaluate {path}"))];
+    steps.extend(answer.map(|(what, command)| (what.to_owned(), command)));
+    steps.push(("Train longer from here".to_owned(), format!("firebox resume {path} --set train.epochs=N")));
+    steps
 }
 
 /// A moment such as `2026-11-23T16:53:01Z` with a space for a line to break at.
@@ -89,7 +100,7 @@ fn rows(
         row("Data", format!("{}, {} rows", lineage.card, lineage.rows)),
         row("Command", environment.command.join(" ")),
     ];
-    if let Some(BeganWith { weights, sha256, card, source, licence }) = began_with {
+    if let Some(BeganWith { weights, sha256, card, source, licence, .. }) = began_with {
         let from = match (card, source, licence) {
             (Some(card), Some(source), Some(licence)) => format!("{card} ({licence}), {source}"),
             _ => weights.display().to_string(),

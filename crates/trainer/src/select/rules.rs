@@ -90,7 +90,7 @@ fn tables(facts: &Facts) -> Vec<Proposal> {
     let few = facts.examples < 5_000;
     let (hidden, size): (&[usize], &str) = if few { (&[32, 32], "few") } else { (&[256, 256], "many") };
     let mlp = format!("a plain perceptron, of a size for {size} rows");
-    let wide: &[usize] = if few { &[128, 128] } else { &[512, 512, 256] };
+    let wide: &[usize] = if few { &[256, 256] } else { &[1024, 1024, 512] };
     let residual = tabular_resnet::TabularResnetConfig {
         width: if few { 64 } else { 192 },
         hidden: if few { 128 } else { 384 },

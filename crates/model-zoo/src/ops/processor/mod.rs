@@ -180,9 +180,8 @@ fn map_with_bias([x, weight, bias]: [FlexTensor; 3], lying: Lying, relu: bool) -
     let (sizes, shape) = map_sizes(&x, &weight, lying);
     let y = tensor(linear::forward(floats(&x), floats(&weight), Some(floats(&bias)), relu, sizes), shape);
     let kept = relu.then(|| y.clone());
-    let back: Back<3> = Arc::new(move |gradient, wanted| {
-        back_through_map([&x, &weight], kept.as_ref(), gradient, wanted, sizes)
-    });
+    let back: Back<3> =
+        Arc::new(move |gradient, wanted| back_through_map([&x, &weight], kept.as_ref(), gradient, wanted, sizes));
     (y, back)
 }
 
@@ -304,8 +303,7 @@ fn class_losses([scores]: [FlexTensor; 1], targets: &FlexTensor, smoothing: f32)
     let losses = tensor(losses, [sizes[0]]);
     let back: Back<1> = Arc::new(move |gradient, _| {
         let [gradient] = contiguous([gradient]);
-        let found =
-            cross_entropy::backward(floats(&scores), &targets, &totals, floats(&gradient), classes, smoothing);
+        let found = cross_entropy::backward(floats(&scores), &targets, &totals, floats(&gradient), classes, smoothing);
         [Some(tensor(found, sizes.clone()))]
     });
     (losses, back)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use burn::backend::Autodiff;
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -10,7 +11,6 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::Autodiff;
 
 /// A float tensor that may be tracked.
 pub(super) type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
