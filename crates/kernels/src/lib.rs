@@ -8,6 +8,7 @@
 mod lanes;
 
 pub mod activation;
+pub mod adamw;
 pub mod attention;
 pub mod batch_norm;
 pub mod conv2d;

@@ -8,6 +8,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use burn::backend::Dispatch;
 use burn::tensor::ops::{AttentionModuleOptions, AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Bool, DType, Distribution, Int, Tensor, activation, module};
+pub use kernels::adamw::Adamw;
 use kernels::conv2d::Conv2d;
 use kernels::linear::Lying;
 
@@ -430,6 +431,26 @@ pub fn softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
 /// The logarithms of [`softmax`], computed without losing small ones.
 pub fn log_softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     told("log_softmax", activation::log_softmax(x, axis))
+}
+
+/// Whether there is [`adamw_step`] for a weight.
+pub fn has_adamw_step<const D: usize>(weight: &Tensor<D>) -> bool {
+    has_kernels(weight)
+}
+
+/// A step of AdamW in one pass: weight and both averages as they are behind it.
+///
+/// # Shapes
+/// All alike.
+pub fn adamw_step<const D: usize>(
+    weight: Tensor<D>,
+    gradient: Tensor<D>,
+    [m, v]: [Tensor<D>; 2],
+    settings: Adamw,
+) -> [Tensor<D>; 3] {
+    let (weight, gradient) = (weight.into_dispatch(), gradient.into_dispatch());
+    let (weight, m, v) = Dispatch::step_by_adamw(weight, gradient, m.into_dispatch(), v.into_dispatch(), settings);
+    [Tensor::from_dispatch(weight), Tensor::from_dispatch(m), Tensor::from_dispatch(v)]
 }
 
 /// How many numbers there are in so many on each axis.

@@ -10,11 +10,12 @@ use burn::backend::autodiff::checkpoint::strategy::{CheckpointStrategy, NoCheckp
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, DType, Flex, TensorData, TensorMetadata, backend_extension};
+use kernels::adamw::Adamw;
 use kernels::attention::Attention;
 use kernels::batch_norm::Planes;
 use kernels::conv2d::Conv2d;
 use kernels::linear::{Linear, Lying};
-use kernels::{activation, attention, batch_norm, conv2d, cross_entropy, embedding, layer_norm, linear};
+use kernels::{activation, adamw, attention, batch_norm, conv2d, cross_entropy, embedding, layer_norm, linear};
 
 use recorded::{Back, Forth, Tracked, recorded};
 
@@ -76,6 +77,14 @@ pub trait Processor: Backend {
     fn class_losses(scores: FloatTensor<Self>, targets: IntTensor<Self>, smoothing: f32) -> FloatTensor<Self>;
     /// Rows of a table by their numbers.
     fn look_up(table: FloatTensor<Self>, indices: IntTensor<Self>) -> FloatTensor<Self>;
+    /// A step of AdamW: weight and both averages as they are behind it.
+    fn step_by_adamw(
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        m: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        settings: Adamw,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// The numbers of a tensor that lies without gaps.
@@ -323,7 +332,35 @@ fn look_up([table]: [FlexTensor; 1], indices: &FlexTensor) -> Forth<1> {
     (tensor(y, sizes), back)
 }
 
+/// The tensor with memory of its own size, so that its numbers are all that is stored; others who hold it keep theirs.
+fn own(tensor: FlexTensor) -> FlexTensor {
+    let tensor = tensor.to_contiguous();
+    let is_all = tensor.layout().start_offset() == 0 && tensor.bytes().len() == size_of_val(floats(&tensor));
+    if is_all { tensor } else { FlexTensor::from_data(tensor.into_data()) }
+}
+
+fn step_by_adamw(
+    [weight, gradient, m, v]: [FlexTensor; 4],
+    settings: Adamw,
+) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let gradient = gradient.to_contiguous();
+    let [mut weight, mut m, mut v] = [weight, m, v].map(own);
+    let (w, m_floats, v_floats) = (weight.storage_mut(), m.storage_mut(), v.storage_mut());
+    adamw::step(w, floats(&gradient), m_floats, v_floats, settings);
+    (weight, m, v)
+}
+
 impl Processor for Flex {
+    fn step_by_adamw(
+        weight: FlexTensor,
+        gradient: FlexTensor,
+        m: FlexTensor,
+        v: FlexTensor,
+        settings: Adamw,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        step_by_adamw([weight, gradient, m, v], settings)
+    }
+
     fn rectify(x: FlexTensor) -> FlexTensor {
         rectify([x]).0
     }
@@ -395,6 +432,18 @@ fn keeps<C: CheckpointStrategy>() -> bool {
 }
 
 impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
+    /// Nothing of it is recorded.
+    fn step_by_adamw(
+        weight: Tracked<C>,
+        gradient: Tracked<C>,
+        m: Tracked<C>,
+        v: Tracked<C>,
+        settings: Adamw,
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        let (weight, m, v) = step_by_adamw([weight, gradient, m, v].map(|tensor| tensor.into_primitive()), settings);
+        (Tracked::<C>::new(weight), Tracked::<C>::new(m), Tracked::<C>::new(v))
+    }
+
     fn rectify(x: Tracked<C>) -> Tracked<C> {
         match keeps::<C>() {
             true => recorded::<C, _>([x], rectify),
