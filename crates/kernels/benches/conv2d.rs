@@ -55,7 +55,7 @@ fn named(name: &str) -> Conv2d {
 fn result(bencher: divan::Bencher, name: &str) {
     let conv = named(name);
     let (x, weight) = (numbers(conv.input_count()), numbers(conv.weight_count()));
-    bencher.counter(operations(&conv)).bench(|| forward(&x, &weight, None, &conv));
+    bencher.counter(operations(&conv)).bench(|| forward(&x, &weight, None, false, &conv));
 }
 
 #[divan::bench(args = ALL.map(|(name, _)| name))]

@@ -64,6 +64,14 @@ impl Aligned {
         Self { room, start }
     }
 
+    /// So many floats, whatever they are.
+    pub(crate) fn at_least(&mut self, count: usize) -> &mut [f32] {
+        if self.room.len() - self.start < count {
+            *self = Self::zeros(count);
+        }
+        &mut self.room[self.start..]
+    }
+
     /// The floats, and perhaps a few behind them.
     pub(crate) fn floats(&mut self) -> &mut [f32] {
         &mut self.room[self.start..]

@@ -18,6 +18,7 @@ pub mod embedding;
 mod fresh;
 pub mod layer_norm;
 pub mod linear;
+pub mod max_pool;
 mod product;
 #[cfg(test)]
 mod samples;

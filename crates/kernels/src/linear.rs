@@ -1,13 +1,10 @@
 //! `x W^T + b`, perhaps followed by a rectifier, and its gradients.
 //!
-//! The rows of the result are dealt out among tasks; each is one product of matrices on one thread, behind which bias and rectifier follow
-//! while its rows are near.
-
-use rayon::prelude::*;
+//! The result is dealt out among tasks; behind each product of matrices bias and rectifier follow while its part of the result is near.
 
 use crate::fresh::{Shared, written};
 use crate::lanes::WIDTH;
-use crate::product::{Matrix, Target, multiply};
+use crate::product::{Matrix, multiply_all};
 
 /// How the weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +27,6 @@ pub struct Linear {
     /// How the weights lie.
     pub lying: Lying,
 }
-
-/// Fewer rows are not worth a task, which makes a copy of the other matrix that suits the product.
-const ROWS: usize = 64;
-/// The rows are dealt out into so many tasks at most, whatever the number of threads.
-const MOST_TASKS: usize = 16;
 
 impl Linear {
     fn weight<'a>(&self, weight: &'a [f32]) -> Matrix<'a> {
@@ -59,45 +51,44 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, line
     linear.check(x.len(), weight.len(), rows * outputs);
     assert!(bias.is_none_or(|bias| bias.len() == outputs), "{linear:?}");
     let (x, weight) = (Matrix::new(x, rows, inputs), linear.weight(weight).transposed());
-    by_rows(rows, outputs, |range, y| {
-        let first = y.at(range.start * outputs, range.len() * outputs);
-        // SAFETY: the rows are this task's own; the product writes them before they are read.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            let length = range.len() * outputs;
-            multiply(x.rows(range), weight, Target { first, length, step: outputs }, 1.0, false);
-            if bias.is_some() || relu {
-                let y = std::slice::from_raw_parts_mut(first, length);
-                finish_widest(y, bias, relu, outputs);
-            }
+    product(x, weight, |y, down, across| {
+        if bias.is_none() && !relu {
+            return;
+        }
+        let bias = bias.map(|bias| &bias[across.clone()]);
+        for row in down {
+            let first = y.at(row * outputs + across.start, across.len());
+            // SAFETY: these places were written by the task that now finishes them, and are nobody else's.
+            #[expect(unsafe_code, reason = "see above")]
+            let row = unsafe { std::slice::from_raw_parts_mut(first, across.len()) };
+            finish_widest(row, bias, relu);
         }
     })
 }
 
-widest!(fn finish_widest(y: &mut [f32], bias: Option<&[f32]>, relu: bool, outputs: usize) = finish);
+widest!(fn finish_widest(row: &mut [f32], bias: Option<&[f32]>, relu: bool) = finish);
 
 #[inline(always)]
-fn finish(y: &mut [f32], bias: Option<&[f32]>, relu: bool, outputs: usize) {
-    for row in y.chunks_exact_mut(outputs.max(1)) {
-        if let Some(bias) = bias {
-            row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
-        }
-        if relu {
-            row.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
-        }
+fn finish(row: &mut [f32], bias: Option<&[f32]>, relu: bool) {
+    if let Some(bias) = bias {
+        row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+    }
+    if relu {
+        row.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
     }
 }
 
-/// A result of so many rows and columns, some rows a task.
-fn by_rows(rows: usize, columns: usize, work: impl Fn(std::ops::Range<usize>, Shared) + Send + Sync) -> Vec<f32> {
-    let each = rows.div_ceil(MOST_TASKS).next_multiple_of(ROWS).max(ROWS);
-    // SAFETY: the tasks write all of their rows, which together are all.
+/// A product, each part of which is finished by the task that has computed it.
+fn product(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    finish: impl Fn(Shared, std::ops::Range<usize>, std::ops::Range<usize>) + Send + Sync,
+) -> Vec<f32> {
+    // SAFETY: the product writes every place of the result.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
-        written(rows * columns, |result| {
-            (0..rows.div_ceil(each)).into_par_iter().for_each(|task| {
-                work(task * each..((task + 1) * each).min(rows), result);
-            });
+        written(a.size[0] * b.size[1], |result| {
+            multiply_all(a, b, result, |down, across| finish(result, down, across));
         })
     }
 }
@@ -110,15 +101,7 @@ pub fn input_gradient(gradient: &[f32], weight: &[f32], linear: Linear) -> Vec<f
     let Linear { rows, inputs, outputs, .. } = linear;
     linear.check(rows * inputs, weight.len(), gradient.len());
     let (gradient, weight) = (Matrix::new(gradient, rows, outputs), linear.weight(weight));
-    by_rows(rows, inputs, |range, to_x| {
-        let length = range.len() * inputs;
-        let first = to_x.at(range.start * inputs, length);
-        // SAFETY: the rows are this task's own.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            multiply(gradient.rows(range), weight, Target { first, length, step: inputs }, 1.0, false);
-        }
-    })
+    product(gradient, weight, |_, _, _| ())
 }
 
 /// The gradient with respect to the weights, which lie as the weights do.
@@ -133,16 +116,7 @@ pub fn weight_gradient(x: &[f32], gradient: &[f32], linear: Linear) -> Vec<f32> 
         Lying::OutputMajor => (gradient, x),
         Lying::InputMajor => (x, gradient),
     };
-    let ([_, down], [_, across]) = (left.size, right.size);
-    by_rows(down, across, |range, to_weight| {
-        let length = range.len() * across;
-        let first = to_weight.at(range.start * across, length);
-        // SAFETY: the rows are this task's own.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            multiply(left.transposed().rows(range), right, Target { first, length, step: across }, 1.0, false);
-        }
-    })
+    product(left.transposed(), right, |_, _, _| ())
 }
 
 /// The gradient with respect to the bias: the sum of every column of `gradient`, which has `outputs` columns.

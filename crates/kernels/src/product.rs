@@ -1,6 +1,20 @@
-//! Products of matrices that lie anywhere in a slice, by the `gemm` crate.
+//! Products of matrices that lie anywhere in a slice.
+//!
+//! ```text
+//! for each block of the inner axis:            rows of B that stay in the second cache
+//!     for each panel of columns of B:          laid out so that the vectors of one row follow those of the one before
+//!         for each tile of rows of A:          sums of several rows by several vectors, in registers
+//! ```
+//!
+//! Each sum goes over the inner axis in its order, so that no bit depends on how the work is dealt out.
 
-use gemm::Parallelism;
+use std::cell::RefCell;
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::fresh::{Aligned, Shared};
+use crate::lanes::{load, store, vectorized};
 
 /// A matrix within a slice.
 #[derive(Clone, Copy)]
@@ -30,18 +44,39 @@ impl<'a> Matrix<'a> {
         Self { data: &self.data[start..], size: [rows.len(), self.size[1]], steps: self.steps }
     }
 
-    fn fits(&self, length: usize) -> bool {
+    /// Some of the columns.
+    pub(crate) fn columns(self, columns: std::ops::Range<usize>) -> Self {
+        self.transposed().rows(columns).transposed()
+    }
+
+    fn fits(&self) -> bool {
         let [rows, columns] = self.size;
-        rows == 0 || columns == 0 || (rows - 1) * self.steps[0] + (columns - 1) * self.steps[1] < length
+        rows == 0 || columns == 0 || (rows - 1) * self.steps[0] + (columns - 1) * self.steps[1] < self.data.len()
     }
 }
 
-/// Where a product is put: rows of `columns` floats, `step` apart.
+/// Where a product is put: rows of floats, `step` apart.
+#[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) first: *mut f32,
     /// How many floats there are from `first` on.
     pub(crate) length: usize,
     pub(crate) step: usize,
+}
+
+/// How much of the inner axis is gone through at a time.
+const DEPTH: usize = 512;
+/// Vectors of a panel.
+const VECTORS: usize = 3;
+
+/// How many rows a tile has, and a panel how many columns, with so many registers and floats a vector.
+const fn tile_rows(registers: usize) -> usize {
+    if registers >= 32 { 8 } else { 4 }
+}
+
+thread_local! {
+    /// A panel of one matrix and tiles of the other.
+    static PANELS: RefCell<[Aligned; 2]> = RefCell::new([Aligned::zeros(0), Aligned::zeros(0)]);
 }
 
 /// `target = factor a b`, or that added to what is there, on this thread.
@@ -51,32 +86,199 @@ pub(crate) struct Target {
 #[expect(unsafe_code, reason = "the caller promises")]
 pub(crate) unsafe fn multiply(a: Matrix<'_>, b: Matrix<'_>, target: Target, factor: f32, add: bool) {
     let ([rows, inner], [depth, columns]) = (a.size, b.size);
-    assert!(inner == depth && a.fits(a.data.len()) && b.fits(b.data.len()), "{:?} by {:?}", a.size, b.size);
+    assert!(inner == depth && a.fits() && b.fits(), "{:?} by {:?}", a.size, b.size);
     assert!(rows == 0 || columns == 0 || (rows - 1) * target.step + columns <= target.length && columns <= target.step);
-    let [a_steps, b_steps] = [a.steps, b.steps].map(|steps| steps.map(|step| step as isize));
-    // SAFETY: all places were checked to lie in their slices; the target's are promised.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            inner,
-            target.first,
-            1,
-            target.step as isize,
-            add,
-            a.data.as_ptr(),
-            a_steps[1],
-            a_steps[0],
-            b.data.as_ptr(),
-            b_steps[1],
-            b_steps[0],
-            1.0,
-            factor,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    PANELS.with_borrow_mut(|[panel, tiles]| vectorized(Multiply { a, b, target, factor, add, panel, tiles }));
+}
+
+struct Multiply<'a> {
+    a: Matrix<'a>,
+    b: Matrix<'a>,
+    target: Target,
+    factor: f32,
+    add: bool,
+    panel: &'a mut Aligned,
+    tiles: &'a mut Aligned,
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match tile_rows(S::REGISTER_COUNT) {
+            8 => self.blocks::<S, 8>(simd),
+            _ => self.blocks::<S, 4>(simd),
+        }
+    }
+}
+
+impl Multiply<'_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const F: usize>(self, simd: S) {
+        let Self { a, b, target, factor, add, panel, tiles } = self;
+        let ([rows, inner], columns) = (a.size, b.size[1]);
+        let width = VECTORS * S::F32_LANES;
+        let depth = inner.min(DEPTH);
+        let panel = panel.at_least(depth * width);
+        // Where the inner axis is not the one along which A lies, its tiles are laid out anew.
+        let packs = a.steps[1] != 1;
+        let tiles = tiles.at_least(if packs { rows.div_ceil(F) * F * depth } else { 0 });
+        if inner == 0 && !add {
+            for row in 0..rows {
+                // SAFETY: the rows of the target were checked, and are this call's own.
+                #[expect(unsafe_code, reason = "see above")]
+                unsafe {
+                    std::slice::from_raw_parts_mut(target.first.add(row * target.step), columns).fill(0.0);
+                }
+            }
+        }
+        for start in (0..inner).step_by(DEPTH) {
+            let count = DEPTH.min(inner - start);
+            if packs {
+                lay_tiles::<F>(a, start, count, tiles);
+            }
+            for column in (0..columns).step_by(width) {
+                let wide = width.min(columns - column);
+                lay_panel(b.columns(column..column + wide).rows(start..start + count), panel, width);
+                for row in (0..rows).step_by(F) {
+                    let high = F.min(rows - row);
+                    // Rows beyond the last one are the last one again, and are not written.
+                    let (first, steps): (*const f32, [usize; 2]) = match packs {
+                        true => (tiles[row * count..].as_ptr(), [1, F]),
+                        false => (a.data[row * a.steps[0] + start..].as_ptr(), [a.steps[0], 1]),
+                    };
+                    let last = if packs { F - 1 } else { high - 1 };
+                    let lefts: [*const f32; F] = std::array::from_fn(|f| first.wrapping_add(f.min(last) * steps[0]));
+                    let adds = add || start > 0;
+                    // SAFETY: the tile's rows lie in A or its copy, the panel has `count` rows of `width` floats, and `high` rows of
+                    // `wide` floats of the target were checked and are this call's own.
+                    #[expect(unsafe_code, reason = "see above")]
+                    unsafe {
+                        let to = target.first.add(row * target.step + column);
+                        let place = Place { to, step: target.step, high, wide, factor, adds };
+                        match wide.div_ceil(S::F32_LANES) {
+                            1 => tile::<S, F, 1>(simd, lefts, steps[1], panel.as_ptr(), width, count, place),
+                            2 => tile::<S, F, 2>(simd, lefts, steps[1], panel.as_ptr(), width, count, place),
+                            _ => tile::<S, F, 3>(simd, lefts, steps[1], panel.as_ptr(), width, count, place),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies some of the inner axis of A, for each tile the rows of each inner place side by side; rows that are not there are 0.
+#[inline(always)]
+fn lay_tiles<const F: usize>(a: Matrix<'_>, start: usize, count: usize, tiles: &mut [f32]) {
+    let [rows, _] = a.size;
+    let [down, across] = a.steps;
+    for (tile, first) in tiles.chunks_exact_mut(F * count).zip((0..rows).step_by(F)) {
+        let high = F.min(rows - first);
+        for (k, place) in tile.chunks_exact_mut(F).enumerate() {
+            let from = &a.data[first * down + (start + k) * across..];
+            match (down, high == F) {
+                (1, true) => place.copy_from_slice(&from[..F]),
+                _ => {
+                    for (f, place) in place.iter_mut().enumerate() {
+                        *place = if f < high { from[f * down] } else { 0.0 };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies a block of B row by row, each `width` floats; columns that are not there are 0.
+#[inline(always)]
+fn lay_panel(b: Matrix<'_>, panel: &mut [f32], width: usize) {
+    let ([rows, columns], [down, across]) = (b.size, b.steps);
+    if across == 1 {
+        for (k, row) in panel.chunks_exact_mut(width).take(rows).enumerate() {
+            row[..columns].copy_from_slice(&b.data[k * down..][..columns]);
+            row[columns..].fill(0.0);
+        }
+        return;
+    }
+    if columns < width {
+        panel[..rows * width].fill(0.0);
+    }
+    // Blocks of rows, so that what is written stays near until its lines are full.
+    const ROWS: usize = 64;
+    for first in (0..rows).step_by(ROWS) {
+        let count = ROWS.min(rows - first);
+        for column in 0..columns {
+            let from = &b.data[column * across + first * down..];
+            let to = panel[first * width + column..].iter_mut().step_by(width).take(count);
+            match down {
+                1 => to.zip(from).for_each(|(to, from)| *to = *from),
+                _ => to.zip(from.iter().step_by(down)).for_each(|(to, from)| *to = *from),
+            }
+        }
+    }
+}
+
+/// Where the sums of a tile go.
+#[derive(Clone, Copy)]
+struct Place {
+    to: *mut f32,
+    step: usize,
+    high: usize,
+    wide: usize,
+    factor: f32,
+    adds: bool,
+}
+
+/// # Safety
+/// `count` floats of each of `lefts`, `step` apart, and rows of the panel are there, and the place is this call's own.
+#[inline(always)]
+#[expect(unsafe_code, reason = "the caller promises")]
+unsafe fn tile<S: Simd, const F: usize, const V: usize>(
+    simd: S,
+    lefts: [*const f32; F],
+    step: usize,
+    panel: *const f32,
+    width: usize,
+    count: usize,
+    place: Place,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); V]; F];
+    for k in 0..count {
+        // SAFETY: by the promise.
+        unsafe {
+            let right: [S::f32s; V] = std::array::from_fn(|v| load::<S>(panel.add(k * width + v * S::F32_LANES)));
+            for f in 0..F {
+                let left = simd.splat_f32s(*lefts[f].add(k * step));
+                for v in 0..V {
+                    sums[f][v] = simd.mul_add_e_f32s(left, right[v], sums[f][v]);
+                }
+            }
+        }
+    }
+    let factor = simd.splat_f32s(place.factor);
+    for f in 0..F {
+        if f >= place.high {
+            break;
+        }
+        for v in 0..V {
+            let start = v * S::F32_LANES;
+            let value = simd.mul_f32s(sums[f][v], factor);
+            // SAFETY: by the promise; of a vector that goes beyond the last column only what lies before it is touched.
+            unsafe {
+                let to = place.to.add(f * place.step + start);
+                if start + S::F32_LANES <= place.wide {
+                    let value = if place.adds { simd.add_f32s(value, load::<S>(to)) } else { value };
+                    store::<S>(to, value);
+                } else {
+                    let mut room = [0.0_f32; 16];
+                    store::<S>(room.as_mut_ptr(), value);
+                    for (k, value) in room.iter().enumerate().take(place.wide - start) {
+                        *to.add(k) = if place.adds { *to.add(k) + value } else { *value };
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -87,5 +289,84 @@ pub(crate) fn multiply_into(a: Matrix<'_>, b: Matrix<'_>, target: &mut [f32], st
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         multiply(a, b, target, factor, add);
+    }
+}
+
+/// So many columns are a task where there are few rows: a multiple of every panel's.
+const TASK_COLUMNS: usize = 48;
+/// So many rows are a task where there are many.
+const TASK_ROWS: usize = 256;
+
+/// `a b` into `result`, row after row, by all threads; each task that is done calls `finish` with the rows and columns that it has written,
+/// which are nobody else's.
+///
+/// # Safety
+/// The result has room for the product, and nobody else writes there.
+#[expect(unsafe_code, reason = "the caller promises")]
+pub(crate) unsafe fn multiply_all(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    result: Shared,
+    finish: impl Fn(std::ops::Range<usize>, std::ops::Range<usize>) + Send + Sync,
+) {
+    let (rows, columns) = (a.size[0], b.size[1]);
+    let tasks_down = rows.div_ceil(TASK_ROWS);
+    let tasks_across = columns.div_ceil(TASK_COLUMNS);
+    (0..tasks_down * tasks_across).into_par_iter().for_each(|task| {
+        let down = task / tasks_across * TASK_ROWS;
+        let across = task % tasks_across * TASK_COLUMNS;
+        let (down, across) = (down..(down + TASK_ROWS).min(rows), across..(across + TASK_COLUMNS).min(columns));
+        let start = down.start * columns + across.start;
+        let length = (down.len() - 1) * columns + across.len();
+        let target = Target { first: result.at(start, length), length, step: columns };
+        // SAFETY: the rows and columns of this task are nobody else's.
+        unsafe {
+            multiply(a.rows(down.clone()), b.columns(across.clone()), target, 1.0, false);
+        }
+        finish(down, across);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{near, numbers, wide};
+
+    #[test]
+    fn products_are_those_of_the_definition() {
+        for (case, (rows, inner, columns)) in
+            [(1, 1, 1), (8, 5, 48), (9, 513, 49), (17, 3, 130), (3, 1100, 15), (0, 2, 3), (2, 0, 3), (70, 33, 16)]
+                .into_iter()
+                .enumerate()
+        {
+            let (a, b) = (numbers(rows * inner, case as u64), numbers(inner * columns, case as u64 + 50));
+            for (a_turned, b_turned, add) in
+                [(false, false, false), (true, false, true), (false, true, true), (true, true, false)]
+            {
+                let left =
+                    if a_turned { Matrix::new(&a, inner, rows).transposed() } else { Matrix::new(&a, rows, inner) };
+                let right = if b_turned {
+                    Matrix::new(&b, columns, inner).transposed()
+                } else {
+                    Matrix::new(&b, inner, columns)
+                };
+                let at = |matrix: &Matrix<'_>, row: usize, column: usize| {
+                    f64::from(matrix.data[row * matrix.steps[0] + column * matrix.steps[1]])
+                };
+                let step = columns + 3;
+                let before = numbers(rows * step, 99);
+                let mut found = before.clone();
+                multiply_into(left, right, &mut found, step, 0.5, add);
+                let mut wanted = wide(&before);
+                for row in 0..rows {
+                    for column in 0..columns {
+                        let sum: f64 = (0..inner).map(|k| at(&left, row, k) * at(&right, k, column)).sum();
+                        let place = &mut wanted[row * step + column];
+                        *place = 0.5 * sum + if add { *place } else { 0.0 };
+                    }
+                }
+                near(&found, &wanted, &format!("{rows} {inner} {columns} {a_turned} {b_turned}"));
+            }
+        }
     }
 }

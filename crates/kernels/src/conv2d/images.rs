@@ -9,7 +9,7 @@ use super::tile::{TILE_VECTORS, sum, tile_filters};
 use crate::fresh::{Shared, written};
 use crate::lanes::vectorized;
 
-/// The result, `[batch, filters, ...]`.
+/// The result, `[batch, filters, ...]`; negative numbers are 0 if `relu` says so.
 ///
 /// - `x`: `[batch, channels, height, width]`
 /// - `weight`: `[filters, channels / groups, kernel, kernel]`
@@ -17,7 +17,7 @@ use crate::lanes::vectorized;
 ///
 /// # Panics
 /// If the slices have other lengths.
-pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, conv: &Conv2d) -> Vec<f32> {
+pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, conv: &Conv2d) -> Vec<f32> {
     conv.check();
     assert_eq!((x.len(), weight.len()), (conv.input_count(), conv.weight_count()), "{conv:?}");
     assert!(bias.is_none_or(|bias| bias.len() == conv.filters), "{conv:?}");
@@ -38,7 +38,8 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, conv: &Conv2d) -
         }),
         spread: Spread { offset: 0, steps: [width, 1], channel: height * width },
     };
-    let job = Job { conv, layout: &layout, pieces: &[piece], bias, image: conv.filters * height * width, channels };
+    let job =
+        Job { conv, layout: &layout, pieces: &[piece], bias, relu, image: conv.filters * height * width, channels };
     job.run(x, conv.output_count())
 }
 
@@ -114,7 +115,7 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
         })
         .collect();
     let image = conv.channels * height * width;
-    let job = Job { conv, layout: &layout, pieces: &pieces, bias: None, image, channels: filters };
+    let job = Job { conv, layout: &layout, pieces: &pieces, bias: None, relu: false, image, channels: filters };
     job.run(gradient, conv.input_count())
 }
 
@@ -258,6 +259,7 @@ struct Job<'a> {
     layout: &'a Layout,
     pieces: &'a [Piece<'a>],
     bias: Option<&'a [f32]>,
+    relu: bool,
     /// How many floats of the result belong to an image.
     image: usize,
     /// How many channels of the sheets belong to a group.
@@ -324,10 +326,11 @@ impl Job<'_> {
                 let from = &sums[f * row + y * piece.run..][..columns];
                 let to = result.at(first + y * down, (columns - 1) * across + 1);
                 for (x, sum) in from.iter().enumerate() {
+                    let value = sum + bias;
                     // SAFETY: `columns` places from there on, `across` apart, lie within what `at` has checked, and are this piece's own.
                     #[expect(unsafe_code, reason = "see above")]
                     unsafe {
-                        *to.add(x * across) = sum + bias;
+                        *to.add(x * across) = if self.relu && value < 0.0 { 0.0 } else { value };
                     }
                 }
             }

@@ -58,7 +58,9 @@ fn check(conv: &Conv2d, seed: u64) {
     });
     let mut to_bias = vec![0.0; conv.filters];
     gradient.iter().enumerate().for_each(|(k, gradient)| to_bias[k / area % conv.filters] += f64::from(*gradient));
-    near(&forward(&x, &weight, Some(&bias), conv), &result, "result", conv);
+    near(&forward(&x, &weight, Some(&bias), false, conv), &result, "result", conv);
+    let rectified: Vec<f64> = result.iter().map(|y| y.max(0.0)).collect();
+    near(&forward(&x, &weight, Some(&bias), true, conv), &rectified, "rectified", conv);
     near(&data_gradient(&gradient, &weight, conv), &to_x, "to images", conv);
     near(&weight_gradient(&x, &gradient, conv), &to_weight, "to filters", conv);
     near(&bias_gradient(&gradient, conv), &to_bias, "to biases", conv);
@@ -112,7 +114,7 @@ fn nothing_in_gives_nothing_out() {
     for conv in [Conv2d { batch: 0, ..PLAIN }, Conv2d { size: [1, 9], kernel: [5, 3], ..PLAIN }] {
         let weight = numbers(conv.weight_count(), 1);
         let x = numbers(conv.input_count(), 2);
-        assert_eq!(forward(&x, &weight, None, &conv), Vec::<f32>::new());
+        assert_eq!(forward(&x, &weight, None, false, &conv), Vec::<f32>::new());
         assert_eq!(data_gradient(&[], &weight, &conv), vec![0.0; conv.input_count()]);
         assert_eq!(weight_gradient(&x, &[], &conv), vec![0.0; conv.weight_count()]);
     }
@@ -128,7 +130,7 @@ fn threads_change_no_bit() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let found = [
-                forward(&x, &weight, None, &conv),
+                forward(&x, &weight, None, false, &conv),
                 data_gradient(&gradient, &weight, &conv),
                 weight_gradient(&x, &gradient, &conv),
             ];

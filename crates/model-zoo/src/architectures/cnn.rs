@@ -99,13 +99,13 @@ impl Network for Cnn {
         let mut x = inputs.image()?;
         for run in &self.runs {
             for convolution in run {
-                x = ops::relu(convolution.forward(x));
+                x = convolution.forward_relu(x);
             }
             x = ops::max_pool2d(x, [2, 2]);
         }
         let [batch, channels, height, width] = x.dims();
         let x = x.reshape([batch, channels * height * width]);
-        let x = self.dropout.forward(ops::relu(self.fc1.forward(x)));
+        let x = self.dropout.forward(self.fc1.forward_relu(x));
         let y = self.fc2.forward(x);
         Ok(self.ending.forward(y))
     }

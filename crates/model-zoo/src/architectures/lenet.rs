@@ -88,12 +88,12 @@ impl Network for Lenet {
     fn forward(&self, inputs: &Inputs) -> Result<Output, Error> {
         let x = inputs.image()?;
         let [batch, ..] = x.dims();
-        let x = ops::max_pool2d(ops::relu(self.conv1.forward(x)), [2, 2]);
-        let x = ops::max_pool2d(ops::relu(self.conv2.forward(x)), [2, 2]);
+        let x = ops::max_pool2d(self.conv1.forward_relu(x), [2, 2]);
+        let x = ops::max_pool2d(self.conv2.forward_relu(x), [2, 2]);
         let [_, channels, height, width] = x.dims();
         let x = x.reshape([batch, channels * height * width]);
-        let x = self.dropout.forward(ops::relu(self.fc1.forward(x)));
-        let x = self.dropout.forward(ops::relu(self.fc2.forward(x)));
+        let x = self.dropout.forward(self.fc1.forward_relu(x));
+        let x = self.dropout.forward(self.fc2.forward_relu(x));
         Ok(self.ending.forward(self.fc3.forward(x)))
     }
 }

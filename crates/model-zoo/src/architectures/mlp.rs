@@ -139,11 +139,13 @@ impl Network for Mlp {
         }
         let mut x = if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 1) };
         for (k, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x);
-            if let Some(norm) = self.norms.get(k) {
-                x = norm.forward(x);
-            }
-            x = self.dropout.forward(self.activation.forward(x));
+            x = match (self.norms.get(k), self.activation) {
+                (None, Activation::Relu) => layer.forward_relu(x),
+                (Some(norm), Activation::Relu) => norm.forward_relu(layer.forward(x)),
+                (Some(norm), activation) => activation.forward(norm.forward(layer.forward(x))),
+                (None, activation) => activation.forward(layer.forward(x)),
+            };
+            x = self.dropout.forward(x);
         }
         let y = self.head.forward(x);
         Ok(Output::of_rows(y, self.classify))

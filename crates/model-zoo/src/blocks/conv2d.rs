@@ -91,15 +91,30 @@ impl Conv2d {
     /// - `x`: `[batch, inputs, height, width]`
     /// - result: `[batch, outputs, (height + 2 padding - kernel) / stride + 1, ...]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(x, ops::conv2d)
+    }
+
+    /// The same, rectified.
+    ///
+    /// # Shapes
+    /// As of [`forward`](Self::forward).
+    pub fn forward_relu(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(x, ops::conv2d_relu)
+    }
+
+    fn apply(&self, x: Tensor<4>, convolution: Convolution) -> Tensor<4> {
         let [_, _, kernel, _] = self.weight.lazy_shape().dims();
         let (x, padding) = match self.same {
             true => padded_as_by_tensorflow(x, kernel, self.stride),
             false => (x, [self.padding; 2]),
         };
         let weight = ops::trace::applied(&self.weight);
-        ops::conv2d(x, weight, self.bias.as_ref().map(Param::val), [self.stride; 2], padding, self.groups)
+        convolution(x, weight, self.bias.as_ref().map(Param::val), [self.stride; 2], padding, self.groups)
     }
 }
+
+/// How filters are applied: images, filters, bias, stride, padding, groups.
+type Convolution = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, [usize; 2], [usize; 2], usize) -> Tensor<4>;
 
 /// Pads an image where both ends do not get the same, and says how much the convolution must add at either end.
 fn padded_as_by_tensorflow(x: Tensor<4>, kernel: usize, stride: usize) -> (Tensor<4>, [usize; 2]) {

@@ -34,4 +34,12 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         ops::linear(x, ops::trace::applied(&self.weight), self.bias.as_ref().map(Param::val))
     }
+
+    /// The same, rectified.
+    ///
+    /// # Shapes
+    /// As of [`forward`](Self::forward).
+    pub fn forward_relu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::linear_relu(x, ops::trace::applied(&self.weight), self.bias.as_ref().map(Param::val))
+    }
 }

@@ -11,15 +11,23 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, DType, Flex, TensorData, TensorMetadata, backend_extension};
 use kernels::adamw::Adamw;
-use kernels::attention::Attention;
-use kernels::batch_norm::Planes;
 use kernels::conv2d::Conv2d;
-use kernels::linear::{Linear, Lying};
-use kernels::{activation, adamw, attention, batch_norm, conv2d, cross_entropy, embedding, layer_norm, linear};
+use kernels::linear::Lying;
+use kernels::max_pool::MaxPool;
 
-use recorded::{Back, Forth, Tracked, recorded};
+use images::{convolve, convolve_with_bias, pool_largest};
+use maps::{gelu_unit, map, map_with_bias, rectify};
+use norms::{back_through_norm, norm_forth, normalize_rows};
+use recorded::{Back, Tracked, recorded};
+use tokens::{attend, class_losses, look_up};
+use update::step_by_adamw;
 
+mod images;
+mod maps;
+mod norms;
 mod recorded;
+mod tokens;
+mod update;
 
 /// What the processor computes by kernels of ours. Shapes are those of the functions in [`ops`](super) that call these.
 #[backend_extension(Autodiff, Flex)]
@@ -38,14 +46,15 @@ pub trait Processor: Backend {
         lying: Lying,
         relu: bool,
     ) -> FloatTensor<Self>;
-    /// A convolution.
-    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, conv: Conv2d) -> FloatTensor<Self>;
+    /// A convolution, perhaps rectified.
+    fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, conv: Conv2d, relu: bool) -> FloatTensor<Self>;
     /// The same with a bias.
     fn convolve_with_bias(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         conv: Conv2d,
+        relu: bool,
     ) -> FloatTensor<Self>;
     /// A batch normalised by its own statistics, perhaps rectified; with mean and variance.
     fn normalize_batch(
@@ -77,6 +86,8 @@ pub trait Processor: Backend {
     fn class_losses(scores: FloatTensor<Self>, targets: IntTensor<Self>, smoothing: f32) -> FloatTensor<Self>;
     /// Rows of a table by their numbers.
     fn look_up(table: FloatTensor<Self>, indices: IntTensor<Self>) -> FloatTensor<Self>;
+    /// The largest value of each window.
+    fn pool_largest(x: FloatTensor<Self>, pool: MaxPool) -> FloatTensor<Self>;
     /// A step of AdamW: weight and both averages as they are behind it.
     fn step_by_adamw(
         weight: FloatTensor<Self>,
@@ -117,240 +128,11 @@ fn if_wanted(wanted: bool, gradient: impl FnOnce() -> FlexTensor) -> Option<Flex
     wanted.then(gradient)
 }
 
-fn rectify([x]: [FlexTensor; 1]) -> Forth<1> {
-    let [x] = contiguous([x]);
-    let y = tensor(activation::relu(floats(&x)), shape(&x));
-    let kept = y.clone();
-    let back: Back<1> = Arc::new(move |gradient, _| {
-        let [gradient] = contiguous([gradient]);
-        [Some(tensor(activation::relu_gradient(floats(&kept), floats(&gradient)), shape(&kept)))]
-    });
-    (y, back)
-}
-
-fn gelu_unit([x]: [FlexTensor; 1], by_tanh: bool) -> Forth<1> {
-    let [x] = contiguous([x]);
-    let y = if by_tanh { activation::gelu_tanh(floats(&x)) } else { activation::gelu(floats(&x)) };
-    let y = tensor(y, shape(&x));
-    let back: Back<1> = Arc::new(move |gradient, _| {
-        let [gradient] = contiguous([gradient]);
-        let back = if by_tanh { activation::gelu_tanh_gradient } else { activation::gelu_gradient };
-        [Some(tensor(back(floats(&x), floats(&gradient)), shape(&x)))]
-    });
-    (y, back)
-}
-
-/// The gradients with respect to input, weight and bias of a linear map whose result was `y`, if it was rectified.
-fn back_through_map(
-    [x, weight]: [&FlexTensor; 2],
-    y: Option<&FlexTensor>,
-    gradient: FlexTensor,
-    wanted: [bool; 3],
-    linear: Linear,
-) -> [Option<FlexTensor>; 3] {
-    let [gradient] = contiguous([gradient]);
-    let rectified = y.map(|y| activation::relu_gradient(floats(y), floats(&gradient)));
-    let gradient = rectified.as_deref().unwrap_or_else(|| floats(&gradient));
-    [
-        if_wanted(wanted[0], || tensor(linear::input_gradient(gradient, floats(weight), linear), shape(x))),
-        if_wanted(wanted[1], || tensor(linear::weight_gradient(floats(x), gradient, linear), shape(weight))),
-        if_wanted(wanted[2], || tensor(linear::bias_gradient(gradient, linear.outputs), [linear.outputs])),
-    ]
-}
-
-fn map_sizes(x: &FlexTensor, weight: &FlexTensor, lying: Lying) -> (Linear, Vec<usize>) {
-    let (mut shape, weight) = (shape(x), shape(weight));
-    let (inputs, outputs) = match lying {
-        Lying::OutputMajor => (weight[1], weight[0]),
-        Lying::InputMajor => (weight[0], weight[1]),
-    };
-    let last = shape.pop().unwrap_or_default();
-    assert_eq!(last, inputs, "a linear map of {inputs} features was given {last}");
-    let rows = shape.iter().product();
-    shape.push(outputs);
-    (Linear { rows, inputs, outputs, lying }, shape)
-}
-
-fn map([x, weight]: [FlexTensor; 2], lying: Lying, relu: bool) -> Forth<2> {
-    let [x, weight] = contiguous([x, weight]);
-    let (sizes, shape) = map_sizes(&x, &weight, lying);
-    let y = tensor(linear::forward(floats(&x), floats(&weight), None, relu, sizes), shape);
-    let kept = relu.then(|| y.clone());
-    let back: Back<2> = Arc::new(move |gradient, [to_x, to_weight]| {
-        let wanted = [to_x, to_weight, false];
-        let [to_x, to_weight, _] = back_through_map([&x, &weight], kept.as_ref(), gradient, wanted, sizes);
-        [to_x, to_weight]
-    });
-    (y, back)
-}
-
-fn map_with_bias([x, weight, bias]: [FlexTensor; 3], lying: Lying, relu: bool) -> Forth<3> {
-    let [x, weight, bias] = contiguous([x, weight, bias]);
-    let (sizes, shape) = map_sizes(&x, &weight, lying);
-    let y = tensor(linear::forward(floats(&x), floats(&weight), Some(floats(&bias)), relu, sizes), shape);
-    let kept = relu.then(|| y.clone());
-    let back: Back<3> =
-        Arc::new(move |gradient, wanted| back_through_map([&x, &weight], kept.as_ref(), gradient, wanted, sizes));
-    (y, back)
-}
-
-fn image_shape(conv: &Conv2d) -> [usize; 4] {
-    let [height, width] = conv.outputs();
-    [conv.batch, conv.filters, height, width]
-}
-
-fn convolve([x, weight]: [FlexTensor; 2], conv: Conv2d) -> Forth<2> {
-    let [x, weight] = contiguous([x, weight]);
-    let y = tensor(conv2d::forward(floats(&x), floats(&weight), None, &conv), image_shape(&conv));
-    let back: Back<2> = Arc::new(move |gradient, wanted| {
-        let [gradient] = contiguous([gradient]);
-        let gradient = floats(&gradient);
-        [
-            if_wanted(wanted[0], || tensor(conv2d::data_gradient(gradient, floats(&weight), &conv), shape(&x))),
-            if_wanted(wanted[1], || tensor(conv2d::weight_gradient(floats(&x), gradient, &conv), shape(&weight))),
-        ]
-    });
-    (y, back)
-}
-
-fn convolve_with_bias([x, weight, bias]: [FlexTensor; 3], conv: Conv2d) -> Forth<3> {
-    let [x, weight, bias] = contiguous([x, weight, bias]);
-    let y = tensor(conv2d::forward(floats(&x), floats(&weight), Some(floats(&bias)), &conv), image_shape(&conv));
-    let back: Back<3> = Arc::new(move |gradient, wanted| {
-        let [gradient] = contiguous([gradient]);
-        let gradient = floats(&gradient);
-        [
-            if_wanted(wanted[0], || tensor(conv2d::data_gradient(gradient, floats(&weight), &conv), shape(&x))),
-            if_wanted(wanted[1], || tensor(conv2d::weight_gradient(floats(&x), gradient, &conv), shape(&weight))),
-            if_wanted(wanted[2], || tensor(conv2d::bias_gradient(gradient, &conv), [conv.filters])),
-        ]
-    });
-    (y, back)
-}
-
-/// What a normalisation gives besides its result, for [`back_through_norm`].
-#[derive(Clone)]
-struct Norm {
-    x: FlexTensor,
-    weight: FlexTensor,
-    /// The result, if it was rectified.
-    y: Option<FlexTensor>,
-    mean: FlexTensor,
-    variance: FlexTensor,
-    epsilon: f64,
-    planes: Planes,
-}
-
-fn norm_forth(
-    [x, weight, bias]: [FlexTensor; 3],
-    residual: Option<&FlexTensor>,
-    epsilon: f64,
-    relu: bool,
-) -> (FlexTensor, Norm) {
-    let [x, weight, bias] = contiguous([x, weight, bias]);
-    let sizes = shape(&x);
-    let planes = Planes { batch: sizes[0], channels: sizes[1], area: sizes[2..].iter().product() };
-    let residual = residual.map(floats);
-    let found = batch_norm::forward(floats(&x), floats(&weight), floats(&bias), residual, epsilon, relu, planes);
-    let y = tensor(found.y, sizes);
-    let [mean, variance] = [found.mean, found.variance].map(|values| tensor(values, [planes.channels]));
-    (y.clone(), Norm { x, weight, y: relu.then_some(y), mean, variance, epsilon, planes })
-}
-
-fn back_through_norm(norm: &Norm, gradient: FlexTensor, residual: bool) -> ([Option<FlexTensor>; 3], FlexTensor) {
-    let [gradient] = contiguous([gradient]);
-    let found = batch_norm::backward(
-        floats(&norm.x),
-        norm.y.as_ref().map(floats),
-        floats(&gradient),
-        floats(&norm.weight),
-        (floats(&norm.mean), floats(&norm.variance), norm.epsilon),
-        residual,
-        norm.planes,
-    );
-    let channels = [norm.planes.channels];
-    let sizes = shape(&norm.x);
-    let to_sum = found.sum.map_or(gradient, |sum| tensor(sum, sizes.clone()));
-    ([Some(tensor(found.x, sizes)), Some(tensor(found.weight, channels)), Some(tensor(found.bias, channels))], to_sum)
-}
-
-fn normalize_rows([x, weight, bias]: [FlexTensor; 3], epsilon: f64) -> Forth<3> {
-    let [x, weight, bias] = contiguous([x, weight, bias]);
-    let (y, statistics) = layer_norm::forward(floats(&x), floats(&weight), floats(&bias), epsilon);
-    let y = tensor(y, shape(&x));
-    let back: Back<3> = Arc::new(move |gradient, _| {
-        let [gradient] = contiguous([gradient]);
-        let found = layer_norm::backward(floats(&x), floats(&gradient), floats(&weight), &statistics);
-        let features = shape(&weight);
-        [Some(tensor(found.0, shape(&x))), Some(tensor(found.1, features.clone())), Some(tensor(found.2, features))]
-    });
-    (y, back)
-}
-
-fn attend([projection]: [FlexTensor; 1], heads: usize, causal: bool) -> Forth<1> {
-    let [projection] = contiguous([projection]);
-    let sizes = shape(&projection);
-    let (batch, length, width) = (sizes[0], sizes[1], sizes[2] / 3);
-    let attention = Attention { batch, length, heads, features: width / heads, causal };
-    let (y, totals) = attention::forward(floats(&projection), attention);
-    let y = tensor(y, [batch, length, width]);
-    let kept = y.clone();
-    let back: Back<1> = Arc::new(move |gradient, _| {
-        let [gradient] = contiguous([gradient]);
-        let found = attention::backward(floats(&projection), floats(&kept), &totals, floats(&gradient), attention);
-        [Some(tensor(found, sizes.clone()))]
-    });
-    (y, back)
-}
-
-fn class_losses([scores]: [FlexTensor; 1], targets: &FlexTensor, smoothing: f32) -> Forth<1> {
-    let [scores] = contiguous([scores]);
-    let targets = integers(targets);
-    let sizes = shape(&scores);
-    let classes = sizes[1];
-    let (losses, totals) = cross_entropy::forward(floats(&scores), &targets, classes, smoothing);
-    let losses = tensor(losses, [sizes[0]]);
-    let back: Back<1> = Arc::new(move |gradient, _| {
-        let [gradient] = contiguous([gradient]);
-        let found = cross_entropy::backward(floats(&scores), &targets, &totals, floats(&gradient), classes, smoothing);
-        [Some(tensor(found, sizes.clone()))]
-    });
-    (losses, back)
-}
-
-fn look_up([table]: [FlexTensor; 1], indices: &FlexTensor) -> Forth<1> {
-    let [table] = contiguous([table]);
-    let (mut sizes, table_sizes) = (shape(indices), shape(&table));
-    let indices = integers(indices);
-    let (rows, features) = (table_sizes[0], table_sizes[1]);
-    let y = embedding::forward(floats(&table), &indices, features);
-    sizes.push(features);
-    let back: Back<1> = Arc::new(move |gradient, _| {
-        let [gradient] = contiguous([gradient]);
-        [Some(tensor(embedding::backward(floats(&gradient), &indices, rows, features), [rows, features]))]
-    });
-    (tensor(y, sizes), back)
-}
-
-/// The tensor with memory of its own size, so that its numbers are all that is stored; others who hold it keep theirs.
-fn own(tensor: FlexTensor) -> FlexTensor {
-    let tensor = tensor.to_contiguous();
-    let is_all = tensor.layout().start_offset() == 0 && tensor.bytes().len() == size_of_val(floats(&tensor));
-    if is_all { tensor } else { FlexTensor::from_data(tensor.into_data()) }
-}
-
-fn step_by_adamw(
-    [weight, gradient, m, v]: [FlexTensor; 4],
-    settings: Adamw,
-) -> (FlexTensor, FlexTensor, FlexTensor) {
-    let gradient = gradient.to_contiguous();
-    let [mut weight, mut m, mut v] = [weight, m, v].map(own);
-    let (w, m_floats, v_floats) = (weight.storage_mut(), m.storage_mut(), v.storage_mut());
-    adamw::step(w, floats(&gradient), m_floats, v_floats, settings);
-    (weight, m, v)
-}
-
 impl Processor for Flex {
+    fn pool_largest(x: FlexTensor, pool: MaxPool) -> FlexTensor {
+        pool_largest([x], pool).0
+    }
+
     fn step_by_adamw(
         weight: FlexTensor,
         gradient: FlexTensor,
@@ -377,12 +159,12 @@ impl Processor for Flex {
         map_with_bias([x, weight, bias], lying, relu).0
     }
 
-    fn convolve(x: FlexTensor, weight: FlexTensor, conv: Conv2d) -> FlexTensor {
-        convolve([x, weight], conv).0
+    fn convolve(x: FlexTensor, weight: FlexTensor, conv: Conv2d, relu: bool) -> FlexTensor {
+        convolve([x, weight], conv, relu).0
     }
 
-    fn convolve_with_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, conv: Conv2d) -> FlexTensor {
-        convolve_with_bias([x, weight, bias], conv).0
+    fn convolve_with_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, conv: Conv2d, relu: bool) -> FlexTensor {
+        convolve_with_bias([x, weight, bias], conv, relu).0
     }
 
     fn normalize_batch(
@@ -432,6 +214,10 @@ fn keeps<C: CheckpointStrategy>() -> bool {
 }
 
 impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
+    fn pool_largest(x: Tracked<C>, pool: MaxPool) -> Tracked<C> {
+        recorded::<C, _>([x], |inputs| pool_largest(inputs, pool))
+    }
+
     /// Nothing of it is recorded.
     fn step_by_adamw(
         weight: Tracked<C>,
@@ -466,12 +252,12 @@ impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
         recorded::<C, _>([x, weight, bias], |inputs| map_with_bias(inputs, lying, relu))
     }
 
-    fn convolve(x: Tracked<C>, weight: Tracked<C>, conv: Conv2d) -> Tracked<C> {
-        recorded::<C, _>([x, weight], |inputs| convolve(inputs, conv))
+    fn convolve(x: Tracked<C>, weight: Tracked<C>, conv: Conv2d, relu: bool) -> Tracked<C> {
+        recorded::<C, _>([x, weight], |inputs| convolve(inputs, conv, relu))
     }
 
-    fn convolve_with_bias(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, conv: Conv2d) -> Tracked<C> {
-        recorded::<C, _>([x, weight, bias], |inputs| convolve_with_bias(inputs, conv))
+    fn convolve_with_bias(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, conv: Conv2d, relu: bool) -> Tracked<C> {
+        recorded::<C, _>([x, weight, bias], |inputs| convolve_with_bias(inputs, conv, relu))
     }
 
     fn normalize_batch(

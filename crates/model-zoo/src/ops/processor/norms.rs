@@ -1,0 +1,73 @@
+//! Normalisations, over a batch and of each row.
+
+use std::sync::Arc;
+
+use burn::backend::flex::FlexTensor;
+use kernels::batch_norm::Planes;
+use kernels::{batch_norm, layer_norm};
+
+use super::recorded::{Back, Forth};
+use super::{contiguous, floats, shape, tensor};
+
+/// What a normalisation gives besides its result, for [`back_through_norm`].
+#[derive(Clone)]
+pub(super) struct Norm {
+    x: FlexTensor,
+    weight: FlexTensor,
+    /// The result, if it was rectified.
+    y: Option<FlexTensor>,
+    pub(super) mean: FlexTensor,
+    pub(super) variance: FlexTensor,
+    epsilon: f64,
+    planes: Planes,
+}
+
+pub(super) fn norm_forth(
+    [x, weight, bias]: [FlexTensor; 3],
+    residual: Option<&FlexTensor>,
+    epsilon: f64,
+    relu: bool,
+) -> (FlexTensor, Norm) {
+    let [x, weight, bias] = contiguous([x, weight, bias]);
+    let sizes = shape(&x);
+    let planes = Planes { batch: sizes[0], channels: sizes[1], area: sizes[2..].iter().product() };
+    let residual = residual.map(floats);
+    let found = batch_norm::forward(floats(&x), floats(&weight), floats(&bias), residual, epsilon, relu, planes);
+    let y = tensor(found.y, sizes);
+    let [mean, variance] = [found.mean, found.variance].map(|values| tensor(values, [planes.channels]));
+    (y.clone(), Norm { x, weight, y: relu.then_some(y), mean, variance, epsilon, planes })
+}
+
+pub(super) fn back_through_norm(
+    norm: &Norm,
+    gradient: FlexTensor,
+    residual: bool,
+) -> ([Option<FlexTensor>; 3], FlexTensor) {
+    let [gradient] = contiguous([gradient]);
+    let found = batch_norm::backward(
+        floats(&norm.x),
+        norm.y.as_ref().map(floats),
+        floats(&gradient),
+        floats(&norm.weight),
+        (floats(&norm.mean), floats(&norm.variance), norm.epsilon),
+        residual,
+        norm.planes,
+    );
+    let channels = [norm.planes.channels];
+    let sizes = shape(&norm.x);
+    let to_sum = found.sum.map_or(gradient, |sum| tensor(sum, sizes.clone()));
+    ([Some(tensor(found.x, sizes)), Some(tensor(found.weight, channels)), Some(tensor(found.bias, channels))], to_sum)
+}
+
+pub(super) fn normalize_rows([x, weight, bias]: [FlexTensor; 3], epsilon: f64) -> Forth<3> {
+    let [x, weight, bias] = contiguous([x, weight, bias]);
+    let (y, statistics) = layer_norm::forward(floats(&x), floats(&weight), floats(&bias), epsilon);
+    let y = tensor(y, shape(&x));
+    let back: Back<3> = Arc::new(move |gradient, _| {
+        let [gradient] = contiguous([gradient]);
+        let found = layer_norm::backward(floats(&x), floats(&gradient), floats(&weight), &statistics);
+        let features = shape(&weight);
+        [Some(tensor(found.0, shape(&x))), Some(tensor(found.1, features.clone())), Some(tensor(found.2, features))]
+    });
+    (y, back)
+}
