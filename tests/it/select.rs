@@ -21,7 +21,11 @@ fn without_times(told: &Value) -> Value {
         json!(keys.map(|key| line[key].clone()))
     };
     let candidates: Vec<Value> = told["candidates"].as_array().unwrap().iter().map(candidate).collect();
-    json!([candidates, told["left_out"], told["winner"], told["verdict"], told["rungs"]])
+    let mut verdict = told["verdict"].clone();
+    // How much faster one answers than another is a matter of the moment.
+    let text = verdict["text"].as_str().unwrap_or_default();
+    verdict["text"] = text.split(" cannot be told from ").next().into();
+    json!([candidates, told["left_out"], told["winner"], verdict, told["rungs"]])
 }
 
 fn find<'a>(told: &'a Value, name: &str) -> &'a Value {

@@ -281,7 +281,7 @@ impl Error {
             Self::TooLarge { .. } => "If the file is right, make it smaller or cut it in several; the limit guards against files that lie about their size.".into(),
             Self::ColumnMissing { column, found, .. } => match closest(column, found.iter().map(String::as_str)) {
                 Some(near) => format!("Did you mean `{near}`? Columns are compared letter by letter."),
-                None => "The data must have every feature that the model was trained on; only the target may be left out.".into(),
+                None => "The data must have every column that the card names; where a model answers, and is not trained, the target may be left out.".into(),
             },
             Self::NotFinite { value, .. } => format!(
                 "If `{value}` stands for a missing value, add it to the list `missing` in [schema] of the card."

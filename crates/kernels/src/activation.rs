@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
-use crate::lanes::{exp, upper_tail};
+use crate::lanes::{exp, upper_tail, widest};
 
 /// So many floats are worth a task of their own.
 const TASK: usize = 1 << 14;

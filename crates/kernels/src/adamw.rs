@@ -11,7 +11,7 @@
 
 use rayon::prelude::*;
 
-use crate::lanes::WIDTH;
+use crate::lanes::{WIDTH, widest};
 
 /// So many floats are a task.
 const TASK: usize = 1 << 14;

@@ -12,7 +12,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{exp, sums};
+use crate::lanes::{exp, sums, widest};
 use crate::product::{Matrix, Target, multiply, multiply_into};
 
 /// So many rows of the queries are gone through at a time.

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{exp, sums};
+use crate::lanes::{exp, sums, widest};
 
 /// So many floats are a task.
 const TASK: usize = 1 << 14;

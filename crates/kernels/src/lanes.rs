@@ -49,6 +49,8 @@ macro_rules! widest {
     };
 }
 
+pub(crate) use widest;
+
 /// Does `work` with the widest vectors.
 pub(crate) fn vectorized<W: WithSimd>(work: W) -> W::Output {
     arch().dispatch(work)

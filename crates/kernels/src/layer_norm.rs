@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::sums;
+use crate::lanes::{sums, widest};
 
 /// So many rows are a task.
 const ROWS: usize = 64;

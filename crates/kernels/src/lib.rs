@@ -4,9 +4,6 @@
 //! the number of threads. Vector instructions are chosen while the program runs: AVX-512 or AVX2 with FMA where the processor has them,
 //! NEON on ARM, else none.
 
-#[macro_use]
-mod lanes;
-
 pub mod activation;
 pub mod adamw;
 pub mod attention;
@@ -16,6 +13,7 @@ pub mod cross_entropy;
 mod each;
 pub mod embedding;
 mod fresh;
+mod lanes;
 pub mod layer_norm;
 pub mod linear;
 pub mod max_pool;

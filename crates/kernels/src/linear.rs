@@ -3,7 +3,7 @@
 //! The result is dealt out among tasks; behind each product of matrices bias and rectifier follow while its part of the result is near.
 
 use crate::fresh::{Shared, written};
-use crate::lanes::WIDTH;
+use crate::lanes::{WIDTH, widest};
 use crate::product::{Matrix, multiply_all};
 
 /// How the weights lie.

@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::lanes::widest;
+
 /// The sizes of a pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool {

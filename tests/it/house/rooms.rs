@@ -160,7 +160,7 @@ const FOREIGN: &[(&str, &[&str], &[&str], &str)] = &[
     ),
     (
         "crates/model-zoo/src/",
-        &["device.rs"],
+        &["device.rs", "ops/processor/"],
         &["wgpu*", "vulkan*", "ndarray*", "flex*"],
         "backends are named in device.rs",
     ),
@@ -246,7 +246,7 @@ fn words_stand_in_their_rooms() {
 /// Where `unsafe` may stand, and why.
 const UNSAFE: &[(&str, &str)] = &[
     ("crates/cli/main.rs", "sets BURN_DEVICE before any thread exists"),
-    ("crates/kernels/src/", "kernels written by hand, compared with their definitions"),
+    ("crates/kernels/", "kernels written by hand, compared with their definitions"),
 ];
 
 /// What a block says of itself, and what a function asks of its callers.

@@ -8,7 +8,7 @@ use super::images::{seen, tap_distances};
 use super::sheet::{Axis, Layout, MARGIN};
 use super::tile::correlate;
 use crate::fresh::Aligned;
-use crate::lanes::{sums, vectorized};
+use crate::lanes::{sums, vectorized, widest};
 
 /// The images of a batch are dealt out into so many parts at most, whose sums are added in their order: not into as many as there are threads,
 /// so that the bits do not depend on these.
