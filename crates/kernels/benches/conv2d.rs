@@ -4,6 +4,8 @@
 //!
 //! Counts both as one operation each, of forward and of either gradient.
 
+#![allow(clippy::unwrap_used)]
+
 use divan::counter::ItemsCount;
 use kernels::conv2d::{Conv2d, data_gradient, forward, weight_gradient};
 

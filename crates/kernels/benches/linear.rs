@@ -2,6 +2,8 @@
 //!
 //!     cargo bench --bench linear
 
+#![allow(clippy::unwrap_used)]
+
 use divan::counter::ItemsCount;
 use kernels::linear::{Linear, Lying, forward, input_gradient, weight_gradient};
 

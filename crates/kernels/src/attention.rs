@@ -1,7 +1,7 @@
 //! `softmax(q k^T / sqrt(features)) v` of several heads, query, key and value standing side by side in one projection.
 //!
 //! Vaswani et al., "Attention Is All You Need", 2017. Each head of each text is one task. Its weights are computed for some rows of the queries
-//! at a time and are not kept: the gradient computes them again (Dao et al., "FlashAttention", 2022), from the logarithms of their sums.
+//! at a time and are not kept: the gradient computes them again (Dao et al., "Fast and Memory-Efficient Exact Attention", 2022), from the logarithms of their sums.
 //!
 //! With the weights `p`, the gradient g of the result and `d = sum of g y` of each row:
 //!

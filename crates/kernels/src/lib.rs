@@ -4,6 +4,9 @@
 //! the number of threads. Vector instructions are chosen while the program runs: AVX-512 or AVX2 with FMA where the processor has them,
 //! NEON on ARM, else none.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![expect(clippy::inline_always, reason = "what is not inlined is compiled for any processor: see `widest!`")]
+
 pub mod activation;
 pub mod adamw;
 pub mod attention;

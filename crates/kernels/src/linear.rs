@@ -74,7 +74,9 @@ fn finish(row: &mut [f32], bias: Option<&[f32]>, relu: bool) {
         row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
     }
     if relu {
-        row.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
+        for y in row.iter_mut() {
+            *y = if *y < 0.0 { 0.0 } else { *y };
+        }
     }
 }
 

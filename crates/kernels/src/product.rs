@@ -75,8 +75,8 @@ const fn tile_rows(registers: usize) -> usize {
 }
 
 thread_local! {
-    /// A panel of one matrix and tiles of the other.
-    static PANELS: RefCell<[Aligned; 2]> = RefCell::new([Aligned::zeros(0), Aligned::zeros(0)]);
+    /// A panel of B.
+    static PANEL: RefCell<Aligned> = RefCell::new(Aligned::zeros(0));
 }
 
 /// `target = factor a b`, or that added to what is there, on this thread.
@@ -88,7 +88,7 @@ pub(crate) unsafe fn multiply(a: Matrix<'_>, b: Matrix<'_>, target: Target, fact
     let ([rows, inner], [depth, columns]) = (a.size, b.size);
     assert!(inner == depth && a.fits() && b.fits(), "{:?} by {:?}", a.size, b.size);
     assert!(rows == 0 || columns == 0 || (rows - 1) * target.step + columns <= target.length && columns <= target.step);
-    PANELS.with_borrow_mut(|[panel, tiles]| vectorized(Multiply { a, b, target, factor, add, panel, tiles }));
+    PANEL.with_borrow_mut(|panel| vectorized(Multiply { a, b, target, factor, add, panel }));
 }
 
 struct Multiply<'a> {
@@ -98,7 +98,6 @@ struct Multiply<'a> {
     factor: f32,
     add: bool,
     panel: &'a mut Aligned,
-    tiles: &'a mut Aligned,
 }
 
 impl WithSimd for Multiply<'_> {
@@ -116,14 +115,11 @@ impl WithSimd for Multiply<'_> {
 impl Multiply<'_> {
     #[inline(always)]
     fn blocks<S: Simd, const F: usize>(self, simd: S) {
-        let Self { a, b, target, factor, add, panel, tiles } = self;
+        let Self { a, b, target, factor, add, panel } = self;
         let ([rows, inner], columns) = (a.size, b.size[1]);
         let width = VECTORS * S::F32_LANES;
         let depth = inner.min(DEPTH);
         let panel = panel.at_least(depth * width);
-        // Where the inner axis is not the one along which A lies, its tiles are laid out anew.
-        let packs = a.steps[1] != 1;
-        let tiles = tiles.at_least(if packs { rows.div_ceil(F) * F * depth } else { 0 });
         if inner == 0 && !add {
             for row in 0..rows {
                 // SAFETY: the rows of the target were checked, and are this call's own.
@@ -135,32 +131,26 @@ impl Multiply<'_> {
         }
         for start in (0..inner).step_by(DEPTH) {
             let count = DEPTH.min(inner - start);
-            if packs {
-                lay_tiles::<F>(a, start, count, tiles);
-            }
             for column in (0..columns).step_by(width) {
                 let wide = width.min(columns - column);
                 lay_panel(b.columns(column..column + wide).rows(start..start + count), panel, width);
                 for row in (0..rows).step_by(F) {
                     let high = F.min(rows - row);
                     // Rows beyond the last one are the last one again, and are not written.
-                    let (first, steps): (*const f32, [usize; 2]) = match packs {
-                        true => (tiles[row * count..].as_ptr(), [1, F]),
-                        false => (a.data[row * a.steps[0] + start..].as_ptr(), [a.steps[0], 1]),
-                    };
-                    let last = if packs { F - 1 } else { high - 1 };
-                    let lefts: [*const f32; F] = std::array::from_fn(|f| first.wrapping_add(f.min(last) * steps[0]));
+                    let first = a.data[row * a.steps[0] + start * a.steps[1]..].as_ptr();
+                    let lefts: [*const f32; F] =
+                        std::array::from_fn(|f| first.wrapping_add(f.min(high - 1) * a.steps[0]));
                     let adds = add || start > 0;
-                    // SAFETY: the tile's rows lie in A or its copy, the panel has `count` rows of `width` floats, and `high` rows of
+                    // SAFETY: the tile's rows lie in A, the panel has `count` rows of `width` floats, and `high` rows of
                     // `wide` floats of the target were checked and are this call's own.
                     #[expect(unsafe_code, reason = "see above")]
                     unsafe {
                         let to = target.first.add(row * target.step + column);
                         let place = Place { to, step: target.step, high, wide, factor, adds };
                         match wide.div_ceil(S::F32_LANES) {
-                            1 => tile::<S, F, 1>(simd, lefts, steps[1], panel.as_ptr(), width, count, place),
-                            2 => tile::<S, F, 2>(simd, lefts, steps[1], panel.as_ptr(), width, count, place),
-                            _ => tile::<S, F, 3>(simd, lefts, steps[1], panel.as_ptr(), width, count, place),
+                            1 => tile::<S, F, 1>(simd, lefts, a.steps[1], panel.as_ptr(), width, count, place),
+                            2 => tile::<S, F, 2>(simd, lefts, a.steps[1], panel.as_ptr(), width, count, place),
+                            _ => tile::<S, F, 3>(simd, lefts, a.steps[1], panel.as_ptr(), width, count, place),
                         }
                     }
                 }
@@ -169,26 +159,8 @@ impl Multiply<'_> {
     }
 }
 
-/// Copies some of the inner axis of A, for each tile the rows of each inner place side by side; rows that are not there are 0.
-#[inline(always)]
-fn lay_tiles<const F: usize>(a: Matrix<'_>, start: usize, count: usize, tiles: &mut [f32]) {
-    let [rows, _] = a.size;
-    let [down, across] = a.steps;
-    for (tile, first) in tiles.chunks_exact_mut(F * count).zip((0..rows).step_by(F)) {
-        let high = F.min(rows - first);
-        for (k, place) in tile.chunks_exact_mut(F).enumerate() {
-            let from = &a.data[first * down + (start + k) * across..];
-            match (down, high == F) {
-                (1, true) => place.copy_from_slice(&from[..F]),
-                _ => {
-                    for (f, place) in place.iter_mut().enumerate() {
-                        *place = if f < high { from[f * down] } else { 0.0 };
-                    }
-                }
-            }
-        }
-    }
-}
+/// A panel is written so many rows at a time where its columns are copied: what is written stays near until its lines are full.
+const ROWS: usize = 64;
 
 /// Copies a block of B row by row, each `width` floats; columns that are not there are 0.
 #[inline(always)]
@@ -204,8 +176,6 @@ fn lay_panel(b: Matrix<'_>, panel: &mut [f32], width: usize) {
     if columns < width {
         panel[..rows * width].fill(0.0);
     }
-    // Blocks of rows, so that what is written stays near until its lines are full.
-    const ROWS: usize = 64;
     for first in (0..rows).step_by(ROWS) {
         let count = ROWS.min(rows - first);
         for column in 0..columns {
@@ -257,13 +227,10 @@ unsafe fn tile<S: Simd, const F: usize, const V: usize>(
         }
     }
     let factor = simd.splat_f32s(place.factor);
-    for f in 0..F {
-        if f >= place.high {
-            break;
-        }
-        for v in 0..V {
+    for (f, sums) in sums.iter().enumerate().take(place.high) {
+        for (v, &sum) in sums.iter().enumerate() {
             let start = v * S::F32_LANES;
-            let value = simd.mul_f32s(sums[f][v], factor);
+            let value = simd.mul_f32s(sum, factor);
             // SAFETY: by the promise; of a vector that goes beyond the last column only what lies before it is touched.
             unsafe {
                 let to = place.to.add(f * place.step + start);

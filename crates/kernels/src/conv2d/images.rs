@@ -285,7 +285,7 @@ impl Job<'_> {
                         let from = image * each + group * part;
                         self.layout.lay(&images[from..from + part], sheets);
                         for piece in self.pieces {
-                            self.sum(piece, group, sheets, sums);
+                            Self::sum(piece, group, sheets, sums);
                             self.spread(piece, image, group, sums, result);
                         }
                     },
@@ -295,7 +295,7 @@ impl Job<'_> {
     }
 
     /// The sums of every filter of a group at every place of a piece, `[filters][count + MARGIN]`.
-    fn sum(&self, piece: &Piece<'_>, group: usize, sheets: &[f32], sums: &mut [f32]) {
+    fn sum(piece: &Piece<'_>, group: usize, sheets: &[f32], sums: &mut [f32]) {
         let row = piece.count() + MARGIN;
         let weights = &piece.weights.packed[group * piece.weights.group..][..piece.weights.group];
         vectorized(Sum {

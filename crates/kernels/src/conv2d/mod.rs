@@ -81,7 +81,10 @@ impl Conv2d {
     /// # Panics
     /// If the sizes contradict each other.
     fn check(&self) {
-        assert!(self.groups > 0 && self.channels % self.groups == 0 && self.filters % self.groups == 0, "{self:?}");
+        assert!(
+            self.groups > 0 && self.channels.is_multiple_of(self.groups) && self.filters.is_multiple_of(self.groups),
+            "{self:?}"
+        );
         let positive = [self.kernel, self.stride, self.dilation].into_iter().flatten().all(|size| size > 0);
         assert!(positive, "{self:?}");
     }
