@@ -18,6 +18,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    prepare_memory();
     prepare_environment();
     let cli = args::Cli::parse();
     match commands::run(cli.command, cli.json) {
@@ -26,6 +27,16 @@ fn main() -> ExitCode {
             report::failure(&failure, cli.json);
             failure.exit_code().into()
         }
+    }
+}
+
+/// Lets memory come in large pages, where the system has some: tensors are large, and what training does not spend on arithmetic it spends on
+/// fresh pages and on finding out where they lie.
+fn prepare_memory() {
+    // SAFETY: this is the first statement of `main`; no other thread exists that could set an option meanwhile.
+    #[expect(unsafe_code, reason = "the allocator has no other way to be told")]
+    unsafe {
+        libmimalloc_sys::mi_option_set_enabled(libmimalloc_sys::mi_option_large_os_pages, true);
     }
 }
 

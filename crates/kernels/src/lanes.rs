@@ -20,10 +20,10 @@ pub(crate) fn arch() -> Arch {
 /// A function that does what another one does, with the widest vector instructions of this processor. The other one, and all that it calls
 /// for many floats, must be `#[inline(always)]`: what is not inlined is compiled for any processor.
 macro_rules! widest {
-    ($(#[$meta:meta])* fn $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:path) => {
+    ($(#[$meta:meta])* $visible:vis fn $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:path) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments, reason = "as many as its body has")]
-        fn $name $(<$generic: $bound>)? ($($argument: $type),*) $(-> $result)? {
+        $visible fn $name $(<$generic: $bound>)? ($($argument: $type),*) $(-> $result)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,fma,lzcnt,popcnt")]

@@ -4,8 +4,10 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Conv2d;
+use super::ending::{Ending, rows_widest};
 use super::sheet::{Axis, Layout, MARGIN};
-use super::tile::{TILE_VECTORS, sum, tile_filters};
+use super::tile::{Sum, tile_filters, tile_of};
+use crate::each::Function;
 use crate::fresh::{Shared, written};
 use crate::lanes::vectorized;
 
@@ -190,11 +192,6 @@ struct Weights {
     taps: usize,
 }
 
-/// With how many filters a tile is filled: 1 where there is but one, as in depthwise convolutions.
-fn tile_of(filters: usize, most: usize) -> usize {
-    if filters == 1 { 1 } else { most }
-}
-
 impl Weights {
     fn new(groups: usize, filters: usize, taps: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
         struct Registers;
@@ -320,77 +317,23 @@ impl Job<'_> {
         }
         for f in 0..piece.weights.filters {
             let number = group * piece.weights.filters + f;
-            let bias = self.bias.map_or(0.0, |bias| bias[number]);
+            let ending = Ending { bias: self.bias.map_or(0.0, |bias| bias[number]), relu: self.relu };
             let first = image * self.image + number * channel + offset;
+            let sums = &sums[f * row..];
+            if across == 1 {
+                rows_widest(sums, piece.run, [rows, columns], [first, down], ending, result);
+                continue;
+            }
             for y in 0..rows {
-                let from = &sums[f * row + y * piece.run..][..columns];
                 let to = result.at(first + y * down, (columns - 1) * across + 1);
-                for (x, sum) in from.iter().enumerate() {
-                    let value = sum + bias;
+                for (x, &sum) in sums[y * piece.run..][..columns].iter().enumerate() {
                     // SAFETY: `columns` places from there on, `across` apart, lie within what `at` has checked, and are this piece's own.
                     #[expect(unsafe_code, reason = "see above")]
                     unsafe {
-                        *to.add(x * across) = if self.relu && value < 0.0 { 0.0 } else { value };
+                        *to.add(x * across) = ending.at([sum]);
                     }
                 }
             }
-        }
-    }
-}
-
-struct Sum<'a> {
-    distances: &'a [usize],
-    weights: &'a [f32],
-    filters: usize,
-    taps: usize,
-    count: usize,
-    sheets: &'a [f32],
-    sums: &'a mut [f32],
-    row: usize,
-}
-
-impl WithSimd for Sum<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match (tile_of(self.filters, tile_filters(S::REGISTER_COUNT)), S::REGISTER_COUNT >= 32) {
-            (1, _) => self.tiles::<S, 1>(simd),
-            (_, true) => self.tiles::<S, 8>(simd),
-            (_, false) => self.tiles::<S, 4>(simd),
-        }
-    }
-}
-
-impl Sum<'_> {
-    #[inline(always)]
-    fn tiles<S: Simd, const F: usize>(self, simd: S) {
-        let Self { distances, weights, filters, taps, count, sheets, sums, row } = self;
-        let tiles = filters.div_ceil(F);
-        let farthest = distances.iter().copied().max().unwrap_or(0);
-        let vectors = count.div_ceil(S::F32_LANES);
-        // What the tiles below look at and write to.
-        assert!(weights.len() >= tiles * F * taps && distances.len() == taps);
-        assert!(sheets.len() >= farthest + vectors * S::F32_LANES);
-        assert!(vectors * S::F32_LANES <= row && sums.len() >= tiles * F * row);
-        let mut vector = 0;
-        while vector < vectors {
-            let width = (vectors - vector).min(TILE_VECTORS);
-            let place = vector * S::F32_LANES;
-            for tile in 0..tiles {
-                // SAFETY: the lengths were checked above for the last tile and the last vector.
-                #[expect(unsafe_code, reason = "see above")]
-                unsafe {
-                    let weights = weights.as_ptr().add(tile * F * taps);
-                    let (sheet, result) = (sheets.as_ptr().add(place), sums.as_mut_ptr().add(tile * F * row + place));
-                    match width {
-                        1 => sum::<S, F, 1>(simd, distances, weights, sheet, result, row),
-                        2 => sum::<S, F, 2>(simd, distances, weights, sheet, result, row),
-                        _ => sum::<S, F, 3>(simd, distances, weights, sheet, result, row),
-                    }
-                }
-            }
-            vector += width;
         }
     }
 }

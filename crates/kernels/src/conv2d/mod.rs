@@ -14,6 +14,7 @@
 //! The gradient with respect to the images is the same sum over a sheet of the result's gradient, and that with respect to the filters sums
 //! over the places instead of the taps.
 
+mod ending;
 mod filters;
 mod images;
 mod sheet;

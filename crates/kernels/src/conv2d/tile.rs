@@ -1,6 +1,6 @@
 //! The sums that are kept in registers.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use crate::lanes::{load, store};
 
@@ -9,8 +9,13 @@ pub(super) const fn tile_filters(registers: usize) -> usize {
     if registers >= 32 { 8 } else { 4 }
 }
 
+/// With how many filters a tile is filled: 1 where there is but one, as in depthwise convolutions.
+pub(super) fn tile_of(filters: usize, most: usize) -> usize {
+    if filters == 1 { 1 } else { most }
+}
+
 /// How many vectors of places a tile has at most.
-pub(super) const TILE_VECTORS: usize = 3;
+const TILE_VECTORS: usize = 3;
 
 /// Sums up the taps of `F` filters at the places of `V` vectors.
 ///
@@ -19,7 +24,7 @@ pub(super) const TILE_VECTORS: usize = 3;
 /// room for `V` vectors at each of `F` multiples of `row`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "the caller promises")]
-pub(super) unsafe fn sum<S: Simd, const F: usize, const V: usize>(
+unsafe fn sum<S: Simd, const F: usize, const V: usize>(
     simd: S,
     distances: &[usize],
     weights: *const f32,
@@ -73,6 +78,64 @@ pub(super) unsafe fn correlate<S: Simd, const F: usize, const T: usize>(
                     sums[f][t] = simd.mul_add_e_f32s(gradient, seen[t], sums[f][t]);
                 }
             }
+        }
+    }
+}
+
+/// Sums of every filter of a group at every place.
+pub(super) struct Sum<'a> {
+    pub(super) distances: &'a [usize],
+    pub(super) weights: &'a [f32],
+    pub(super) filters: usize,
+    pub(super) taps: usize,
+    pub(super) count: usize,
+    pub(super) sheets: &'a [f32],
+    pub(super) sums: &'a mut [f32],
+    pub(super) row: usize,
+}
+
+impl WithSimd for Sum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match (tile_of(self.filters, tile_filters(S::REGISTER_COUNT)), S::REGISTER_COUNT >= 32) {
+            (1, _) => self.tiles::<S, 1>(simd),
+            (_, true) => self.tiles::<S, 8>(simd),
+            (_, false) => self.tiles::<S, 4>(simd),
+        }
+    }
+}
+
+impl Sum<'_> {
+    #[inline(always)]
+    fn tiles<S: Simd, const F: usize>(self, simd: S) {
+        let Self { distances, weights, filters, taps, count, sheets, sums, row } = self;
+        let tiles = filters.div_ceil(F);
+        let farthest = distances.iter().copied().max().unwrap_or(0);
+        let vectors = count.div_ceil(S::F32_LANES);
+        // What the tiles below look at and write to.
+        assert!(weights.len() >= tiles * F * taps && distances.len() == taps);
+        assert!(sheets.len() >= farthest + vectors * S::F32_LANES);
+        assert!(vectors * S::F32_LANES <= row && sums.len() >= tiles * F * row);
+        let mut vector = 0;
+        while vector < vectors {
+            let width = (vectors - vector).min(TILE_VECTORS);
+            let place = vector * S::F32_LANES;
+            for tile in 0..tiles {
+                // SAFETY: the lengths were checked above for the last tile and the last vector.
+                #[expect(unsafe_code, reason = "see above")]
+                unsafe {
+                    let weights = weights.as_ptr().add(tile * F * taps);
+                    let (sheet, result) = (sheets.as_ptr().add(place), sums.as_mut_ptr().add(tile * F * row + place));
+                    match width {
+                        1 => sum::<S, F, 1>(simd, distances, weights, sheet, result, row),
+                        2 => sum::<S, F, 2>(simd, distances, weights, sheet, result, row),
+                        _ => sum::<S, F, 3>(simd, distances, weights, sheet, result, row),
+                    }
+                }
+            }
+            vector += width;
         }
     }
 }
