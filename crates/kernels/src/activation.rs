@@ -76,7 +76,10 @@ function!(
     /// The gradient with respect to `x` of [`gelu_tanh`]: of `s = 1 / (1 + exp(-2 u))` the derivative by `u` is `2 s (1 - s)`.
     gelu_tanh_gradient, GeluTanhGradient, 2, |x, gradient| {
         let (share, slope) = half_tanh(x);
-        gradient * (2.0 * x * slope * share).mul_add(1.0 - share, share)
+        // Where the share is 0 or 1 it does not change, however large the slope would be.
+        let change = share * (1.0 - share);
+        let steep = if change == 0.0 { 0.0 } else { 2.0 * x * slope };
+        gradient * steep.mul_add(change, share)
     }
 );
 
@@ -141,8 +144,10 @@ mod tests {
         for f in [relu, gelu, gelu_tanh] {
             assert!(f(&[f32::NAN])[0].is_nan());
             assert_eq!(f(&[f32::INFINITY])[0], f32::INFINITY);
+            assert_eq!(f(&[-1e30])[0].abs(), 0.0);
         }
         assert!(relu_gradient(&[f32::NAN], &[1.0])[0].is_nan() && gelu_gradient(&[f32::NAN], &[1.0])[0].is_nan());
         assert_eq!(relu(&[f32::NEG_INFINITY]), [0.0]);
+        assert_eq!(gelu_tanh_gradient(&[1e15, -1e15], &[1.0, 1.0]), [1.0, 0.0]);
     }
 }

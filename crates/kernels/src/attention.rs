@@ -12,7 +12,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{exp, sums, widest};
+use crate::lanes::{exp, maximum, sums, widest};
 use crate::product::{Matrix, Target, multiply, multiply_into};
 
 /// So many rows of the queries are gone through at a time.
@@ -68,14 +68,14 @@ impl Attention {
     }
 }
 
-/// The result, `[batch, length, heads features]`, and of each row of each head, `[batch, heads, length]`, the logarithm of the sum of the
-/// exponentials of its scores.
+/// The result, `[batch, length, heads features]`, and of each row of each head, `[batch, heads, length]`, the largest score and the logarithm
+/// of the sum of the exponentials of the distances from it.
 ///
 /// - `projection`: `[batch, length, 3 heads features]`, the queries of all heads, their keys, their values
 ///
 /// # Panics
 /// If the slice has another length.
-pub fn forward(projection: &[f32], attention: Attention) -> (Vec<f32>, Vec<f32>) {
+pub fn forward(projection: &[f32], attention: Attention) -> (Vec<f32>, Vec<[f32; 2]>) {
     attention.check(projection.len());
     let Attention { batch, length, heads, features, .. } = attention;
     let width = attention.width();
@@ -118,16 +118,16 @@ pub fn forward(projection: &[f32], attention: Attention) -> (Vec<f32>, Vec<f32>)
     (y, totals.concat())
 }
 
-widest!(fn weigh_widest(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &mut Vec<f32>) = weigh);
+widest!(fn weigh_widest(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &mut Vec<[f32; 2]>) = weigh);
 
 /// Turns scores into weights, row by row, and adds the logarithms of the sums of their exponentials to `totals`. The row `k` sees the places
 /// up to `first + k`, if no place looks ahead.
 #[inline(always)]
-fn weigh(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &mut Vec<f32>) {
+fn weigh(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &mut Vec<[f32; 2]>) {
     for (k, row) in scores.chunks_exact_mut(seen.max(1)).enumerate() {
         let (row, ahead) = row.split_at_mut(if causal { (first + k + 1).min(seen) } else { seen });
         ahead.fill(0.0);
-        let largest = row.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most || x.is_nan() { x } else { most });
+        let largest = maximum(row);
         for x in row.iter_mut() {
             *x = exp(*x - largest);
         }
@@ -136,7 +136,7 @@ fn weigh(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &m
         for x in row.iter_mut() {
             *x *= inverse;
         }
-        totals.push(largest + sum.ln());
+        totals.push([largest, sum.ln()]);
     }
 }
 
@@ -144,7 +144,13 @@ fn weigh(scores: &mut [f32], seen: usize, first: usize, causal: bool, totals: &m
 ///
 /// # Panics
 /// If the slices are not those of [`forward`].
-pub fn backward(projection: &[f32], y: &[f32], totals: &[f32], gradient: &[f32], attention: Attention) -> Vec<f32> {
+pub fn backward(
+    projection: &[f32],
+    y: &[f32],
+    totals: &[[f32; 2]],
+    gradient: &[f32],
+    attention: Attention,
+) -> Vec<f32> {
     attention.check(projection.len());
     let Attention { batch, length, heads, .. } = attention;
     assert!(y.len() * 3 == projection.len() && gradient.len() == y.len(), "{attention:?}");
@@ -181,7 +187,7 @@ impl Scratch {
 fn back(
     projection: &[f32],
     y: &[f32],
-    totals: &[f32],
+    totals: &[[f32; 2]],
     gradient: &[f32],
     attention: Attention,
     task: usize,
@@ -243,17 +249,24 @@ fn back(
 }
 
 widest!(
-    fn to_scores_widest(weights: &mut [f32], scores: &mut [f32], gradient: &[f32], y: &[f32], total: f32, scale: f32) =
+    fn to_scores_widest(weights: &mut [f32], scores: &mut [f32], gradient: &[f32], y: &[f32], total: [f32; 2], scale: f32) =
         to_scores
 );
 
 /// Of one row: turns scores into weights, given the logarithm of the sum of their exponentials, and the gradient with respect to the weights into
 /// that with respect to the scores before they were scaled.
 #[inline(always)]
-fn to_scores(weights: &mut [f32], scores: &mut [f32], gradient: &[f32], y: &[f32], total: f32, scale: f32) {
+fn to_scores(
+    weights: &mut [f32],
+    scores: &mut [f32],
+    gradient: &[f32],
+    y: &[f32],
+    [largest, total]: [f32; 2],
+    scale: f32,
+) {
     let [d] = sums([gradient, y], |[g, y]| [g * y]);
     for (weight, score) in weights.iter_mut().zip(scores) {
-        *weight = exp(*weight - total);
+        *weight = exp((*weight - largest) - total);
         *score = *weight * (*score - d) * scale;
     }
 }

@@ -6,34 +6,34 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::lanes::{exp, sums, widest};
+use crate::lanes::{exp, maximum, sums, widest};
 
 /// So many floats are a task.
 const TASK: usize = 1 << 14;
 
-/// The loss of each row of `scores`, which has `classes` columns, and the logarithm of the sum of its exponentials. Rows whose class is below 0
-/// have the loss 0.
+/// The loss of each row of `scores`, which has `classes` columns, and of each row the largest score and the logarithm of the sum of the
+/// exponentials of the distances from it. Rows whose class is below 0 have the loss 0.
 ///
 /// # Panics
 /// If there is not a row for each target, or a target is no class.
-pub fn forward(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> (Vec<f32>, Vec<f32>) {
+pub fn forward(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> (Vec<f32>, Vec<[f32; 2]>) {
     check(scores, targets, classes);
     let rows = (TASK / classes.max(1)).max(1);
     let parts = scores
         .par_chunks(rows * classes.max(1))
         .zip(targets.par_chunks(rows))
         .map(|(scores, targets)| losses_widest(scores, targets, classes, smoothing));
-    let parts: Vec<Vec<[f32; 2]>> = parts.collect();
-    parts.concat().into_iter().map(|[loss, total]| (loss, total)).unzip()
+    let parts: Vec<Vec<(f32, [f32; 2])>> = parts.collect();
+    parts.concat().into_iter().unzip()
 }
 
 widest!(
-    fn losses_widest(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> Vec<[f32; 2]> = losses
+    fn losses_widest(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> Vec<(f32, [f32; 2])> = losses
 );
 
-/// The loss of each row, and the logarithm of the sum of its exponentials.
+/// What [`forward`] gives, row by row.
 #[inline(always)]
-fn losses(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> Vec<[f32; 2]> {
+fn losses(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> Vec<(f32, [f32; 2])> {
     let mut found = Vec::with_capacity(targets.len());
     for (row, &target) in scores.chunks_exact(classes.max(1)).zip(targets) {
         found.push(loss(row, target, smoothing));
@@ -43,34 +43,35 @@ fn losses(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) -> Ve
 
 fn check(scores: &[f32], targets: &[i64], classes: usize) {
     assert_eq!(scores.len(), targets.len() * classes, "{} rows of {classes} scores", targets.len());
+    assert!(classes > 0 || targets.is_empty(), "there are no classes");
     assert!(targets.iter().all(|&target| target < classes as i64), "a target is no class of {classes}");
 }
 
 #[inline(always)]
-fn loss(row: &[f32], target: i64, smoothing: f32) -> [f32; 2] {
-    // A maximum that is no number where a score is none.
-    let largest = row.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most || x.is_nan() { x } else { most });
-    let sum = exponentials(row, largest);
-    let total = largest + sum.ln();
+fn loss(row: &[f32], target: i64, smoothing: f32) -> (f32, [f32; 2]) {
+    let largest = maximum(row);
+    let total = exponentials(row, largest).ln();
+    let statistics = [largest, total];
     if target < 0 {
-        return [0.0, total];
+        return (0.0, statistics);
     }
-    let own = total - row[target as usize];
+    // The distance from the largest first: it is small where the loss is, and has all its digits.
+    let own = (largest - row[target as usize]) + total;
     if smoothing == 0.0 {
-        return [own, total];
+        return (own, statistics);
     }
-    let all = total - sums([row], |[x]| [x])[0] / row.len() as f32;
-    [(1.0 - smoothing) * own + smoothing * all, total]
+    let all = sums([row], |[x]| [largest - x])[0] / row.len() as f32 + total;
+    ((1.0 - smoothing) * own + smoothing * all, statistics)
 }
 
-/// The gradient with respect to the scores, given that with respect to each row's loss and the logarithms that [`forward`] gave.
+/// The gradient with respect to the scores, given that with respect to each row's loss and what [`forward`] gave besides it.
 ///
 /// # Panics
 /// If the slices are not those of [`forward`].
 pub fn backward(
     scores: &[f32],
     targets: &[i64],
-    totals: &[f32],
+    totals: &[[f32; 2]],
     gradient: &[f32],
     classes: usize,
     smoothing: f32,
@@ -114,7 +115,7 @@ widest!(
     fn back_widest(
         scores: &[f32],
         targets: &[i64],
-        totals: &[f32],
+        totals: &[[f32; 2]],
         gradient: &[f32],
         classes: usize,
         smoothing: f32,
@@ -128,7 +129,7 @@ widest!(
 fn back(
     scores: &[f32],
     targets: &[i64],
-    totals: &[f32],
+    totals: &[[f32; 2]],
     gradient: &[f32],
     classes: usize,
     smoothing: f32,
@@ -137,12 +138,12 @@ fn back(
 ) {
     let share = smoothing / classes as f32;
     for (row, scores) in scores.chunks_exact(classes.max(1)).enumerate() {
-        let (total, g, target) = (totals[row], gradient[row], targets[row]);
+        let ([largest, total], g, target) = (totals[row], gradient[row], targets[row]);
         let g = if target < 0 { 0.0 } else { g };
         let to = result.at(start + row * classes, classes);
         for (class, score) in scores.iter().enumerate() {
             // A row that does not count has no gradient, whatever stands in it.
-            let value = if target < 0 { 0.0 } else { g * (exp(score - total) - share) };
+            let value = if target < 0 { 0.0 } else { g * (exp((score - largest) - total) - share) };
             // SAFETY: `class` is below `classes`, for which there is room, and nobody else writes this row.
             #[expect(unsafe_code, reason = "see above")]
             unsafe {
@@ -199,6 +200,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A loss is the same whatever is added to all scores, to the digits that the scores have left.
+    #[test]
+    fn a_small_loss_beside_large_scores_keeps_its_digits() {
+        let scores = [1000.0, 993.5, 994.25, 992.0];
+        let (loss, totals) = forward(&scores, &[0], 4, 0.0);
+        let wanted = exact(&scores.map(f64::from), &[0], 4, 0.0)[0];
+        assert!((f64::from(loss[0]) / wanted - 1.0).abs() < 1e-4, "{loss:?}, {wanted}");
+        let gradient = backward(&scores, &[0], &totals, &[1.0], 4, 0.0);
+        let other: f64 = gradient[1..].iter().map(|&g| f64::from(g)).sum();
+        assert!((other / (1.0 - (-wanted).exp()) - 1.0).abs() < 1e-4, "{gradient:?}");
     }
 
     #[test]

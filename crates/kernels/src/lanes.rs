@@ -97,7 +97,7 @@ pub(crate) fn sums<const N: usize, const K: usize>(
             }
         }
     }
-    let mut totals = lanes.map(tree_sum);
+    let mut totals = lanes.map(|lanes| tree_sum(&lanes));
     for place in whole..length {
         let values = each(slices.map(|slice| slice[place]));
         for k in 0..K {
@@ -107,9 +107,11 @@ pub(crate) fn sums<const N: usize, const K: usize>(
     totals
 }
 
-/// The sum of as many floats as a vector has, halves being added to halves.
-#[inline(always)]
-fn tree_sum(mut lanes: [f32; WIDTH]) -> f32 {
+/// The sum of as many floats as a vector has, halves being added to halves. Not inlined: seeing it, the compiler would keep the sums in pairs
+/// rather than in whole vectors.
+#[inline(never)]
+fn tree_sum(lanes: &[f32; WIDTH]) -> f32 {
+    let mut lanes = *lanes;
     let mut half = WIDTH / 2;
     while half > 0 {
         for k in 0..half {
@@ -118,6 +120,33 @@ fn tree_sum(mut lanes: [f32; WIDTH]) -> f32 {
         half /= 2;
     }
     lanes[0]
+}
+
+/// The largest of `values`; no number if one of them is none, and minus infinity if there are none.
+#[inline(always)]
+pub(crate) fn maximum(values: &[f32]) -> f32 {
+    if values.len() < 4 * WIDTH {
+        let mut largest = f32::NEG_INFINITY;
+        for &value in values {
+            largest = if value > largest || value.is_nan() { value } else { largest };
+        }
+        return if values.iter().any(|value| value.is_nan()) { f32::NAN } else { largest };
+    }
+    let (chunks, rest) = values.as_chunks::<WIDTH>();
+    let (mut lanes, mut is_nan) = ([f32::NEG_INFINITY; WIDTH], [0_u32; WIDTH]);
+    for chunk in chunks {
+        for lane in 0..WIDTH {
+            lanes[lane] = if chunk[lane] > lanes[lane] { chunk[lane] } else { lanes[lane] };
+            is_nan[lane] |= u32::from(chunk[lane].is_nan());
+        }
+    }
+    let mut largest = f32::NEG_INFINITY;
+    for &value in lanes.iter().chain(rest) {
+        if value > largest || value.is_nan() {
+            largest = value;
+        }
+    }
+    if is_nan.iter().any(|&nan| nan != 0) || rest.iter().any(|value| value.is_nan()) { f32::NAN } else { largest }
 }
 
 /// The exponential function: within 2 units of the last place; 0 below -87.3, where the result would have less than all digits.
@@ -196,6 +225,18 @@ mod tests {
             let (tail, bell) = upper_tail(z);
             assert!((f64::from(tail) / exact - 1.0).abs() < 2e-6, "{z}: {tail}, {exact}");
             assert!((f64::from(bell) / density(from) - 1.0).abs() < 2e-6);
+        }
+    }
+
+    #[test]
+    fn the_largest_is_found() {
+        for length in [0, 1, 15, 16, 17, 100] {
+            let mut values: Vec<f32> = (0..length).map(|k| -((k * 37 % 101) as f32)).collect();
+            assert_eq!(maximum(&values), values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            if length > 0 {
+                values[length / 2] = f32::NAN;
+                assert!(maximum(&values).is_nan());
+            }
         }
     }
 

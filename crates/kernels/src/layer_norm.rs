@@ -21,7 +21,8 @@ const ROWS: usize = 64;
 /// If `x` has no whole number of rows as long as `weight`, or the bias is of another length.
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> (Vec<f32>, Vec<[f32; 2]>) {
     let features = weight.len();
-    assert!(bias.len() == features && x.len().is_multiple_of(features.max(1)), "{} floats, {features} a row", x.len());
+    let whole = if features == 0 { x.is_empty() } else { x.len().is_multiple_of(features) };
+    assert!(bias.len() == features && whole, "{} floats, {features} a row", x.len());
     let mut statistics = Vec::new();
     // SAFETY: each task writes its own rows, and together they are all.
     #[expect(unsafe_code, reason = "see above")]

@@ -16,6 +16,8 @@ pub mod cross_entropy;
 mod each;
 pub mod embedding;
 mod fresh;
+#[cfg(all(test, target_os = "linux"))]
+mod guarded_tests;
 mod lanes;
 pub mod layer_norm;
 pub mod linear;
@@ -23,3 +25,5 @@ pub mod max_pool;
 mod product;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod threads_tests;

@@ -44,6 +44,10 @@ impl MaxPool {
 pub fn forward(x: &[f32], pool: MaxPool) -> (Vec<f32>, Vec<u32>) {
     let [height, width] = pool.outputs();
     let (pixels, places) = (pool.size[0] * pool.size[1], height * width);
+    assert!(
+        (0..2).all(|axis| pool.padding[axis] < pool.window[axis]),
+        "a window would see nothing but padding: {pool:?}"
+    );
     assert_eq!(x.len(), pool.planes * pixels, "{pool:?}");
     if places == 0 || pixels == 0 {
         return (vec![f32::NEG_INFINITY; pool.planes * places], vec![0; pool.planes * places]);

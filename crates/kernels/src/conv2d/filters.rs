@@ -86,7 +86,7 @@ impl Job<'_> {
         let (channels, filters) = (conv.channels / conv.groups, conv.filters / conv.groups);
         let (pixels, places) = (conv.size[0] * conv.size[1], conv.outputs().iter().product::<usize>());
         let mut total = vec![0.0; conv.weight_count()];
-        if places == 0 || images.is_empty() {
+        if places == 0 || images.is_empty() || filters == 0 || channels == 0 {
             return total;
         }
         let sheets = channels * layout.channel;

@@ -216,6 +216,9 @@ impl Weights {
     }
 }
 
+/// Into so many pieces the images fall at most.
+const MOST_PIECES: usize = 32;
+
 /// Where the places of a piece lie in the result.
 #[derive(Clone, Copy)]
 struct Spread {
@@ -266,14 +269,16 @@ struct Job<'a> {
 impl Job<'_> {
     fn run(&self, images: &[f32], count: usize) -> Vec<f32> {
         let each = self.channels * self.conv.groups * self.layout.rows.pixels * self.layout.columns.pixels;
-        let sheets = self.channels * self.layout.channel + MARGIN;
+        let sheets = self.channels.max(1) * self.layout.channel + MARGIN;
         let most = self.pieces.iter().map(Piece::count).max().unwrap_or(0) + MARGIN;
         let rows = self.pieces.iter().map(|piece| piece.weights.filters).max().unwrap_or(0) + 8;
         // SAFETY: each image and each group writes all of its part: a place of the result belongs to one piece.
         #[expect(unsafe_code, reason = "see above")]
         unsafe {
             written(count, |result| {
-                let work = (0..self.conv.batch * self.conv.groups).into_par_iter();
+                let count = self.conv.batch * self.conv.groups;
+                // Each piece of work lays out memory of its own.
+                let work = (0..count).into_par_iter().with_min_len(count.div_ceil(MOST_PIECES));
                 work.for_each_init(
                     || (vec![0.0_f32; sheets], vec![0.0_f32; rows * most]),
                     |(sheets, sums), index| {
@@ -281,7 +286,7 @@ impl Job<'_> {
                         let part = each / self.conv.groups;
                         let from = image * each + group * part;
                         self.layout.lay(&images[from..from + part], sheets);
-                        for piece in self.pieces {
+                        for piece in self.pieces.iter().filter(|piece| piece.count() > 0) {
                             Self::sum(piece, group, sheets, sums);
                             self.spread(piece, image, group, sums, result);
                         }

@@ -60,7 +60,7 @@ impl Layout {
         for (channel, sheets) in image.chunks_exact(pixels.max(1)).zip(sheets.chunks_exact_mut(self.channel.max(1))) {
             for (&[row, column], sheet) in self.remainders.iter().zip(sheets.chunks_exact_mut(self.sheet().max(1))) {
                 let ((rows, first_row), (columns, first_column)) = (self.rows.inside(row), self.columns.inside(column));
-                if columns.is_empty() {
+                if columns.is_empty() || rows.is_empty() {
                     continue;
                 }
                 let width = self.columns.length;
@@ -69,7 +69,7 @@ impl Layout {
                     let line = &mut line[columns.clone()];
                     let pixels = &channel[from..];
                     match self.columns.stride {
-                        1 => line.iter_mut().zip(pixels).for_each(|(place, pixel)| *place = *pixel),
+                        1 => copy_row(pixels, line),
                         stride => line
                             .iter_mut()
                             .zip(pixels.iter().step_by(stride))
@@ -79,4 +79,31 @@ impl Layout {
             }
         }
     }
+}
+
+/// Copies as many floats as `to` has. Rows of images are short, so that the call of a function for each would take longer.
+#[inline(always)]
+fn copy_row(from: &[f32], to: &mut [f32]) {
+    const STEP: usize = 8;
+    let length = to.len();
+    let from = &from[..length];
+    if length < STEP {
+        for place in 0..length {
+            to[place] = from[place];
+        }
+        return;
+    }
+    let mut place = 0;
+    while place + STEP <= length {
+        copy_step::<STEP>(from, to, place);
+        place += STEP;
+    }
+    // What is left is copied with some of what is there already.
+    copy_step::<STEP>(from, to, length - STEP);
+}
+
+#[inline(always)]
+fn copy_step<const STEP: usize>(from: &[f32], to: &mut [f32], place: usize) {
+    let step: [f32; STEP] = *from[place..].first_chunk().expect("there are so many");
+    *to[place..].first_chunk_mut().expect("there are so many") = step;
 }
