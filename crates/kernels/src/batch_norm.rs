@@ -82,6 +82,57 @@ pub fn forward(
     Normalized { y, mean, variance }
 }
 
+/// Normalises `x` by statistics gathered earlier, adds `residual` to it if there is one, and rectifies the sum if `relu` says so.
+///
+/// # Panics
+/// If the slices have other lengths than `planes` says.
+pub fn apply(
+    x: &[f32],
+    [weight, bias, mean, variance]: [&[f32]; 4],
+    residual: Option<&[f32]>,
+    epsilon: f64,
+    relu: bool,
+    planes: Planes,
+) -> Vec<f32> {
+    let of_channels = [weight, bias, mean, variance].iter().all(|values| values.len() == planes.channels);
+    assert!(x.len() == planes.count() && of_channels, "{planes:?}");
+    assert!(residual.is_none_or(|residual| residual.len() == x.len()), "{planes:?}");
+    // SAFETY: each channel writes its own planes, and together they are all.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        written(x.len(), |y| {
+            (0..planes.channels).into_par_iter().for_each(|channel| {
+                let scale = f64::from(weight[channel]) / (f64::from(variance[channel]) + epsilon).sqrt();
+                let shift = f64::from(bias[channel]) - f64::from(mean[channel]) * scale;
+                let affine = Affine { scale: scale as f32, shift: shift as f32, relu };
+                write_widest(x, residual, affine, planes, channel, y);
+            });
+        })
+    }
+}
+
+widest!(
+    fn write_widest(
+        x: &[f32],
+        residual: Option<&[f32]>,
+        affine: Affine,
+        planes: Planes,
+        channel: usize,
+        y: Shared,
+    ) = write
+);
+
+#[inline(always)]
+fn write(x: &[f32], residual: Option<&[f32]>, affine: Affine, planes: Planes, channel: usize, y: Shared) {
+    for range in planes.of(channel) {
+        let start = range.start;
+        match residual {
+            Some(residual) => each([&x[range.clone()], &residual[range]], y, start, affine),
+            None => each([&x[range]], y, start, affine),
+        }
+    }
+}
+
 widest!(
     fn normalize_widest(
         x: &[f32],
@@ -111,13 +162,7 @@ fn normalize(
     let (mean, variance) = moments(x, planes, channel);
     let scale = f64::from(weight) / (variance + epsilon).sqrt();
     let affine = Affine { scale: scale as f32, shift: (f64::from(bias) - mean * scale) as f32, relu };
-    for range in planes.of(channel) {
-        let start = range.start;
-        match residual {
-            Some(residual) => each([&x[range.clone()], &residual[range]], y, start, affine),
-            None => each([&x[range]], y, start, affine),
-        }
-    }
+    write(x, residual, affine, planes, channel, y);
     (mean as f32, variance as f32)
 }
 

@@ -58,6 +58,16 @@ fn results_and_gradients_are_those_of_the_definition() {
     }
 }
 
+#[test]
+fn statistics_of_before_give_what_those_of_the_batch_gave() {
+    let planes = Planes { batch: 3, channels: 4, area: 21 };
+    let (x, weight, bias) = (numbers(planes.count(), 1), numbers(4, 2), numbers(4, 3));
+    let residual = numbers(planes.count(), 4);
+    let found = forward(&x, &weight, &bias, Some(&residual), EPSILON, true, planes);
+    let of_channels = [&weight[..], &bias, &found.mean, &found.variance];
+    near(&apply(&x, of_channels, Some(&residual), EPSILON, true, planes), &wide(&found.y), "y");
+}
+
 /// A mean a thousand times the spread costs no digits but those that the floats themselves lack.
 #[test]
 fn a_far_mean_costs_no_digits() {

@@ -1,5 +1,7 @@
 //! What is computed image by image: the result, and the gradient with respect to the images.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -190,9 +192,20 @@ struct Weights {
     group: usize,
     filters: usize,
     taps: usize,
+    /// How many filters a tile has.
+    tile: usize,
 }
 
 impl Weights {
+    fn tiles(&self) -> usize {
+        self.filters.div_ceil(self.tile)
+    }
+
+    /// The filters of some tiles.
+    fn filters_of(&self, tiles: &Range<usize>) -> Range<usize> {
+        tiles.start * self.tile..(tiles.end * self.tile).min(self.filters)
+    }
+
     fn new(groups: usize, filters: usize, taps: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
         struct Registers;
         impl WithSimd for Registers {
@@ -212,10 +225,12 @@ impl Weights {
                 }
             }
         }
-        Self { packed, group, filters, taps }
+        Self { packed, group, filters, taps, tile }
     }
 }
 
+/// Fewer images are not enough for all threads, whatever their number.
+const FEW: usize = 8;
 /// Into so many pieces the images fall at most.
 const MOST_PIECES: usize = 32;
 
@@ -276,19 +291,25 @@ impl Job<'_> {
         #[expect(unsafe_code, reason = "see above")]
         unsafe {
             written(count, |result| {
-                let count = self.conv.batch * self.conv.groups;
+                // Of few images the filters are dealt out as well; each task lays out its image for itself.
+                let few = self.conv.batch * self.conv.groups;
+                let tiles = self.pieces.first().map_or(0, |piece| piece.weights.tiles());
+                let parts = FEW.checked_div(few).unwrap_or(1).clamp(1, tiles.max(1));
+                let count = few * parts;
                 // Each piece of work lays out memory of its own.
                 let work = (0..count).into_par_iter().with_min_len(count.div_ceil(MOST_PIECES));
                 work.for_each_init(
                     || (vec![0.0_f32; sheets], vec![0.0_f32; rows * most]),
                     |(sheets, sums), index| {
+                        let (index, part) = (index / parts, index % parts);
                         let (image, group) = (index / self.conv.groups, index % self.conv.groups);
+                        let tiles = part * tiles / parts..(part + 1) * tiles / parts;
                         let part = each / self.conv.groups;
                         let from = image * each + group * part;
                         self.layout.lay(&images[from..from + part], sheets);
                         for piece in self.pieces.iter().filter(|piece| piece.count() > 0) {
-                            Self::sum(piece, group, sheets, sums);
-                            self.spread(piece, image, group, sums, result);
+                            Self::sum(piece, group, tiles.clone(), sheets, sums);
+                            self.spread(piece, [image, group], piece.weights.filters_of(&tiles), sums, result);
                         }
                     },
                 );
@@ -296,15 +317,17 @@ impl Job<'_> {
         }
     }
 
-    /// The sums of every filter of a group at every place of a piece, `[filters][count + MARGIN]`.
-    fn sum(piece: &Piece<'_>, group: usize, sheets: &[f32], sums: &mut [f32]) {
+    /// The sums of some tiles of the filters of a group at every place of a piece, `[filters][count + MARGIN]`.
+    fn sum(piece: &Piece<'_>, group: usize, tiles: Range<usize>, sheets: &[f32], sums: &mut [f32]) {
         let row = piece.count() + MARGIN;
-        let weights = &piece.weights.packed[group * piece.weights.group..][..piece.weights.group];
+        let Weights { packed, group: each, tile, taps, .. } = &piece.weights;
+        let weights = &packed[group * each..][tiles.start * tile * taps..tiles.end * tile * taps];
         vectorized(Sum {
             distances: piece.distances,
             weights,
-            filters: piece.weights.filters,
-            taps: piece.weights.taps,
+            tile: *tile,
+            tiles: tiles.len(),
+            taps: *taps,
             count: piece.count(),
             sheets: &sheets[piece.start..],
             sums,
@@ -312,16 +335,20 @@ impl Job<'_> {
         });
     }
 
-    /// Writes sums to where they belong.
-    fn spread(&self, piece: &Piece<'_>, image: usize, group: usize, sums: &[f32], result: Shared) {
+    /// Writes the sums of some filters of a group of an image to where they belong.
+    fn spread(
+        &self,
+        piece: &Piece<'_>,
+        [image, group]: [usize; 2],
+        filters: Range<usize>,
+        sums: &[f32],
+        result: Shared,
+    ) {
         let row = piece.count() + MARGIN;
         let [rows, columns] = piece.places;
         let Spread { offset, steps: [down, across], channel } = piece.spread;
-        if piece.count() == 0 {
-            return;
-        }
-        for f in 0..piece.weights.filters {
-            let number = group * piece.weights.filters + f;
+        for (f, filter) in filters.enumerate() {
+            let number = group * piece.weights.filters + filter;
             let ending = Ending { bias: self.bias.map_or(0.0, |bias| bias[number]), relu: self.relu };
             let first = image * self.image + number * channel + offset;
             let sums = &sums[f * row..];

@@ -88,10 +88,7 @@ fn copy_row(from: &[f32], to: &mut [f32]) {
     let length = to.len();
     let from = &from[..length];
     if length < STEP {
-        for place in 0..length {
-            to[place] = from[place];
-        }
-        return;
+        return to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
     let mut place = 0;
     while place + STEP <= length {

@@ -86,7 +86,9 @@ pub(super) unsafe fn correlate<S: Simd, const F: usize, const T: usize>(
 pub(super) struct Sum<'a> {
     pub(super) distances: &'a [usize],
     pub(super) weights: &'a [f32],
-    pub(super) filters: usize,
+    /// Filters of a tile, and how many tiles there are.
+    pub(super) tile: usize,
+    pub(super) tiles: usize,
     pub(super) taps: usize,
     pub(super) count: usize,
     pub(super) sheets: &'a [f32],
@@ -99,10 +101,10 @@ impl WithSimd for Sum<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match (tile_of(self.filters, tile_filters(S::REGISTER_COUNT)), S::REGISTER_COUNT >= 32) {
-            (1, _) => self.tiles::<S, 1>(simd),
-            (_, true) => self.tiles::<S, 8>(simd),
-            (_, false) => self.tiles::<S, 4>(simd),
+        match self.tile {
+            1 => self.tiles::<S, 1>(simd),
+            8 => self.tiles::<S, 8>(simd),
+            _ => self.tiles::<S, 4>(simd),
         }
     }
 }
@@ -110,11 +112,11 @@ impl WithSimd for Sum<'_> {
 impl Sum<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const F: usize>(self, simd: S) {
-        let Self { distances, weights, filters, taps, count, sheets, sums, row } = self;
-        let tiles = filters.div_ceil(F);
+        let Self { distances, weights, tile, tiles, taps, count, sheets, sums, row } = self;
         let farthest = distances.iter().copied().max().unwrap_or(0);
         let vectors = count.div_ceil(S::F32_LANES);
         // What the tiles below look at and write to.
+        assert_eq!(tile, F);
         assert!(weights.len() >= tiles * F * taps && distances.len() == taps);
         assert!(sheets.len() >= farthest + vectors * S::F32_LANES);
         assert!(vectors * S::F32_LANES <= row && sums.len() >= tiles * F * row);

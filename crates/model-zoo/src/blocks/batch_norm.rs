@@ -71,12 +71,8 @@ impl BatchNorm {
         let (weight, bias) = (ops::trace::applied(&self.weight), self.bias.val());
         let Norm { epsilon, momentum } = self.norm;
         if !x.device().is_autodiff() {
-            let y = ops::batch_norm(x, weight, bias, self.running_mean.get(), self.running_var.get(), epsilon);
-            let y = match residual {
-                Some(residual) => ops::add(y, residual),
-                None => y,
-            };
-            return if rectified { ops::relu(y) } else { y };
+            let of_channels = [weight, bias, self.running_mean.get(), self.running_var.get()];
+            return ops::batch_norm(x, of_channels, residual, epsilon, rectified);
         }
         let dims = x.dims();
         let count: usize = dims.iter().product::<usize>() / dims[1];

@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Tensor, module};
 
-use super::processor::Processor;
+use super::processor::{Processor, apply_norm};
 use super::trace::told;
 use super::{add, has_kernels, relu};
 
@@ -40,20 +40,31 @@ pub fn batch_norm_train<const D: usize>(
     (if rectified { relu(y) } else { y }, result.mean, result.variance)
 }
 
-/// Batch normalisation with statistics gathered earlier.
+/// Batch normalisation with statistics gathered earlier: weight, bias, mean and variance. In the same pass `residual` is added, if there is
+/// one, and the sum rectified, if `rectified` says so.
 ///
 /// # Shapes
-/// - `x`: `[batch, channels, ...]`
-/// - `weight`, `bias`, `mean`, `variance`: `[channels]`
+/// - `x`, `residual`: `[batch, channels, ...]`
+/// - each of `of_channels`: `[channels]`
 pub fn batch_norm<const D: usize>(
     x: Tensor<D>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    mean: Tensor<1>,
-    variance: Tensor<1>,
+    of_channels: [Tensor<1>; 4],
+    residual: Option<Tensor<D>>,
     epsilon: f64,
+    rectified: bool,
 ) -> Tensor<D> {
-    told("batch_norm", module::batch_norm(x, weight, bias, mean, variance, epsilon))
+    if has_kernels(&x) && !x.device().is_autodiff() {
+        let added = residual.is_some();
+        let y = told("batch_norm", apply_norm(x, of_channels, residual, epsilon, rectified));
+        let y = if added { told("add", y) } else { y };
+        return if rectified { told("relu", y) } else { y };
+    }
+    let [weight, bias, mean, variance] = of_channels;
+    let mut y = told("batch_norm", module::batch_norm(x, weight, bias, mean, variance, epsilon));
+    if let Some(residual) = residual {
+        y = add(y, residual);
+    }
+    if rectified { relu(y) } else { y }
 }
 
 /// Normalises the last axis to mean 0 and variance 1, then scales and shifts.

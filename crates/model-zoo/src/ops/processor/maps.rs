@@ -7,7 +7,7 @@ use kernels::linear::{Linear, Lying};
 use kernels::{activation, linear};
 
 use super::recorded::{Back, Forth};
-use super::{contiguous, floats, if_wanted, shape, tensor};
+use super::{contiguous, floats, shape, tensor};
 
 pub(super) fn rectify([x]: [FlexTensor; 1]) -> Forth<1> {
     let [x] = contiguous([x]);
@@ -32,22 +32,41 @@ pub(super) fn gelu_unit([x]: [FlexTensor; 1], by_tanh: bool) -> Forth<1> {
     (y, back)
 }
 
-/// The gradients with respect to input, weight and bias of a linear map whose result was `y`, if it was rectified.
-pub(super) fn back_through_map(
-    [x, weight]: [&FlexTensor; 2],
-    y: Option<&FlexTensor>,
-    gradient: FlexTensor,
-    wanted: [bool; 3],
-    linear: Linear,
-) -> [Option<FlexTensor>; 3] {
-    let [gradient] = contiguous([gradient]);
-    let rectified = y.map(|y| activation::relu_gradient(floats(y), floats(&gradient)));
-    let gradient = rectified.as_deref().unwrap_or_else(|| floats(&gradient));
-    [
-        if_wanted(wanted[0], || tensor(linear::input_gradient(gradient, floats(weight), linear), shape(x))),
-        if_wanted(wanted[1], || tensor(linear::weight_gradient(floats(x), gradient, linear), shape(weight))),
-        if_wanted(wanted[2], || tensor(linear::bias_gradient(gradient, linear.outputs), [linear.outputs])),
-    ]
+/// What is kept of a linear map until its gradient comes: of input and weight what the gradient of the other needs.
+struct Kept {
+    x: Option<FlexTensor>,
+    weight: Option<FlexTensor>,
+    /// The result, if it was rectified.
+    y: Option<FlexTensor>,
+    shape: Vec<usize>,
+    sizes: Linear,
+}
+
+impl Kept {
+    fn new(x: FlexTensor, weight: FlexTensor, y: Option<FlexTensor>, tracked: [bool; 2], sizes: Linear) -> Self {
+        let shape = shape(&x);
+        let [to_x, to_weight] = tracked;
+        Self { x: to_weight.then_some(x), weight: to_x.then_some(weight), y, shape, sizes }
+    }
+
+    /// The gradients with respect to input, weight and bias, as far as they are wanted.
+    fn gradients(&self, gradient: FlexTensor, bias: bool) -> [Option<FlexTensor>; 3] {
+        let sizes = self.sizes;
+        let [gradient] = contiguous([gradient]);
+        let rectified = self.y.as_ref().map(|y| activation::relu_gradient(floats(y), floats(&gradient)));
+        let gradient = rectified.as_deref().unwrap_or_else(|| floats(&gradient));
+        let of_weight = match sizes.lying {
+            Lying::OutputMajor => [sizes.outputs, sizes.inputs],
+            Lying::InputMajor => [sizes.inputs, sizes.outputs],
+        };
+        let to_x = |weight| tensor(linear::input_gradient(gradient, floats(weight), sizes), self.shape.clone());
+        let to_weight = |x| tensor(linear::weight_gradient(floats(x), gradient, sizes), of_weight);
+        [
+            self.weight.as_ref().map(to_x),
+            self.x.as_ref().map(to_weight),
+            bias.then(|| tensor(linear::bias_gradient(gradient, sizes.outputs), [sizes.outputs])),
+        ]
+    }
 }
 
 pub(super) fn map_sizes(x: &FlexTensor, weight: &FlexTensor, lying: Lying) -> (Linear, Vec<usize>) {
@@ -63,25 +82,28 @@ pub(super) fn map_sizes(x: &FlexTensor, weight: &FlexTensor, lying: Lying) -> (L
     (Linear { rows, inputs, outputs, lying }, shape)
 }
 
-pub(super) fn map([x, weight]: [FlexTensor; 2], lying: Lying, relu: bool) -> Forth<2> {
+pub(super) fn map([x, weight]: [FlexTensor; 2], tracked: [bool; 2], lying: Lying, relu: bool) -> Forth<2> {
     let [x, weight] = contiguous([x, weight]);
     let (sizes, shape) = map_sizes(&x, &weight, lying);
     let y = tensor(linear::forward(floats(&x), floats(&weight), None, relu, sizes), shape);
-    let kept = relu.then(|| y.clone());
-    let back: Back<2> = Arc::new(move |gradient, [to_x, to_weight]| {
-        let wanted = [to_x, to_weight, false];
-        let [to_x, to_weight, _] = back_through_map([&x, &weight], kept.as_ref(), gradient, wanted, sizes);
+    let kept = Kept::new(x, weight, relu.then(|| y.clone()), tracked, sizes);
+    let back: Back<2> = Arc::new(move |gradient, _| {
+        let [to_x, to_weight, _] = kept.gradients(gradient, false);
         [to_x, to_weight]
     });
     (y, back)
 }
 
-pub(super) fn map_with_bias([x, weight, bias]: [FlexTensor; 3], lying: Lying, relu: bool) -> Forth<3> {
+pub(super) fn map_with_bias(
+    [x, weight, bias]: [FlexTensor; 3],
+    [to_x, to_weight, _]: [bool; 3],
+    lying: Lying,
+    relu: bool,
+) -> Forth<3> {
     let [x, weight, bias] = contiguous([x, weight, bias]);
     let (sizes, shape) = map_sizes(&x, &weight, lying);
     let y = tensor(linear::forward(floats(&x), floats(&weight), Some(floats(&bias)), relu, sizes), shape);
-    let kept = relu.then(|| y.clone());
-    let back: Back<3> =
-        Arc::new(move |gradient, wanted| back_through_map([&x, &weight], kept.as_ref(), gradient, wanted, sizes));
+    let kept = Kept::new(x, weight, relu.then(|| y.clone()), [to_x, to_weight], sizes);
+    let back: Back<3> = Arc::new(move |gradient, [.., to_bias]| kept.gradients(gradient, to_bias));
     (y, back)
 }

@@ -17,6 +17,7 @@ use kernels::max_pool::MaxPool;
 
 use images::{convolve, convolve_with_bias, pool_largest};
 use maps::{gelu_unit, map, map_with_bias, rectify};
+pub(super) use norms::apply_norm;
 use norms::{back_through_norm, norm_forth, normalize_rows};
 use recorded::{Back, Tracked, recorded};
 use tokens::{attend, class_losses, look_up};
@@ -123,11 +124,6 @@ fn integers(tensor: &FlexTensor) -> Vec<i64> {
     }
 }
 
-/// The gradient of an input, if it is wanted.
-fn if_wanted(wanted: bool, gradient: impl FnOnce() -> FlexTensor) -> Option<FlexTensor> {
-    wanted.then(gradient)
-}
-
 impl Processor for Flex {
     fn pool_largest(x: FlexTensor, pool: MaxPool) -> FlexTensor {
         pool_largest([x], pool).0
@@ -152,19 +148,19 @@ impl Processor for Flex {
     }
 
     fn map(x: FlexTensor, weight: FlexTensor, lying: Lying, relu: bool) -> FlexTensor {
-        map([x, weight], lying, relu).0
+        map([x, weight], [false; 2], lying, relu).0
     }
 
     fn map_with_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, lying: Lying, relu: bool) -> FlexTensor {
-        map_with_bias([x, weight, bias], lying, relu).0
+        map_with_bias([x, weight, bias], [false; 3], lying, relu).0
     }
 
     fn convolve(x: FlexTensor, weight: FlexTensor, conv: Conv2d, relu: bool) -> FlexTensor {
-        convolve([x, weight], conv, relu).0
+        convolve([x, weight], [false; 2], conv, relu).0
     }
 
     fn convolve_with_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, conv: Conv2d, relu: bool) -> FlexTensor {
-        convolve_with_bias([x, weight, bias], conv, relu).0
+        convolve_with_bias([x, weight, bias], [false; 3], conv, relu).0
     }
 
     fn normalize_batch(
@@ -215,7 +211,7 @@ fn keeps<C: CheckpointStrategy>() -> bool {
 
 impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
     fn pool_largest(x: Tracked<C>, pool: MaxPool) -> Tracked<C> {
-        recorded::<C, _>([x], |inputs| pool_largest(inputs, pool))
+        recorded::<C, _>([x], |inputs, _| pool_largest(inputs, pool))
     }
 
     /// Nothing of it is recorded.
@@ -232,32 +228,32 @@ impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
 
     fn rectify(x: Tracked<C>) -> Tracked<C> {
         match keeps::<C>() {
-            true => recorded::<C, _>([x], rectify),
+            true => recorded::<C, _>([x], |inputs, _| rectify(inputs)),
             false => <Self as burn::backend::ops::ActivationOps<Self>>::relu(x),
         }
     }
 
     fn gelu_unit(x: Tracked<C>, by_tanh: bool) -> Tracked<C> {
         match keeps::<C>() || by_tanh {
-            true => recorded::<C, _>([x], |inputs| gelu_unit(inputs, by_tanh)),
+            true => recorded::<C, _>([x], |inputs, _| gelu_unit(inputs, by_tanh)),
             false => <Self as burn::backend::ops::ActivationOps<Self>>::gelu(x),
         }
     }
 
     fn map(x: Tracked<C>, weight: Tracked<C>, lying: Lying, relu: bool) -> Tracked<C> {
-        recorded::<C, _>([x, weight], |inputs| map(inputs, lying, relu))
+        recorded::<C, _>([x, weight], |inputs, tracked| map(inputs, tracked, lying, relu))
     }
 
     fn map_with_bias(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, lying: Lying, relu: bool) -> Tracked<C> {
-        recorded::<C, _>([x, weight, bias], |inputs| map_with_bias(inputs, lying, relu))
+        recorded::<C, _>([x, weight, bias], |inputs, tracked| map_with_bias(inputs, tracked, lying, relu))
     }
 
     fn convolve(x: Tracked<C>, weight: Tracked<C>, conv: Conv2d, relu: bool) -> Tracked<C> {
-        recorded::<C, _>([x, weight], |inputs| convolve(inputs, conv, relu))
+        recorded::<C, _>([x, weight], |inputs, tracked| convolve(inputs, tracked, conv, relu))
     }
 
     fn convolve_with_bias(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, conv: Conv2d, relu: bool) -> Tracked<C> {
-        recorded::<C, _>([x, weight, bias], |inputs| convolve_with_bias(inputs, conv, relu))
+        recorded::<C, _>([x, weight, bias], |inputs, tracked| convolve_with_bias(inputs, tracked, conv, relu))
     }
 
     fn normalize_batch(
@@ -268,7 +264,7 @@ impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
         relu: bool,
     ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
         let mut statistics = None;
-        let y = recorded::<C, _>([x, weight, bias], |inputs| {
+        let y = recorded::<C, _>([x, weight, bias], |inputs, _| {
             let (y, norm) = norm_forth(inputs, None, epsilon, relu);
             statistics = Some((norm.mean.clone(), norm.variance.clone()));
             let back: Back<3> = Arc::new(move |gradient, _| back_through_norm(&norm, gradient, false).0);
@@ -287,7 +283,7 @@ impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
         relu: bool,
     ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
         let mut statistics = None;
-        let y = recorded::<C, _>([x, weight, bias, residual], |[x, weight, bias, residual]| {
+        let y = recorded::<C, _>([x, weight, bias, residual], |[x, weight, bias, residual], _| {
             let [residual] = contiguous([residual]);
             let (y, norm) = norm_forth([x, weight, bias], Some(&residual), epsilon, relu);
             statistics = Some((norm.mean.clone(), norm.variance.clone()));
@@ -302,18 +298,18 @@ impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
     }
 
     fn normalize_rows(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, epsilon: f64) -> Tracked<C> {
-        recorded::<C, _>([x, weight, bias], |inputs| normalize_rows(inputs, epsilon))
+        recorded::<C, _>([x, weight, bias], |inputs, _| normalize_rows(inputs, epsilon))
     }
 
     fn attend(projection: Tracked<C>, heads: usize, causal: bool) -> Tracked<C> {
-        recorded::<C, _>([projection], |inputs| attend(inputs, heads, causal))
+        recorded::<C, _>([projection], |inputs, _| attend(inputs, heads, causal))
     }
 
     fn class_losses(scores: Tracked<C>, targets: FlexTensor, smoothing: f32) -> Tracked<C> {
-        recorded::<C, _>([scores], |inputs| class_losses(inputs, &targets, smoothing))
+        recorded::<C, _>([scores], |inputs, _| class_losses(inputs, &targets, smoothing))
     }
 
     fn look_up(table: Tracked<C>, indices: FlexTensor) -> Tracked<C> {
-        recorded::<C, _>([table], |inputs| look_up(inputs, &indices))
+        recorded::<C, _>([table], |inputs, _| look_up(inputs, &indices))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use kernels::batch_norm::Planes;
 use kernels::{batch_norm, layer_norm};
 
@@ -61,13 +63,39 @@ pub(super) fn back_through_norm(
 
 pub(super) fn normalize_rows([x, weight, bias]: [FlexTensor; 3], epsilon: f64) -> Forth<3> {
     let [x, weight, bias] = contiguous([x, weight, bias]);
+    let features = shape(&weight);
+    assert_eq!(shape(&x).last(), features.last(), "rows are normalised by weights of another length");
     let (y, statistics) = layer_norm::forward(floats(&x), floats(&weight), floats(&bias), epsilon);
     let y = tensor(y, shape(&x));
     let back: Back<3> = Arc::new(move |gradient, _| {
         let [gradient] = contiguous([gradient]);
         let found = layer_norm::backward(floats(&x), floats(&gradient), floats(&weight), &statistics);
-        let features = shape(&weight);
+        let features = features.clone();
         [Some(tensor(found.0, shape(&x))), Some(tensor(found.1, features.clone())), Some(tensor(found.2, features))]
     });
     (y, back)
+}
+
+/// [`kernels::batch_norm::apply`] of tensors that nobody records.
+pub(in crate::ops) fn apply_norm<const D: usize>(
+    x: Tensor<D>,
+    of_channels: [Tensor<1>; 4],
+    residual: Option<Tensor<D>>,
+    epsilon: f64,
+    relu: bool,
+) -> Tensor<D> {
+    let [x] = contiguous([plain(x)]);
+    let of_channels = contiguous(of_channels.map(plain));
+    let residual = residual.map(|residual| plain(residual).to_contiguous());
+    let sizes = shape(&x);
+    let planes = Planes { batch: sizes[0], channels: sizes[1], area: sizes[2..].iter().product() };
+    let of_channels = of_channels.each_ref().map(floats);
+    let y = batch_norm::apply(floats(&x), of_channels, residual.as_ref().map(floats), epsilon, relu, planes);
+    Tensor::from_primitive::<Flex>(tensor(y, sizes))
+}
+
+fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    tensor
+        .try_into_primitive::<Flex>()
+        .expect("operations are routed here only if they are of this backend, unrecorded")
 }

@@ -21,19 +21,21 @@ pub(super) type Back<const N: usize> = Arc<dyn Fn(FlexTensor, [bool; N]) -> [Opt
 /// A result, and how gradients go back from it.
 pub(super) type Forth<const N: usize> = (FlexTensor, Back<N>);
 
-/// Computes by `forth` from the numbers of `inputs`, and lets gradients go back to those of them that are tracked.
+/// Computes by `forth` from the numbers of `inputs`, and lets gradients go back to those of them that are tracked: `forth` is told which, so
+/// that it keeps only what is needed for them.
 pub(super) fn recorded<C: CheckpointStrategy, const N: usize>(
     inputs: [Tracked<C>; N],
-    forth: impl FnOnce([FlexTensor; N]) -> Forth<N>,
+    forth: impl FnOnce([FlexTensor; N], [bool; N]) -> Forth<N>,
 ) -> Tracked<C> {
+    let tracked = inputs.each_ref().map(|input| input.is_tracked());
     let nodes = inputs.each_ref().map(|input| input.node());
     let primitives = inputs.map(|input| input.into_primitive());
     match Recorded.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let (result, back) = forth(primitives);
+            let (result, back) = forth(primitives, tracked);
             prepared.finish(State(back), result)
         }
-        OpsKind::UnTracked(prepared) => prepared.finish(forth(primitives).0),
+        OpsKind::UnTracked(prepared) => prepared.finish(forth(primitives, [false; N]).0),
     }
 }
 
