@@ -14,32 +14,7 @@ use rayon::prelude::*;
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
 use crate::lanes::{sums, widest};
-
-/// How floats lie: `[batch, channels, area]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Planes {
-    /// Examples.
-    pub batch: usize,
-    /// Channels of each.
-    pub channels: usize,
-    /// Floats of each channel.
-    pub area: usize,
-}
-
-impl Planes {
-    /// How many floats there are.
-    pub fn count(&self) -> usize {
-        self.batch * self.channels * self.area
-    }
-
-    /// The places of each example's plane of a channel.
-    fn of(self, channel: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-        (0..self.batch).map(move |n| {
-            let start = (n * self.channels + channel) * self.area;
-            start..start + self.area
-        })
-    }
-}
+pub use crate::planes::Planes;
 
 /// What comes of the normalisation.
 pub struct Normalized {
@@ -171,11 +146,16 @@ fn normalize(
 #[inline(always)]
 fn moments(x: &[f32], planes: Planes, channel: usize) -> (f64, f64) {
     let (mut count, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
-    let area = planes.area as f64;
-    for range in planes.of(channel) {
-        let plane = &x[range];
+    let column = planes.is_scattered().then(|| planes.gathered(x, channel));
+    let (whole, parts) = match &column {
+        Some(column) => (&column[..], Planes { batch: 1, channels: 1, area: column.len() }),
+        None => (x, planes),
+    };
+    let area = parts.area as f64;
+    for range in parts.of(if column.is_some() { 0 } else { channel }) {
+        let plane = &whole[range];
         let [sum] = sums([plane], |[x]| [x]);
-        let own = sum / planes.area as f32;
+        let own = sum / parts.area as f32;
         let [rest, spread] = sums([plane], |[x]| [x - own, (x - own) * (x - own)]);
         // The mean in 32 bits is a little off; what it is off by is known.
         let (off, own) = (f64::from(rest) / area, f64::from(own));
@@ -305,16 +285,16 @@ fn back(
 ) -> (f32, f32) {
     let (mean, inverse) = (mean as f32, 1.0 / variance.sqrt());
     let (mut plain, mut weighted) = (0.0_f64, 0.0_f64);
-    for range in planes.of(channel) {
-        let (x, g) = (&x[range.clone()], &gradient[range.clone()]);
-        let [a, b] = match y {
-            Some(y) => sums([x, g, &y[range]], |[x, g, y]| {
-                let g = passed(y, g);
-                [g, g * (x - mean)]
-            }),
-            None => sums([x, g], |[x, g]| [g, g * (x - mean)]),
-        };
-        (plain, weighted) = (plain + f64::from(a), weighted + f64::from(b));
+    if planes.is_scattered() {
+        let [x, g] = [x, gradient].map(|values| planes.gathered(values, channel));
+        let y = y.map(|y| planes.gathered(y, channel));
+        (plain, weighted) = plane_sums(&x, &g, y.as_deref(), mean);
+    } else {
+        for range in planes.of(channel) {
+            let y = y.map(|y| &y[range.clone()]);
+            let (a, b) = plane_sums(&x[range.clone()], &gradient[range], y, mean);
+            (plain, weighted) = (plain + a, weighted + b);
+        }
     }
     weighted *= inverse;
     let count = (planes.batch * planes.area).max(1) as f64;
@@ -334,6 +314,19 @@ fn back(
         }
     }
     (weighted as f32, plain as f32)
+}
+
+/// The sums of the gradient before the rectifier, and of that times the distance from the mean.
+#[inline(always)]
+fn plane_sums(x: &[f32], gradient: &[f32], y: Option<&[f32]>, mean: f32) -> (f64, f64) {
+    let [plain, weighted] = match y {
+        Some(y) => sums([x, gradient, y], |[x, g, y]| {
+            let g = passed(y, g);
+            [g, g * (x - mean)]
+        }),
+        None => sums([x, gradient], |[x, g]| [g, g * (x - mean)]),
+    };
+    (f64::from(plain), f64::from(weighted))
 }
 
 /// What a rectifier whose result was `y` lets through of a gradient.

@@ -22,6 +22,7 @@ mod lanes;
 pub mod layer_norm;
 pub mod linear;
 pub mod max_pool;
+mod planes;
 mod product;
 #[cfg(test)]
 mod samples;
