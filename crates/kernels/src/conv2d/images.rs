@@ -85,7 +85,7 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
             for f in 0..filters {
                 for (ky, down) in of_axis(0, row) {
                     for (kx, across) in of_axis(1, column) {
-                        distances.push(f * layout.sheet() + down * run + across);
+                        distances.push(f * layout.channel + down * run + across);
                         order.push(f * taps + ky * conv.kernel[1] + kx);
                     }
                 }

@@ -43,9 +43,13 @@ impl Layout {
         self.rows.length * self.columns.length
     }
 
-    /// Sheets of every channel without a gap.
+    /// Sheets of every channel without a gap. Where they are not dealt out, the zeros behind a row are those before the next one, as far as
+    /// there are some; behind the last row there are some more.
     pub(super) fn new(rows: Axis, columns: Axis, remainders: Vec<[usize; 2]>) -> Self {
-        Self { channel: remainders.len() * rows.length * columns.length, rows, columns, remainders }
+        let behind = columns.length.saturating_sub(columns.before + columns.pixels);
+        let shared = if columns.stride == 1 { behind.min(columns.before) } else { 0 };
+        let columns = Axis { length: columns.length - shared, ..columns };
+        Self { channel: remainders.len() * rows.length * columns.length + shared, rows, columns, remainders }
     }
 
     /// The same with channels that begin at a multiple of `count` floats.
