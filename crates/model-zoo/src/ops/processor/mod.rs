@@ -222,7 +222,7 @@ impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
         v: Tracked<C>,
         settings: Adamw,
     ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
-        let (weight, m, v) = step_by_adamw([weight, gradient, m, v].map(|tensor| tensor.into_primitive()), settings);
+        let (weight, m, v) = step_by_adamw([weight, gradient, m, v].map(Tracked::<C>::into_primitive), settings);
         (Tracked::<C>::new(weight), Tracked::<C>::new(m), Tracked::<C>::new(v))
     }
 

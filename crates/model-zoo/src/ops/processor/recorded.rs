@@ -27,9 +27,9 @@ pub(super) fn recorded<C: CheckpointStrategy, const N: usize>(
     inputs: [Tracked<C>; N],
     forth: impl FnOnce([FlexTensor; N], [bool; N]) -> Forth<N>,
 ) -> Tracked<C> {
-    let tracked = inputs.each_ref().map(|input| input.is_tracked());
-    let nodes = inputs.each_ref().map(|input| input.node());
-    let primitives = inputs.map(|input| input.into_primitive());
+    let tracked = inputs.each_ref().map(Tracked::<C>::is_tracked);
+    let nodes = inputs.each_ref().map(Tracked::<C>::node);
+    let primitives = inputs.map(Tracked::<C>::into_primitive);
     match Recorded.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (result, back) = forth(primitives, tracked);
