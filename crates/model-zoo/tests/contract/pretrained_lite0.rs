@@ -34,7 +34,8 @@ fn lite0_of_imagenet_sees_what_the_reference_sees() {
         let signature = Signature { task: Task::Classify, inputs: vec![image(3, 224, 224)], output };
         let config = EfficientnetConfig { form: Form::Lite0, ..EfficientnetConfig::default() };
         let network = config.build(&signature, 0, &device).unwrap();
-        let found = pretrained().locate(&folder, Some("efficientnet")).unwrap();
+        let found = pretrained();
+        let found = found.locate(&folder.join(&found.weights), Some("efficientnet")).unwrap();
         let (mut network, notices) = found.rules.load(network, Some("classifier.1"), &found.path).unwrap();
         assert_eq!(notices.len(), usize::from(what == "features"), "{notices:?}");
         if what == "features" {

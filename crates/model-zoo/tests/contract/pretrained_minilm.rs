@@ -50,7 +50,7 @@ fn minilm_makes_of_texts_what_the_reference_makes_of_them() {
     let settings: BertConfig = config["model"]["bert"].clone().try_into().unwrap();
     let network = settings.build(&signature, 0, &device).unwrap();
     let pretrained: Pretrained = config["pretrained"].clone().try_into().unwrap();
-    let found = pretrained.locate(&folder, Some("bert")).unwrap();
+    let found = pretrained.locate(&folder.join(&pretrained.weights), Some("bert")).unwrap();
     let (network, notices) = found.rules.load(network, Some("classifier"), &found.path).unwrap();
     assert_eq!(notices.len(), 2, "{notices:?}"); // The classifier and the pooler.
     let mut all = weights::collect(&network).unwrap();
