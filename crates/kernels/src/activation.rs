@@ -13,7 +13,7 @@ const TASK: usize = 1 << 14;
 macro_rules! function {
     ($(#[$meta:meta])* $name:ident, $kind:ident, $count:literal, |$($x:ident),*| $body:expr) => {
         #[derive(Clone, Copy)]
-        struct $kind;
+        pub(crate) struct $kind;
 
         impl Function<$count> for $kind {
             #[inline(always)]
@@ -52,7 +52,7 @@ function!(
 );
 function!(
     /// The gradient with respect to `x` of [`relu`], whose result was `y`.
-    relu_gradient, ReluGradient, 2, |y, gradient| if y > 0.0 { gradient } else { 0.0 * y }
+    relu_gradient, ReluGradient, 2, |y, gradient| passed(y, gradient)
 );
 function!(
     /// `x Phi(x)`, Phi being the distribution function of the normal distribution.
@@ -82,6 +82,12 @@ function!(
         gradient * steep.mul_add(change, share)
     }
 );
+
+/// What a rectifier whose result was `y` lets through of a gradient.
+#[inline(always)]
+pub(crate) fn passed(y: f32, gradient: f32) -> f32 {
+    if y > 0.0 { gradient } else { 0.0 * y }
+}
 
 /// `(1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u))`, and the derivative of `u`.
 #[inline(always)]

@@ -11,6 +11,7 @@
 
 use rayon::prelude::*;
 
+use crate::activation::{ReluGradient, passed};
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
 use crate::lanes::{sums, widest};
@@ -77,9 +78,8 @@ pub fn apply(
     unsafe {
         written(x.len(), |y| {
             (0..planes.channels).into_par_iter().for_each(|channel| {
-                let scale = f64::from(weight[channel]) / (f64::from(variance[channel]) + epsilon).sqrt();
-                let shift = f64::from(bias[channel]) - f64::from(mean[channel]) * scale;
-                let affine = Affine { scale: scale as f32, shift: shift as f32, relu };
+                let statistics = [f64::from(mean[channel]), f64::from(variance[channel]) + epsilon];
+                let affine = Affine::new([weight[channel], bias[channel]], statistics, relu);
                 write_widest(x, residual, affine, planes, channel, y);
             });
         })
@@ -127,7 +127,7 @@ widest!(
 fn normalize(
     x: &[f32],
     residual: Option<&[f32]>,
-    [weight, bias]: [f32; 2],
+    affine: [f32; 2],
     epsilon: f64,
     relu: bool,
     planes: Planes,
@@ -135,9 +135,7 @@ fn normalize(
     y: Shared,
 ) -> (f32, f32) {
     let (mean, variance) = moments(x, planes, channel);
-    let scale = f64::from(weight) / (variance + epsilon).sqrt();
-    let affine = Affine { scale: scale as f32, shift: (f64::from(bias) - mean * scale) as f32, relu };
-    write(x, residual, affine, planes, channel, y);
+    write(x, residual, Affine::new(affine, [mean, variance + epsilon], relu), planes, channel, y);
     (mean as f32, variance as f32)
 }
 
@@ -178,6 +176,13 @@ struct Affine {
 }
 
 impl Affine {
+    /// Of weight and bias, mean and variance; what is added to the variance is in it.
+    #[inline(always)]
+    fn new([weight, bias]: [f32; 2], [mean, variance]: [f64; 2], relu: bool) -> Self {
+        let scale = f64::from(weight) / variance.sqrt();
+        Self { scale: scale as f32, shift: (f64::from(bias) - mean * scale) as f32, relu }
+    }
+
     #[inline(always)]
     fn rectified(self, y: f32) -> f32 {
         if self.relu && y < 0.0 { 0.0 } else { y }
@@ -310,7 +315,7 @@ fn back(
         let y = &y[range];
         each([x, g, y], to_x, start, function);
         if let Some(to_sum) = to_sum {
-            each([y, g], to_sum, start, Passed);
+            each([y, g], to_sum, start, ReluGradient);
         }
     }
     (weighted as f32, plain as f32)
@@ -327,22 +332,6 @@ fn plane_sums(x: &[f32], gradient: &[f32], y: Option<&[f32]>, mean: f32) -> (f64
         None => sums([x, gradient], |[x, g]| [g, g * (x - mean)]),
     };
     (f64::from(plain), f64::from(weighted))
-}
-
-/// What a rectifier whose result was `y` lets through of a gradient.
-#[inline(always)]
-fn passed(y: f32, gradient: f32) -> f32 {
-    if y > 0.0 { gradient } else { 0.0 * y }
-}
-
-#[derive(Clone, Copy)]
-struct Passed;
-
-impl Function<2> for Passed {
-    #[inline(always)]
-    fn at(self, [y, gradient]: [f32; 2]) -> f32 {
-        passed(y, gradient)
-    }
 }
 
 /// `scale g + slope (x - mean) + offset`.

@@ -9,7 +9,7 @@ use crate::batch_norm::{self, Planes};
 use crate::conv2d::{self, Conv2d};
 use crate::linear::{self, Linear, Lying};
 use crate::max_pool::{self, MaxPool};
-use crate::samples::numbers;
+use crate::samples::{PLAIN, numbers};
 use crate::{activation, cross_entropy, embedding, layer_norm};
 
 const PAGE: usize = 1 << 16;
@@ -75,26 +75,15 @@ fn nothing_beyond_a_slice_is_touched() {
 }
 
 fn convolutions(of: impl Fn(usize, u64) -> Guarded) {
-    let plain = Conv2d {
-        batch: 2,
-        channels: 3,
-        size: [7, 9],
-        filters: 5,
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding: [1, 1],
-        dilation: [1, 1],
-        groups: 1,
-    };
     for conv in [
-        plain,
-        Conv2d { stride: [2, 3], padding: [0, 2], ..plain },
-        Conv2d { kernel: [1, 1], padding: [0, 0], ..plain },
-        Conv2d { dilation: [2, 2], padding: [2, 1], ..plain },
-        Conv2d { channels: 6, filters: 6, groups: 6, ..plain },
-        Conv2d { filters: 33, size: [8, 8], channels: 17, ..plain },
-        Conv2d { size: [1, 1], batch: 1, ..plain },
-        Conv2d { kernel: [4, 4], stride: [4, 4], padding: [0, 0], size: [8, 12], ..plain },
+        PLAIN,
+        Conv2d { stride: [2, 3], padding: [0, 2], ..PLAIN },
+        Conv2d { kernel: [1, 1], padding: [0, 0], ..PLAIN },
+        Conv2d { dilation: [2, 2], padding: [2, 1], ..PLAIN },
+        Conv2d { channels: 6, filters: 6, groups: 6, ..PLAIN },
+        Conv2d { filters: 33, size: [8, 8], channels: 17, ..PLAIN },
+        Conv2d { size: [1, 1], batch: 1, ..PLAIN },
+        Conv2d { kernel: [4, 4], stride: [4, 4], padding: [0, 0], size: [8, 12], ..PLAIN },
     ] {
         let (x, weight, bias) = (of(conv.input_count(), 1), of(conv.weight_count(), 2), of(conv.filters, 3));
         let gradient = of(conv.output_count(), 4);

@@ -56,6 +56,11 @@ pub(crate) fn vectorized<W: WithSimd>(work: W) -> W::Output {
     arch().dispatch(work)
 }
 
+/// How many rows, or filters, a tile of sums has that are kept in registers, three vectors of each.
+pub(crate) const fn tile_rows(registers: usize) -> usize {
+    if registers >= 32 { 8 } else { 4 }
+}
+
 /// As many floats as a vector has, from `place` on.
 ///
 /// # Safety

@@ -14,7 +14,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::fresh::{Aligned, Shared};
-use crate::lanes::{load, store, vectorized};
+use crate::lanes::{load, store, tile_rows, vectorized};
 
 /// A matrix within a slice.
 #[derive(Clone, Copy)]
@@ -68,11 +68,6 @@ pub(crate) struct Target {
 const DEPTH: usize = 512;
 /// Vectors of a panel.
 const VECTORS: usize = 3;
-
-/// How many rows a tile has, and a panel how many columns, with so many registers and floats a vector.
-const fn tile_rows(registers: usize) -> usize {
-    if registers >= 32 { 8 } else { 4 }
-}
 
 thread_local! {
     /// A panel of B.

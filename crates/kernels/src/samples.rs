@@ -1,4 +1,19 @@
-//! Numbers to test with.
+//! Numbers and sizes to test with.
+
+use crate::conv2d::Conv2d;
+
+/// A convolution that keeps the size of its images, of which nothing is even.
+pub(crate) const PLAIN: Conv2d = Conv2d {
+    batch: 2,
+    channels: 3,
+    size: [7, 9],
+    filters: 5,
+    kernel: [3, 3],
+    stride: [1, 1],
+    padding: [1, 1],
+    dilation: [1, 1],
+    groups: 1,
+};
 
 /// Numbers without a pattern, from -1 to 1.
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {

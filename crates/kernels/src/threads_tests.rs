@@ -4,23 +4,13 @@ use crate::attention::{self, Attention};
 use crate::batch_norm::{self, Planes};
 use crate::conv2d::{self, Conv2d};
 use crate::linear::{self, Linear, Lying};
-use crate::samples::numbers;
+use crate::samples::{PLAIN, numbers};
 use crate::{activation, cross_entropy, layer_norm};
 
 /// What every kernel gives for one set of numbers, as bits.
 fn everything() -> Vec<Vec<u32>> {
     let mut found: Vec<Vec<f32>> = Vec::new();
-    let conv = Conv2d {
-        batch: 13,
-        channels: 5,
-        size: [11, 6],
-        filters: 9,
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding: [1, 1],
-        dilation: [1, 1],
-        groups: 1,
-    };
+    let conv = Conv2d { batch: 13, channels: 5, size: [11, 6], filters: 9, ..PLAIN };
     let (x, weight) = (numbers(conv.input_count(), 1), numbers(conv.weight_count(), 2));
     let gradient = numbers(conv.output_count(), 3);
     found.push(conv2d::forward(&x, &weight, None, false, &conv));

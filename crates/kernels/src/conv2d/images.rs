@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use super::Conv2d;
 use super::ending::{Ending, rows_widest};
 use super::sheet::{Axis, Layout, MARGIN};
-use super::tile::{Sum, tile_filters, tile_of};
+use super::tile::{Sum, tile_of};
 use crate::each::Function;
 use crate::fresh::{Shared, written};
-use crate::lanes::vectorized;
+use crate::lanes::{tile_rows, vectorized};
 
 /// The result, `[batch, filters, ...]`; negative numbers are 0 if `relu` says so.
 ///
@@ -214,7 +214,7 @@ impl Weights {
                 S::REGISTER_COUNT
             }
         }
-        let tile = tile_of(filters, tile_filters(vectorized(Registers)));
+        let tile = tile_of(filters, tile_rows(vectorized(Registers)));
         let group = filters.div_ceil(tile) * tile * taps;
         let mut packed = vec![0.0; groups * group];
         for g in 0..groups {

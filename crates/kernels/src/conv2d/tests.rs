@@ -1,7 +1,7 @@
 //! Is it the sum that it is meant to be, and are the gradients those of that sum? In 64 bits, by the definition.
 
 use super::*;
-use crate::samples::numbers;
+use crate::samples::{PLAIN, numbers};
 
 /// Calls `visit` with the places of image, filter and result of every product.
 fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
@@ -65,18 +65,6 @@ fn check(conv: &Conv2d, seed: u64) {
     near(&weight_gradient(&x, &gradient, conv), &to_weight, "to filters", conv);
     near(&bias_gradient(&gradient, conv), &to_bias, "to biases", conv);
 }
-
-const PLAIN: Conv2d = Conv2d {
-    batch: 2,
-    channels: 3,
-    size: [7, 9],
-    filters: 5,
-    kernel: [3, 3],
-    stride: [1, 1],
-    padding: [1, 1],
-    dilation: [1, 1],
-    groups: 1,
-};
 
 #[test]
 fn sums_and_gradients_are_those_of_the_definition() {

@@ -4,11 +4,6 @@ use pulp::{Simd, WithSimd};
 
 use crate::lanes::{load, store};
 
-/// How many filters a tile has at most, and how many vectors of places: as many as there are registers for.
-pub(super) const fn tile_filters(registers: usize) -> usize {
-    if registers >= 32 { 8 } else { 4 }
-}
-
 /// With how many filters a tile is filled: 1 where there is but one, as in depthwise convolutions.
 pub(super) fn tile_of(filters: usize, most: usize) -> usize {
     if filters == 1 { 1 } else { most }
