@@ -8,7 +8,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from parity_networks import network
-from parity_torch import randn
+from parity_torch import begin, randn
 
 
 class Autoencoder(nn.Module):
@@ -62,5 +62,5 @@ def networks():
 
 
 if __name__ == "__main__":
-    torch.manual_seed(5)
+    begin(5)
     networks()

@@ -8,7 +8,7 @@ import torch
 import torch.nn as nn
 
 from parity_networks import network
-from parity_torch import randn
+from parity_torch import begin, randn
 
 
 class FtTransformer(nn.Module):
@@ -38,5 +38,5 @@ def networks():
 
 
 if __name__ == "__main__":
-    torch.manual_seed(4)
+    begin(4)
     networks()

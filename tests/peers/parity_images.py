@@ -17,7 +17,7 @@ from timm.models import efficientnet as timm_efficientnet
 from torchvision.models import convnext, efficientnet, mobilenetv3, resnet
 
 from parity_networks import network
-from parity_torch import randn
+from parity_torch import begin, randn
 
 
 class ImageInput(nn.Module):
@@ -208,5 +208,5 @@ def networks():
 
 
 if __name__ == "__main__":
-    torch.manual_seed(3)
+    begin(3)
     networks()

@@ -14,7 +14,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from parity_torch import randn, write
+from parity_torch import begin, randn, write
 
 # Networks, their attributes named as Firebox names its parameters.
 
@@ -207,5 +207,5 @@ def networks():
 
 
 if __name__ == "__main__":
-    torch.manual_seed(2)
+    begin(2)
     networks()

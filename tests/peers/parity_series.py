@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
 from parity_networks import network
-from parity_torch import randn, write
+from parity_torch import begin, randn, write
 
 
 class LstmForecast(nn.Module):
@@ -102,7 +102,7 @@ def lstm():
 
 
 if __name__ == "__main__":
-    torch.manual_seed(11)
+    begin(11)
     lstm()
     network("lstm_forecast", LstmForecast(3, 5, 2, 4, 3), {"series": randn(6, 7, 3) + 2})
     network("tcn", Tcn(2, [4, 4, 3], 3, 4, 3), {"series": randn(6, 15, 2)})

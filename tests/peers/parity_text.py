@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import BertConfig, BertForSequenceClassification, BertModel, GPT2Config, GPT2LMHeadModel
 
-from parity_torch import randn, write
+from parity_torch import begin, randn, write
 
 
 def padded(lengths, vocabulary):
@@ -108,5 +108,5 @@ def gelu_tanh():
 
 if __name__ == "__main__":
     for make in (bert, bert_mean, gpt2, gelu_tanh, lstm):
-        torch.manual_seed(7)
+        begin(7)
         make()

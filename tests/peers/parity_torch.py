@@ -4,11 +4,13 @@
     /tmp/peer/bin/python tests/peers/parity_torch.py                                  # writes tests/fixtures/parity/
 
 Everything is computed in double precision and stored as f32, so what a test sees is the rounding of Firebox alone.
+FIREBOX_PARITY names another folder, where Firebox's tests look for it as well, and FIREBOX_SEED other numbers; `networks.sh` gives both.
 Whole numbers (token ids, classes) are stored as f32 too: Firebox's own reader of weights reads nothing else.
 
 `parity_networks.py` does the same for networks.
 """
 
+import os
 from pathlib import Path
 
 import torch
@@ -17,7 +19,12 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch.optim import _muon
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "parity"
+FIXTURES = Path(os.environ.get("FIREBOX_PARITY", Path(__file__).resolve().parents[1] / "fixtures" / "parity"))
+
+
+def begin(seed):
+    """Numbers of the committed files, unless FIREBOX_SEED asks for others."""
+    torch.manual_seed(int(os.environ.get("FIREBOX_SEED", seed)))
 
 
 def randn(*shape):
@@ -190,5 +197,5 @@ def optimizers():
 
 if __name__ == "__main__":
     for make in (activations, losses, optimizers):
-        torch.manual_seed(2)
+        begin(2)
         make()

@@ -96,8 +96,15 @@ impl Dataset {
             None => records,
         };
         let wanted = pipeline.as_ref().map(|pipeline| pipeline.signature().task).or(task);
-        let needed = wanted.unwrap_or_else(|| card.task()).needs_target();
-        let mut targets = Targets::read(records.as_ref(), schema, skip, needed)?;
+        let task = wanted.unwrap_or_else(|| card.task());
+        let mut targets = Targets::read(records.as_ref(), schema, skip, task.needs_target())?;
+        if pipeline.is_none() && config.sampler == Sampler::Balanced && targets.classes.is_none() {
+            return Err(Error::Setting {
+                key: "data.sampler".into(),
+                message: "is `balanced`, and the rows have no classes to show equally often".into(),
+                hint: "Leave it out: rows come in another random order in every epoch then.".into(),
+            });
+        }
         let unusable = records.len() - targets.usable.len();
         let classes = targets.classes.as_deref();
         let rows = Rows { records: records.as_ref(), usable: &targets.usable, classes, key: schema.key.as_deref() };
@@ -129,7 +136,6 @@ impl Dataset {
         let pipeline = if let Some(fitted) = pipeline {
             same_columns(fitted, schema)?
         } else {
-            let task = task.unwrap_or_else(|| card.task());
             let classes = targets.of(&parts.train);
             // Transforms learn from the rows under the windows of the training part, each once.
             let (records, rows) = beneath(records.as_ref(), &parts.train);

@@ -47,6 +47,12 @@ fn open(rows: Rows, loader: LoaderConfig, sampler: Sampler) -> Result<Arc<Datase
 }
 
 fn open_with(rows: Rows, loader: LoaderConfig, sampler: Sampler, seed: u64) -> Result<Arc<Dataset>, Error> {
+    let split = SplitConfig::Random(random::Config { validation: Share(7.0), test: Share(0.0), seed: 0 });
+    let config = DataConfig { split: Some(split), loader, sampler, ..DataConfig::new("") };
+    Dataset::from_records(&config, card(), Box::new(rows), None, None, seed).map(Arc::new)
+}
+
+fn card() -> Card {
     let card = r#"
         name = "t"
         title = "T"
@@ -61,10 +67,7 @@ fn open_with(rows: Rows, loader: LoaderConfig, sampler: Sampler, seed: u64) -> R
         target = { name = "y", kind = "class" }
         features = { x = "number" }
     "#;
-    let card = Card { config: toml::from_str(card).unwrap(), folder: "".into(), files: Vec::new() };
-    let split = SplitConfig::Random(random::Config { validation: Share(7.0), test: Share(0.0), seed: 0 });
-    let config = DataConfig { split: Some(split), loader, sampler, ..DataConfig::new("") };
-    Dataset::from_records(&config, card, Box::new(rows), None, None, seed).map(Arc::new)
+    Card { config: toml::from_str(card).unwrap(), folder: "".into(), files: Vec::new() }
 }
 
 fn dataset(n: usize) -> Arc<Dataset> {
@@ -87,6 +90,16 @@ fn any_number_of_threads_gives_the_same_batches() {
         }
         assert_eq!((one[11].epoch, one[11].index, one[10].len(), one[0].len()), (1, 0, 3, 10));
     }
+}
+
+#[test]
+fn rows_without_classes_are_not_balanced() {
+    let mut card = card();
+    card.config.schema.target = None;
+    let config = DataConfig { sampler: Sampler::Balanced, ..DataConfig::new("") };
+    let rows = Rows { n: 50, bad: None, panics: None };
+    let refused = Dataset::from_records(&config, card, Box::new(rows), None, None, 0).err().unwrap();
+    assert!(refused.to_string().contains("no classes to show equally often"), "{refused}");
 }
 
 #[test]

@@ -26,5 +26,6 @@ mod planes;
 mod product;
 #[cfg(test)]
 mod samples;
+mod squares;
 #[cfg(test)]
 mod threads_tests;

@@ -14,7 +14,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::fresh::{Aligned, Shared};
-use crate::lanes::{load, store, tile_rows, vectorized};
+use crate::lanes::{WIDTH, load, store, tile_rows, vectorized};
 
 /// A matrix within a slice.
 #[derive(Clone, Copy)]
@@ -66,6 +66,8 @@ pub(crate) struct Target {
 
 /// How much of the inner axis is gone through at a time.
 const DEPTH: usize = 512;
+/// Rows of B that lie so near each other are read where they lie.
+const NEAR: usize = 128;
 /// Vectors of a panel.
 const VECTORS: usize = 3;
 
@@ -128,7 +130,16 @@ impl Multiply<'_> {
             let count = DEPTH.min(inner - start);
             for column in (0..columns).step_by(width) {
                 let wide = width.min(columns - column);
-                lay_panel(b.columns(column..column + wide).rows(start..start + count), panel, width);
+                let block = b.columns(column..column + wide).rows(start..start + count);
+                let in_place = b.steps[1] == 1 && b.steps[0] <= NEAR && wide.is_multiple_of(S::F32_LANES);
+                let (panel, width) = match in_place {
+                    true => (block.data, b.steps[0]),
+                    false => {
+                        let width = wide.next_multiple_of(S::F32_LANES);
+                        lay_panel(block, panel, width);
+                        (&*panel, width)
+                    }
+                };
                 for row in (0..rows).step_by(F) {
                     let high = F.min(rows - row);
                     // Rows beyond the last one are the last one again, and are not written.
@@ -222,23 +233,51 @@ unsafe fn tile<S: Simd, const F: usize, const V: usize>(
         }
     }
     let factor = simd.splat_f32s(place.factor);
-    for (f, sums) in sums.iter().enumerate().take(place.high) {
-        for (v, &sum) in sums.iter().enumerate() {
-            let start = v * S::F32_LANES;
-            let value = simd.mul_f32s(sum, factor);
-            // SAFETY: by the promise; of a vector that goes beyond the last column only what lies before it is touched.
-            unsafe {
-                let to = place.to.add(f * place.step + start);
-                if start + S::F32_LANES <= place.wide {
-                    let value = if place.adds { simd.add_f32s(value, load::<S>(to)) } else { value };
-                    store::<S>(to, value);
-                } else {
-                    let mut room = [0.0_f32; 16];
-                    store::<S>(room.as_mut_ptr(), value);
-                    for (k, value) in room.iter().enumerate().take(place.wide - start) {
-                        *to.add(k) = if place.adds { *to.add(k) + value } else { *value };
-                    }
+    let whole = place.high == F && place.wide == V * S::F32_LANES;
+    // SAFETY: by the promise; of a vector that goes beyond the last column only what lies before it is touched.
+    unsafe {
+        if whole && !place.adds {
+            for f in 0..F {
+                for v in 0..V {
+                    store::<S>(place.to.add(f * place.step + v * S::F32_LANES), simd.mul_f32s(sums[f][v], factor));
                 }
+            }
+        } else if whole {
+            for f in 0..F {
+                for v in 0..V {
+                    let to = place.to.add(f * place.step + v * S::F32_LANES);
+                    store::<S>(to, simd.add_f32s(simd.mul_f32s(sums[f][v], factor), load::<S>(to)));
+                }
+            }
+        } else {
+            write_part::<S, F, V>(simd, &sums, place);
+        }
+    }
+}
+
+/// Writes the rows and columns of a tile that there are.
+///
+/// # Safety
+/// The place is this call's own.
+#[inline(always)]
+#[expect(unsafe_code, reason = "the caller promises")]
+unsafe fn write_part<S: Simd, const F: usize, const V: usize>(simd: S, sums: &[[S::f32s; V]; F], place: Place) {
+    // Only places known beforehand are asked of the sums, so that they need not leave their registers while they grow.
+    let mut room = [[[0.0_f32; WIDTH]; V]; F];
+    for f in 0..F {
+        for v in 0..V {
+            let value = simd.mul_f32s(sums[f][v], simd.splat_f32s(place.factor));
+            // SAFETY: no vector has more floats than the widest.
+            unsafe { store::<S>(room[f][v].as_mut_ptr(), value) };
+        }
+    }
+    for (f, row) in room.iter().enumerate().take(place.high) {
+        let values = row.iter().flat_map(|values| &values[..S::F32_LANES]);
+        for (k, value) in values.enumerate().take(place.wide) {
+            // SAFETY: by the promise; only what lies before the last row and column is touched.
+            unsafe {
+                let to = place.to.add(f * place.step + k);
+                *to = if place.adds { *to + value } else { *value };
             }
         }
     }

@@ -46,6 +46,17 @@ pub struct Pretrained {
     pub allow_unused: Vec<String>,
 }
 
+/// A network with the weights of a file.
+#[derive(Debug)]
+pub struct Loaded<M> {
+    /// The network.
+    pub network: M,
+    /// What was replaced, left out or changed on the way, in sentences.
+    pub notices: Vec<String>,
+    /// The SHA-256 of the file, as it was read.
+    pub sha256: String,
+}
+
 impl Pretrained {
     /// Finds the weights at `path`. Where there is a card, its files are verified, and its rules come before those of the config; of a
     /// bundle every file is verified. `architecture` is what the network is called, if it is one of the zoo.
@@ -103,8 +114,9 @@ impl Pretrained {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Damaged`] or [`Error::Misfit`] with every name that does not fit.
-    pub fn load<M: Module>(&self, network: M, head: Option<&str>, path: &Path) -> Result<(M, Vec<String>), Error> {
-        let mut tensors = self.renamed(read(path, self.sha256.as_deref())?, path)?;
+    pub fn load<M: Module>(&self, network: M, head: Option<&str>, path: &Path) -> Result<Loaded<M>, Error> {
+        let (tensors, sha256) = read(path, self.sha256.as_deref())?;
+        let mut tensors = self.renamed(tensors, path)?;
         let count = tensors.len();
         let shapes = weights::shapes(&network);
         let mut known = weights::collect(&network)?;
@@ -164,7 +176,7 @@ impl Pretrained {
         if !reasons.is_empty() {
             return Err(Error::Misfit { path: path.to_owned(), reason: reasons.join("; ") });
         }
-        Ok((weights::apply(network, &known, path)?, notices))
+        Ok(Loaded { network: weights::apply(network, &known, path)?, notices, sha256 })
     }
 
     /// The tensors under the names that the rules give them.

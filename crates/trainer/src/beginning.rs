@@ -46,14 +46,14 @@ pub fn prepare<M: Network>(
         let architecture = plan.experiment.model.as_ref().map(Architecture::name);
         let found = pretrained.locate(&path, architecture)?;
         found.check_tokens(pipeline)?;
-        let now = found.began_with(&path)?;
+        let loaded = found.rules.load(network, head.as_deref(), &found.path)?;
+        let now = found.began_with(&path, loaded.sha256);
         if let Some(earlier) = earlier.filter(|earlier| earlier.sha256 != now.sha256) {
             return Err(Error::WeightsChanged { path: now.weights, then: earlier.sha256.clone() });
         }
-        let (loaded, told) = found.rules.load(network, head.as_deref(), &found.path)?;
-        network = loaded;
+        network = loaded.network;
         notices.push(introduction(&found));
-        notices.extend(told);
+        notices.extend(loaded.notices);
         began_with = Some(now);
     }
     if let Some(fine_tune) = &plan.experiment.fine_tune {

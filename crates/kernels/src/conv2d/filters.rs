@@ -1,12 +1,14 @@
 //! What is summed up over all images: the gradients with respect to the filters and their biases.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Conv2d;
 use super::images::{seen, tap_distances};
 use super::sheet::{Axis, Layout, MARGIN};
 use super::tile::correlate;
+use super::{Conv2d, winograd};
 use crate::fresh::Aligned;
 use crate::lanes::{sums, vectorized, widest};
 
@@ -48,6 +50,10 @@ fn plane_sum(plane: &[f32]) -> f32 {
 pub fn weight_gradient(x: &[f32], gradient: &[f32], conv: &Conv2d) -> Vec<f32> {
     conv.check();
     assert_eq!((x.len(), gradient.len()), (conv.input_count(), conv.output_count()), "{conv:?}");
+    if winograd::suits_filters(conv) {
+        let seen = winograd::Seen::of(x, conv);
+        return added_up(conv.batch, |images| winograd::filters_gradient(seen, gradient, conv.filters, images));
+    }
     let layout = seen(conv);
     let [height, width] = conv.outputs();
     // The gradient lies in rows as long as those of the sheets, with zeros behind the end of each, and behind the last row so many that
@@ -57,12 +63,15 @@ pub fn weight_gradient(x: &[f32], gradient: &[f32], conv: &Conv2d) -> Vec<f32> {
     let rows = Axis { pixels: height, before: 0, stride: 1, length: whole.div_ceil(run).max(height) };
     let columns = Axis { pixels: width, before: 0, stride: 1, length: layout.columns.length };
     let spread = Layout::new(rows, columns, vec![[0, 0]]).aligned(WIDEST);
-    let parts = conv.batch.clamp(1, MOST_PARTS);
     let job = Job { conv, layout: &layout, spread: &spread, x, gradient };
-    let mut sums: Vec<Vec<f32>> = (0..parts)
-        .into_par_iter()
-        .map(|part| job.sum(part * conv.batch / parts..(part + 1) * conv.batch / parts))
-        .collect();
+    added_up(conv.batch, |images| job.sum(images))
+}
+
+/// What comes of parts of a batch, added up in their order.
+fn added_up(batch: usize, sum: impl Fn(Range<usize>) -> Vec<f32> + Sync) -> Vec<f32> {
+    let parts = batch.clamp(1, MOST_PARTS);
+    let mut sums: Vec<Vec<f32>> =
+        (0..parts).into_par_iter().map(|part| sum(part * batch / parts..(part + 1) * batch / parts)).collect();
     let mut total = sums.swap_remove(0);
     // After the swap the last part is the first of the rest; which order it is does not matter, as long as it is always the same.
     for part in sums {
@@ -81,7 +90,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// The sums over some images.
-    fn sum(&self, images: std::ops::Range<usize>) -> Vec<f32> {
+    fn sum(&self, images: Range<usize>) -> Vec<f32> {
         let Self { conv, layout, spread, .. } = *self;
         let (channels, filters) = (conv.channels / conv.groups, conv.filters / conv.groups);
         let (pixels, places) = (conv.size[0] * conv.size[1], conv.outputs().iter().product::<usize>());

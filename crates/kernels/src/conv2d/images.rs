@@ -5,10 +5,10 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Conv2d;
 use super::ending::{Ending, rows_widest};
 use super::sheet::{Axis, Layout, MARGIN};
 use super::tile::{Sum, tile_of};
+use super::{Conv2d, winograd};
 use crate::each::Function;
 use crate::fresh::{Shared, written};
 use crate::lanes::{tile_rows, vectorized};
@@ -25,6 +25,10 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, conv
     conv.check();
     assert_eq!((x.len(), weight.len()), (conv.input_count(), conv.weight_count()), "{conv:?}");
     assert!(bias.is_none_or(|bias| bias.len() == conv.filters), "{conv:?}");
+    if winograd::suits(conv) {
+        let taps = |filter: usize, channel: usize| taps_of(weight, filter * conv.channels + channel);
+        return winograd::sums(winograd::Seen::of(x, conv), conv.filters, taps, bias, relu);
+    }
     let layout = seen(conv);
     let [height, width] = conv.outputs();
     let channels = conv.channels / conv.groups;
@@ -54,6 +58,23 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, conv
 pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32> {
     conv.check();
     assert_eq!((gradient.len(), weight.len()), (conv.output_count(), conv.weight_count()), "{conv:?}");
+    if winograd::suits(conv) {
+        // The same filters upside down, seen from the other side.
+        let taps = |channel: usize, filter: usize| {
+            let mut taps = taps_of(weight, filter * conv.channels + channel);
+            taps.reverse();
+            taps
+        };
+        let seen = winograd::Seen {
+            images: gradient,
+            batch: conv.batch,
+            channels: conv.filters,
+            size: conv.outputs(),
+            padding: conv.padding.map(|padding| 2 - padding),
+            outputs: conv.size,
+        };
+        return winograd::sums(seen, conv.channels, taps, None, false);
+    }
     let [height, width] = conv.size;
     let [result_height, result_width] = conv.outputs();
     // Pixel `stride q + r - padding` is seen by the tap k at place `q - (dilation k - r) / stride`, for the taps whose remainder is r.
@@ -121,6 +142,11 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
     let image = conv.channels * height * width;
     let job = Job { conv, layout: &layout, pieces: &pieces, bias: None, relu: false, image, channels: filters };
     job.run(gradient, conv.input_count())
+}
+
+/// The taps of a filter of 3 x 3 for a channel.
+fn taps_of(weight: &[f32], index: usize) -> [f32; 9] {
+    *weight[9 * index..].first_chunk().expect("the weights were counted")
 }
 
 /// How a pixel is reached from the results that saw it, along one axis, by the remainder of its place by the stride.

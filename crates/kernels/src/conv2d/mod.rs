@@ -11,6 +11,8 @@
 //! use and are left out when the result is written. With a stride the sheet is dealt out into one sheet for each remainder of row and
 //! column, so that the runs stay runs. A tile of several filters by several vectors of places is summed up in registers.
 //!
+//! Where filters have 3 x 3 taps and there are many channels, [`winograd`] needs fewer products.
+//!
 //! The gradient with respect to the images is the same sum over a sheet of the result's gradient, and that with respect to the filters sums
 //! over the places instead of the taps.
 
@@ -19,6 +21,7 @@ mod filters;
 mod images;
 mod sheet;
 mod tile;
+mod winograd;
 
 pub use filters::{bias_gradient, weight_gradient};
 pub use images::{data_gradient, forward};

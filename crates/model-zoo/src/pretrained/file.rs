@@ -38,8 +38,8 @@ pub(super) fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(bundle::WEIGHTS) } else { path.to_owned() }
 }
 
-/// Every tensor of real numbers in a file, as f32.
-pub(super) fn read(path: &Path, sha256: Option<&str>) -> Result<Weights, Error> {
+/// Every tensor of real numbers in a file, as f32, and the SHA-256 of its bytes.
+pub(super) fn read(path: &Path, expected: Option<&str>) -> Result<(Weights, String), Error> {
     let path = file_of(path);
     let io = |source| Error::Io { doing: "read", path: path.clone(), source };
     let metadata = std::fs::metadata(&path).map_err(io)?;
@@ -53,25 +53,30 @@ pub(super) fn read(path: &Path, sha256: Option<&str>) -> Result<Weights, Error> 
             reason: format!("it has {size} bytes, more than any weights"),
         });
     }
-    if let Some(expected) = sha256 {
-        let found = bundle::hash(&std::fs::read(&path).map_err(io)?);
-        if !found.eq_ignore_ascii_case(expected) {
-            let reason = format!("its SHA-256 is {found}, and the config says {expected}");
-            return Err(Error::Damaged { path: path.clone(), reason });
-        }
-    }
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let tensors = match ending.as_str() {
-        "safetensors" => from_safetensors(&whole_safetensors(&path, size)?, &path)?,
-        "pth" | "pt" | "bin" | "ckpt" => from_pytorch(&path)?,
+    let safe = match ending.as_str() {
+        "safetensors" => true,
+        "pth" | "pt" | "bin" | "ckpt" => false,
         _ => {
             let reason = format!("weights end in .safetensors, .pth, .pt, .bin or .ckpt, and not in `.{ending}`");
             return Err(Error::Misfit { path: path.clone(), reason });
         }
     };
+    let bytes = if safe { whole_safetensors(&path, size)? } else { std::fs::read(&path).map_err(io)? };
+    let sha256 = bundle::hash(&bytes);
+    if let Some(expected) = expected.filter(|expected| !sha256.eq_ignore_ascii_case(expected)) {
+        let reason = format!("its SHA-256 is {sha256}, and the config says {expected}");
+        return Err(Error::Damaged { path: path.clone(), reason });
+    }
+    let tensors = if safe {
+        from_safetensors(&bytes, &path)?
+    } else {
+        drop(bytes);
+        from_pytorch(&path)?
+    };
     match tensors.is_empty() {
         true => Err(Error::Damaged { path, reason: "there is no tensor of real numbers in it".into() }),
-        false => Ok(tensors),
+        false => Ok((tensors, sha256)),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::file_of;
 use super::{Pretrained, WeightsCard};
-use crate::{Error, bundle};
+use crate::Error;
 
 /// Weights that are there, and the rules by which they come into a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,21 +43,18 @@ pub struct BeganWith {
 }
 
 impl Located {
-    /// What is to be kept of where the weights came from, which the config calls `named`.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn began_with(&self, named: &Path) -> Result<BeganWith, Error> {
-        let weights = file_of(&self.path);
-        let read = std::fs::read(&weights);
-        let sha256 =
-            bundle::hash(&read.map_err(|source| Error::Io { doing: "read", path: weights.clone(), source })?);
-        let card = self.card.clone();
-        let (card, source, licence) = card
-            .map(|card| (card.name, card.source, card.licence))
-            .map_or((None, None, None), |(name, source, licence)| (Some(name), Some(source), Some(licence)));
+    /// What is to be kept of where weights with this SHA-256 came from, which the config calls `named`.
+    pub fn began_with(&self, named: &Path, sha256: String) -> BeganWith {
         let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Ok(BeganWith { named: absolute(named), weights: absolute(&weights), sha256, card, source, licence })
+        let card = self.card.as_ref();
+        BeganWith {
+            named: absolute(named),
+            weights: absolute(&file_of(&self.path)),
+            sha256,
+            card: card.map(|card| card.name.clone()),
+            source: card.map(|card| card.source.clone()),
+            licence: card.map(|card| card.licence.clone()),
+        }
     }
 
     /// Whether the rows of an embedding stand for the same tokens in the bundle, if it is one, as in these transforms.

@@ -82,7 +82,7 @@ fn files_that_hold_no_weights_are_refused() {
 #[test]
 fn a_network_gets_the_numbers_of_the_file() {
     let path = fixture("plain.pth");
-    let (loaded, notices) = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
+    let Loaded { network: loaded, notices, .. } = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
     let mut expected = weights::load(&fixture("expected.safetensors")).unwrap();
     expected.remove("norm.running_mean");
     assert_eq!(weights::collect(&loaded).unwrap(), expected);
@@ -99,11 +99,10 @@ fn every_name_that_does_not_fit_is_listed() {
         error.contains("missing in the file: a.weight, a.bias") && error.contains("unused: c.bias, c.weight"),
         "{error}"
     );
-    let (kept, _) =
-        of(json!({ "rename": [["^a\\.", "c."]], "allow_missing": ["^a"], "allow_unused": ["^c", "^norm"] }), 4)
-            .unwrap();
+    let kept = of(json!({ "rename": [["^a\\.", "c."]], "allow_missing": ["^a"], "allow_unused": ["^c", "^norm"] }), 4)
+        .unwrap();
     let fresh = weights::collect(&network(4)).unwrap();
-    assert_eq!(weights::collect(&kept).unwrap()["a.weight"], fresh["a.weight"]);
+    assert_eq!(weights::collect(&kept.network).unwrap()["a.weight"], fresh["a.weight"]);
     let error = of(json!({ "rename": [["^a\\.", "b."]] }), 4).unwrap_err().to_string();
     assert!(error.contains("two tensors are called `b."), "{error}");
     let error =
@@ -117,7 +116,8 @@ fn every_name_that_does_not_fit_is_listed() {
 
 #[test]
 fn a_head_for_other_classes_begins_anew_and_the_user_is_told() {
-    let (loaded, notices) = settings(json!({})).load(network(7), Some("b"), &fixture("plain.pth")).unwrap();
+    let Loaded { network: loaded, notices, .. } =
+        settings(json!({})).load(network(7), Some("b"), &fixture("plain.pth")).unwrap();
     assert_eq!(notices[0], "The head `b` was trained for 4 answers, and 7 are needed: it begins anew.");
     let (loaded, fresh) = (weights::collect(&loaded).unwrap(), weights::collect(&network(7)).unwrap());
     let expected = weights::load(&fixture("expected.safetensors")).unwrap();
@@ -133,7 +133,7 @@ fn a_head_begins_anew_as_a_whole() {
     tensors.insert("b.weight".into(), HostTensor { shape: vec![5, 3], values: vec![1.0; 15] });
     tensors.insert("b.bias".into(), HostTensor { shape: vec![4], values: vec![7.0; 4] });
     std::fs::write(&path, weights::to_bytes(&tensors, &path).unwrap()).unwrap();
-    let (loaded, notices) = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
+    let Loaded { network: loaded, notices, .. } = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert_eq!(weights::collect(&loaded).unwrap()["b.bias"], weights::collect(&network(4)).unwrap()["b.bias"]);
 
