@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::fresh::{Aligned, Shared};
 use crate::lanes::{WIDTH, load, store, tile_rows, vectorized};
+use crate::squares::{SIDE, turn};
 
 /// A matrix within a slice.
 #[derive(Clone, Copy)]
@@ -172,6 +173,7 @@ const ROWS: usize = 64;
 #[inline(always)]
 fn lay_panel(b: Matrix<'_>, panel: &mut [f32], width: usize) {
     let ([rows, columns], [down, across]) = (b.size, b.steps);
+    assert!(b.fits() && columns <= width && panel.len() >= rows * width);
     if across == 1 {
         for (k, row) in panel.chunks_exact_mut(width).take(rows).enumerate() {
             row[..columns].copy_from_slice(&b.data[k * down..][..columns]);
@@ -182,15 +184,27 @@ fn lay_panel(b: Matrix<'_>, panel: &mut [f32], width: usize) {
     if columns < width {
         panel[..rows * width].fill(0.0);
     }
+    if down == 1 && rows >= SIDE && columns >= SIDE {
+        for row in (0..rows).step_by(SIDE) {
+            for column in (0..columns).step_by(SIDE) {
+                // What is left at the ends is turned with some of what was turned already.
+                let (row, column) = (row.min(rows - SIDE), column.min(columns - SIDE));
+                // SAFETY: the square lies within the block, whose rows and columns lie within B, as was checked, and in the panel.
+                #[expect(unsafe_code, reason = "see above")]
+                unsafe {
+                    let (from, to) = (b.data.as_ptr().add(column * across + row), panel.as_mut_ptr());
+                    turn(from, across, to.add(row * width + column), width);
+                }
+            }
+        }
+        return;
+    }
     for first in (0..rows).step_by(ROWS) {
         let count = ROWS.min(rows - first);
         for column in 0..columns {
             let from = &b.data[column * across + first * down..];
             let to = panel[first * width + column..].iter_mut().step_by(width).take(count);
-            match down {
-                1 => to.zip(from).for_each(|(to, from)| *to = *from),
-                _ => to.zip(from.iter().step_by(down)).for_each(|(to, from)| *to = *from),
-            }
+            to.zip(from.iter().step_by(down)).for_each(|(to, from)| *to = *from);
         }
     }
 }

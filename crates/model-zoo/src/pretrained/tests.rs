@@ -33,16 +33,16 @@ fn every_kind_of_file_gives_the_same_numbers() {
     let expected = weights::load(&fixture("expected.safetensors")).unwrap();
     assert_eq!(expected["b.weight"].shape, [4, 3]);
     for name in ["expected.safetensors", "widths.safetensors", "plain.pth", "legacy.pt"] {
-        assert_eq!(read(&fixture(name), None).unwrap(), expected, "{name}");
+        assert_eq!(read(&fixture(name), None).unwrap().0, expected, "{name}");
     }
-    let training = settings(json!({})).renamed(read(&fixture("training.ckpt"), None).unwrap(), Path::new("p")).unwrap();
+    let training = settings(json!({})).renamed(read(&fixture("training.ckpt"), None).unwrap().0, Path::new("p")).unwrap();
     assert_eq!(training, expected);
 }
 
 /// A module that is called `model` is no box around weights: what stands beside it is not lost.
 #[test]
 fn nothing_beside_a_module_called_model_is_lost() {
-    let found = read(&fixture("named_model.pth"), None).unwrap();
+    let found = read(&fixture("named_model.pth"), None).unwrap().0;
     assert!(found.contains_key("model.a.weight") && found.contains_key("head.weight"), "{:?}", found.keys());
     assert_eq!(found.len(), 6);
 }
@@ -55,7 +55,7 @@ fn code_in_a_file_is_not_run() {
     std::fs::copy(fixture("with_code.pth"), &path).unwrap();
     let marks = [folder.path().join("executed"), PathBuf::from("executed")];
     match read(&path, None) {
-        Ok(tensors) => assert_eq!(tensors, weights::load(&fixture("expected.safetensors")).unwrap()),
+        Ok((tensors, _)) => assert_eq!(tensors, weights::load(&fixture("expected.safetensors")).unwrap()),
         Err(error) => assert!(matches!(error, Error::Damaged { .. }), "{error}"),
     }
     assert!(marks.iter().all(|mark| !mark.exists()));
