@@ -2,6 +2,7 @@
 //!
 //! The set of flags is frozen: what can be set stands in a config, and `--set path=value` reaches all of it.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -16,6 +17,9 @@ pub struct Cli {
     /// Print one JSON object instead of text.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Threads that compute; as many as there are cores if left out. Those that read data are `data.loader.threads`.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZero<usize>>,
 }
 
 /// What Firebox can do.
@@ -306,6 +310,8 @@ pub enum BenchOther {
     Batch(BenchBatch),
     /// Measure how fast a folder of photographs becomes batches.
     Data(BenchData),
+    /// Measure on what the training of a config spends its time.
+    Train(BenchTrain),
 }
 
 /// `firebox bench batch`
@@ -320,14 +326,23 @@ pub struct BenchBatch {
     pub settings: Settings,
 }
 
+/// `firebox bench train`
+#[derive(Debug, Args)]
+pub struct BenchTrain {
+    /// The config.
+    pub config: PathBuf,
+    /// Seconds to measure.
+    #[arg(long, default_value_t = 6.0)]
+    pub seconds: f64,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
 /// `firebox bench data`
 #[derive(Debug, Args)]
 pub struct BenchData {
     /// A folder with a folder of images for each class.
     pub folder: PathBuf,
-    /// Threads that prepare batches; 0 means one for each processor core.
-    #[arg(long, default_value_t = 0)]
-    pub threads: usize,
     /// Seconds to measure, but one epoch at least.
     #[arg(long, default_value_t = 6.0)]
     pub seconds: f64,

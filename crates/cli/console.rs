@@ -13,6 +13,8 @@ use crate::report;
 
 /// How often a line of progress is printed where there is no terminal.
 const QUIET: Duration = Duration::from_secs(10);
+/// A larger share of the time by waiting for data deserves a word.
+const MUCH_WAITING: f64 = 0.1;
 /// How often scores are printed; small data is evaluated hundreds of times a second.
 const SCORES: Duration = Duration::from_secs(2);
 
@@ -78,10 +80,13 @@ impl Recorder for Console {
                 }
             }
             Event::Progress(progress) => {
-                let text = format!(
+                let mut text = format!(
                     "epoch {:.2}, loss {:.4}, {:.0} examples/s",
                     progress.epoch, progress.loss, progress.examples_per_second
                 );
+                if progress.waiting > MUCH_WAITING {
+                    text.push_str(&format!(", {:.0} % waiting for data", 100.0 * progress.waiting));
+                }
                 if self.terminal {
                     let scores = if self.latest_scores.is_empty() {
                         String::new()

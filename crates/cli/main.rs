@@ -9,6 +9,7 @@ mod dashboard;
 mod failure;
 mod report;
 
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,19 +20,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     prepare_memory();
-    prepare_environment();
     let cli = args::Cli::parse();
-    match commands::run(cli.command, cli.json) {
+    prepare_environment(cli.threads);
+    let json = cli.json;
+    match commands::run(cli) {
         Ok(status) => status.into(),
         Err(failure) => {
-            report::failure(&failure, cli.json);
+            report::failure(&failure, json);
             failure.exit_code().into()
         }
     }
 }
 
-/// Lets memory come in large pages, where the system has some: tensors are large, and what training does not spend on arithmetic it spends on
-/// fresh pages and on finding out where they lie.
+/// Lets memory come in large pages, where there are some: fresh pages and finding out where they lie are what training spends time on.
 fn prepare_memory() {
     // SAFETY: this is the first statement of `main`; no other thread exists that could set an option meanwhile.
     #[expect(unsafe_code, reason = "the allocator has no other way to be told")]
@@ -40,18 +41,20 @@ fn prepare_memory() {
     }
 }
 
-/// Library code asks burn for a default device behind our back; without this it would be a graphics card that may not exist.
-/// And on a machine without a desktop, a layer that Mesa puts around every Vulkan driver complains on stderr that there is
-/// none; it is only there to sort the adapters by the desktop's wish.
-fn prepare_environment() {
+/// Libraries ask burn for a default device behind our back, which would be a graphics card that may not exist; on a machine without a desktop
+/// a layer of Mesa complains that there is none; and all that computes, children of this process too, takes as many threads as RAYON's say.
+fn prepare_environment(threads: Option<NonZero<usize>>) {
     let is_set = |name| std::env::var_os(name).is_some();
     let without_desktop = !is_set("XDG_RUNTIME_DIR") && !is_set("MESA_VK_DEVICE_SELECT");
-    // SAFETY: this is the first statement of `main`; no other thread exists that could read the environment meanwhile.
+    // SAFETY: so far `main` has read its arguments and nothing more; no other thread exists that could read the environment meanwhile.
     #[expect(unsafe_code, reason = "burn and Mesa read these variables and offer no other way to choose")]
     unsafe {
         std::env::set_var("BURN_DEVICE", "flex");
         if without_desktop {
             std::env::set_var("NODEVICE_SELECT", "1");
+        }
+        if let Some(threads) = threads {
+            std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What does each command do? One file a verb.
 
-use crate::args::{Bench, BenchOther, Command, Data, Verify};
+use crate::args::{Bench, BenchOther, Cli, Command, Data, Verify};
 use crate::failure::{Failure, Status};
 
 mod bench;
 mod bench_batch;
 mod bench_data;
+mod bench_train;
 mod completions;
 mod config;
 mod data_check;
@@ -26,8 +27,9 @@ mod verify_resume;
 /// How a command ends.
 pub type Ended = Result<Status, Failure>;
 
-/// Does what was asked; `json` is whether results are printed as JSON.
-pub fn run(command: Command, json: bool) -> Ended {
+/// Does what was asked.
+pub fn run(cli: Cli) -> Ended {
+    let Cli { command, json, threads } = cli;
     match command {
         Command::Train(args) => train::run(&args, json),
         Command::Select(args) => select::run(&args, json),
@@ -45,7 +47,8 @@ pub fn run(command: Command, json: bool) -> Ended {
         Command::Runs(args) => runs::run(&args, json),
         Command::Verify(Verify::Resume(args)) => verify_resume::run(&args, json),
         Command::Bench(Bench { other: Some(BenchOther::Batch(args)), .. }) => bench_batch::run(&args, json),
-        Command::Bench(Bench { other: Some(BenchOther::Data(args)), .. }) => bench_data::run(&args, json),
+        Command::Bench(Bench { other: Some(BenchOther::Data(args)), .. }) => bench_data::run(&args, threads, json),
+        Command::Bench(Bench { other: Some(BenchOther::Train(args)), .. }) => bench_train::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
         Command::Completions { shell } => completions::run(shell),
     }

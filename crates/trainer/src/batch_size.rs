@@ -4,21 +4,14 @@
 //! with it. The largest one is kept that fits and still learns from more examples a second than half of it did.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
 
-use data_loader::Loader;
-use model_zoo::architectures::WithNetwork;
 use model_zoo::device::Found;
-use model_zoo::network::NetworkConfig;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::experiment::Experiment;
-use crate::state::State;
-use crate::step::{read_back, step};
-use crate::{Error, Plan, beginning, origin};
+use crate::breakdown::{self, Breakdown, Measure};
+use crate::{Error, Experiment};
 
 /// By how much more examples a second a batch twice as large must bring: less than this is noise.
 const FASTER: f64 = 1.05;
@@ -26,12 +19,8 @@ const FASTER: f64 = 1.05;
 const ROOM: f64 = 0.8;
 /// The first batch that is tried.
 const SMALLEST: usize = 8;
-/// Steps before the clock runs: buffers are made, and kernels chosen.
-const WARM_UP: u64 = 2;
-/// Seconds that a measurement goes on.
+/// Seconds that a probe goes on.
 const SECONDS: f64 = 1.0;
-/// Steps that it has at least.
-const LEAST_STEPS: u64 = 3;
 
 /// How many examples make a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,42 +93,9 @@ pub struct Probe {
 /// # Errors
 /// As training.
 pub fn measure(experiment: Experiment, config: &Path, device: &Found) -> Result<Probe, Error> {
-    struct Job<'a> {
-        experiment: Experiment,
-        config: &'a Path,
-        device: &'a Found,
-    }
-    impl WithNetwork for Job<'_> {
-        type Out = Result<Probe, Error>;
-        fn run<C: NetworkConfig>(self, architecture: &C) -> Self::Out {
-            let dataset = Arc::new(origin::open(&self.experiment, self.config)?);
-            let plan = Plan::new(self.experiment, self.config, &dataset)?;
-            let (device, seed) = (&self.device.device, plan.experiment.seed);
-            let network = architecture.build(&plan.signature, seed, &plan.training_device(device))?;
-            let pipeline = dataset.pipeline();
-            let network = beginning::prepare(network, &plan, pipeline, self.config, 0, false, None)?.network;
-            let batches = Loader::train(dataset, plan.batch_size, seed, 0, 0)?;
-            let mut state = State::new(network, &plan, batches, device);
-            for _ in 0..WARM_UP {
-                state = step(state, &plan)?;
-            }
-            read_back(&mut state)?;
-            let seen = state.memory.interval.examples;
-            let begun = Instant::now();
-            let mut steps = 0;
-            while steps < LEAST_STEPS || begun.elapsed().as_secs_f64() < SECONDS {
-                state = step(state, &plan)?;
-                read_back(&mut state)?;
-                steps += 1;
-            }
-            // The last batch of an epoch may be smaller than the others.
-            let examples = state.memory.interval.examples - seen;
-            let examples_per_second = examples as f64 / begun.elapsed().as_secs_f64();
-            Ok(Probe { batch_size: plan.batch_size, examples_per_second, peak_memory: peak_memory() })
-        }
-    }
-    let architecture = experiment.architecture(config)?.clone();
-    architecture.with(Job { experiment, config, device })
+    let found = breakdown::measure(experiment, config, device, Measure { seconds: SECONDS, exact: false })?;
+    let Breakdown { batch_size, examples_per_second, peak_memory, .. } = found;
+    Ok(Probe { batch_size, examples_per_second, peak_memory })
 }
 
 /// The largest power of two, up to `most`, that `probe` can learn from and that is still faster; and every probe. A size of which the probe

@@ -15,6 +15,7 @@ pub mod baselines;
 pub mod batch_size;
 pub mod beginning;
 pub mod bench;
+pub mod breakdown;
 pub mod checkpoint;
 pub mod data_gate;
 pub mod environment;
@@ -40,6 +41,7 @@ pub mod state;
 pub mod step;
 pub mod stepper;
 pub mod stopping;
+pub mod stopwatch;
 pub mod train;
 pub mod verify;
 

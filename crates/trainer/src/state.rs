@@ -9,6 +9,7 @@ use crate::fine_tune::FineTune;
 use crate::plan::Plan;
 use crate::stepper::{Stepper, Update};
 use crate::stopping::Best;
+use crate::stopwatch::Stopwatch;
 
 /// Everything that training remembers besides tensors. Written into every checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Interval {
     pub examples: u64,
     /// Seconds since the last record.
     pub seconds: f64,
+    /// How many of them went by waiting for the loader.
+    #[serde(default)]
+    pub waiting: f64,
     /// The norm of all gradients of the latest step, before clipping.
     pub gradient_norm: Option<f64>,
 }
@@ -68,6 +72,8 @@ pub struct State<M: Network> {
     pub pending: Vec<Pending>,
     /// After how many steps the last checkpoint of this process was written.
     pub last_saved: Option<u64>,
+    /// Tells what the time of a step is spent on.
+    pub stopwatch: Stopwatch,
     /// The device without gradients.
     pub device: Device,
 }
@@ -84,6 +90,7 @@ impl<M: Network> State<M> {
             memory: Memory { best: Best { metric: plan.watch.clone(), ..Best::default() }, ..Memory::default() },
             pending: Vec::new(),
             last_saved: None,
+            stopwatch: Stopwatch::new(),
             device: device.clone(),
         }
     }

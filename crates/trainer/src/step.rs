@@ -11,6 +11,7 @@ use crate::gradients;
 use crate::losses;
 use crate::plan::Plan;
 use crate::state::{Pending, State};
+use crate::stopwatch::Phase;
 
 /// Learns from `plan.train.accumulate` batches: forward, backward, clip, update. Nothing is read back from the device.
 ///
@@ -25,6 +26,7 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
     if let Some(fine_tune) = &plan.experiment.fine_tune {
         state.network = fine_tune.unfreeze(state.network, state.memory.step);
     }
+    state.stopwatch.start();
     let mut sum: Option<GradientsParams> = None;
     let mut loss_sum: Option<Tensor<1>> = None;
     let mut weight_sum: Option<Tensor<1>> = None;
@@ -32,6 +34,7 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
     for _ in 0..train.accumulate {
         let mut batch = next_batch(&mut state, plan)?; // Waits here if reading is slower than learning.
         let inputs = Inputs::from_batch(&batch, &plan.signature, &training_device)?;
+        state.stopwatch.lap(Phase::Copy)?;
         let output = state.network.forward(&inputs)?;
         let rows = plan.loss.rows(output, &batch)?;
         let weight = rows.weights.clone().sum();
@@ -42,11 +45,13 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
             1 => loss.clone() * losses::inverse(weight.clone()),
             _ => loss.clone(),
         };
+        state.stopwatch.lap(Phase::Forward)?;
         let batch_gradients = GradientsParams::from_grads(objective.backward(), &state.network);
         examples.append(&mut batch.ids);
         sum = Some(gradients::add(&state.network, sum, batch_gradients));
         loss_sum = Some(plus(loss_sum, loss.inner()));
         weight_sum = Some(plus(weight_sum, weight.inner()));
+        state.stopwatch.lap(Phase::Backward)?;
     }
     let (Some(sum), Some(loss_sum), Some(weight_sum)) = (sum, loss_sum, weight_sum) else {
         unreachable!("the plan refuses to accumulate no batches");
@@ -65,6 +70,7 @@ pub fn step<M: Network>(mut state: State<M>, plan: &Plan) -> Result<State<M>, Er
         let decay = average::decay_after(state.memory.step, decay);
         state.average = Some(average::update(average, &state.network, decay));
     }
+    state.stopwatch.lap(Phase::Update)?;
     state.memory.step += 1;
     let mut numbers = vec![loss_sum, weight_sum];
     numbers.extend(norm);
@@ -90,6 +96,7 @@ fn next_batch<M: Network>(state: &mut State<M>, plan: &Plan) -> Result<Batch, Er
         let Some(batch) = state.batches.next() else {
             unreachable!("training goes through its examples without end");
         };
+        state.memory.interval.waiting += state.stopwatch.lap(Phase::Wait)?;
         let batch = batch?;
         state.memory.batches += 1;
         state.memory.skipped += batch.skipped as u64;

@@ -35,7 +35,8 @@ fn every_kind_of_file_gives_the_same_numbers() {
     for name in ["expected.safetensors", "widths.safetensors", "plain.pth", "legacy.pt"] {
         assert_eq!(read(&fixture(name), None).unwrap().0, expected, "{name}");
     }
-    let training = settings(json!({})).renamed(read(&fixture("training.ckpt"), None).unwrap().0, Path::new("p")).unwrap();
+    let training =
+        settings(json!({})).renamed(read(&fixture("training.ckpt"), None).unwrap().0, Path::new("p")).unwrap();
     assert_eq!(training, expected);
 }
 

@@ -240,7 +240,11 @@ fn training(run: &RunFacts) -> String {
     };
     let loss = Chart { remark, series, from_zero: false, may_be_log: true, mark: best, ..chart("Loss", Vec::new()) };
     let rate = chart("Learning rate", points(|progress| progress.learning_rate));
+    let records = run.history.progress.len().max(1) as f64;
+    let waiting = run.history.progress.iter().map(|progress| progress.waiting).sum::<f64>() / records;
+    let remark = format!("{:.0} % of the time waiting for data", 100.0 * waiting);
     let speed = chart("Examples per second", points(|progress| progress.examples_per_second));
+    let speed = Chart { remark, ..speed };
     let charts = loss.draw() + &rate.draw() + &speed.draw();
     if charts.is_empty() { charts } else { format!("<div class=\"grid2\">{charts}</div>") }
 }
