@@ -10,13 +10,15 @@ use crate::{activation, cross_entropy, layer_norm};
 /// What every kernel gives for one set of numbers, as bits.
 fn everything() -> Vec<Vec<u32>> {
     let mut found: Vec<Vec<f32>> = Vec::new();
-    let conv = Conv2d { batch: 13, channels: 5, size: [11, 6], filters: 9, ..PLAIN };
-    let (x, weight) = (numbers(conv.input_count(), 1), numbers(conv.weight_count(), 2));
-    let gradient = numbers(conv.output_count(), 3);
-    found.push(conv2d::forward(&x, &weight, None, false, &conv));
-    found.push(conv2d::data_gradient(&gradient, &weight, &conv));
-    found.push(conv2d::weight_gradient(&x, &gradient, &conv));
-    found.push(conv2d::bias_gradient(&gradient, &conv));
+    for (channels, filters) in [(5, 9), (20, 17)] {
+        let conv = Conv2d { batch: 13, channels, size: [11, 6], filters, ..PLAIN };
+        let (x, weight) = (numbers(conv.input_count(), 1), numbers(conv.weight_count(), 2));
+        let gradient = numbers(conv.output_count(), 3);
+        found.push(conv2d::forward(&x, &weight, None, false, &conv));
+        found.push(conv2d::data_gradient(&gradient, &weight, &conv));
+        found.push(conv2d::weight_gradient(&x, &gradient, &conv));
+        found.push(conv2d::bias_gradient(&gradient, &conv));
+    }
 
     let map = Linear { rows: 700, inputs: 130, outputs: 90, lying: Lying::OutputMajor };
     let (x, weight, gradient) = (numbers(700 * 130, 4), numbers(90 * 130, 5), numbers(700 * 90, 6));

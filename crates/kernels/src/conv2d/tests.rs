@@ -103,6 +103,27 @@ fn sums_and_gradients_are_those_of_the_definition() {
     }
 }
 
+/// Whatever is not finite makes those results not finite that see it, and no others; likewise backwards.
+#[test]
+fn what_is_not_finite_reaches_what_sees_it() {
+    for conv in [PLAIN, Conv2d { channels: 13, filters: 12, size: [9, 7], ..PLAIN }] {
+        for (value, place) in [(f32::NAN, 0.3), (f32::INFINITY, 0.5), (f32::NEG_INFINITY, 0.99)] {
+            let weight = numbers(conv.weight_count(), 1);
+            let (mut x, mut gradient) = (numbers(conv.input_count(), 2), numbers(conv.output_count(), 3));
+            let at = [&x, &gradient].map(|values| (values.len() as f64 * place) as usize);
+            (x[at[0]], gradient[at[1]]) = (value, value);
+            let (mut seeing, mut seen) = (vec![false; gradient.len()], vec![false; x.len()]);
+            products(&conv, |i, _, y| {
+                seeing[y] |= i == at[0];
+                seen[i] |= y == at[1];
+            });
+            let odd = |values: Vec<f32>| values.iter().map(|value| !value.is_finite()).collect::<Vec<_>>();
+            assert_eq!(odd(forward(&x, &weight, None, false, &conv)), seeing, "{value} {conv:?}");
+            assert_eq!(odd(data_gradient(&gradient, &weight, &conv)), seen, "{value} {conv:?}");
+        }
+    }
+}
+
 #[test]
 fn nothing_in_gives_nothing_out() {
     for conv in [
