@@ -293,7 +293,13 @@ fn json_is_all_that_is_printed() {
 #[test]
 fn speed_is_measured_by_workload() {
     let json = run(["bench", "--workload", "mlp", "--seconds", "0.1", "--json"]).expect(0).json();
-    assert!(json["mlp"]["steps_per_second"].as_f64().unwrap() > 0.0, "{json}");
+    let above_nothing = |value: &serde_json::Value| value.as_f64().unwrap() > 0.0;
+    assert!(above_nothing(&json["mlp"]["steps_per_second"]), "{json}");
+    let latency = &json["mlp"]["latency"];
+    assert!(above_nothing(&latency["median"]) && latency["p99"].as_f64() >= latency["median"].as_f64(), "{json}");
+    // Several are measured in processes of their own.
+    let json = run(["bench", "--workload", "mlp,mlp", "--seconds", "0.1", "--json"]).expect(0).json();
+    assert!(above_nothing(&json["mlp"]["steps_per_second"]), "{json}");
     run(["bench", "--workload", "mpl"]).refused(2, &["`mpl`", "mlp"]);
     run(["bench", "--workload", "mlp", "--seconds", "nan"]).refused(2, &["--seconds"]);
 }

@@ -11,6 +11,7 @@ drawn once; three steps go before the clock starts. Measure the two programs in 
 import argparse
 import json
 import os
+import resource
 import time
 
 import torch
@@ -101,6 +102,19 @@ WORKLOADS = {
 }
 
 
+def latency(answer, single, wait):
+    """Milliseconds from a single example to its answer, without gradients, over two seconds."""
+    taken, begun = [], time.perf_counter()
+    with torch.inference_mode():
+        while len(taken) < 20 or time.perf_counter() - begun < 2:
+            asked = time.perf_counter()
+            answer(single)
+            wait()
+            taken.append(1e3 * (time.perf_counter() - asked))
+    taken = sorted(taken[3:])
+    return {"median": taken[round((len(taken) - 1) * 0.5)], "p99": taken[round((len(taken) - 1) * 0.99)]}
+
+
 def measure(name, device, seconds, compiled):
     torch.manual_seed(0)
     build, data = WORKLOADS[name]
@@ -131,6 +145,7 @@ def measure(name, device, seconds, compiled):
             wait()
     wait()
     taken = time.perf_counter() - begun
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "workload": name,
         "device": device,
@@ -140,6 +155,8 @@ def measure(name, device, seconds, compiled):
         "seconds": taken,
         "steps_per_second": steps / taken,
         "examples_per_second": steps / taken * len(inputs),
+        "latency": latency(answer.eval(), inputs[:1], wait),
+        "peak_memory": peak,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }

@@ -1,7 +1,6 @@
 //! `firebox bench batch`: how many examples a second are learnt from, batch size by batch size. `train` asks it where a config says "auto".
 
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::json;
 use trainer::Experiment;
@@ -76,17 +75,5 @@ fn probe(config: &Path, settings: &[String], size: usize) -> Result<Probe, Failu
     for setting in settings {
         command.arg("--set").arg(setting);
     }
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(child::not_started)?;
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    if let Some(probe) = output.status.success().then(|| serde_json::from_value(told.clone()).ok()).flatten() {
-        return Ok(probe);
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure {
-        message: told["error"].as_str().unwrap_or(said.trim()).to_owned(),
-        hint: told["hint"].as_str().map(str::to_owned),
-        usage: output.status.code() == Some(2),
-        gate: false,
-    })
+    serde_json::from_value(child::json(&mut command)?).map_err(child::not_started)
 }

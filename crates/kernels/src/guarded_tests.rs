@@ -5,7 +5,7 @@ use std::ops::Deref;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
 use crate::attention::{self, Attention};
-use crate::batch_norm::{self, Planes};
+use crate::batch_norm::{self, Planes, Rectified};
 use crate::conv2d::{self, Conv2d};
 use crate::linear::{self, Linear, Lying};
 use crate::max_pool::{self, MaxPool};
@@ -120,7 +120,10 @@ fn norms(of: impl Fn(usize, u64) -> Guarded) {
         let (x, scale, residual) = (of(planes.count(), 1), of(5, 2), of(planes.count(), 3));
         let found = batch_norm::forward(&x, &scale, &scale, Some(&residual), 1e-5, true, planes);
         let y = Guarded::of(&found.y, true);
-        batch_norm::backward(&x, Some(&y), &residual, &scale, (&found.mean, &found.variance, 1e-5), true, planes);
+        let rectified = Rectified::Result(&y);
+        batch_norm::backward(&x, rectified, &residual, &scale, (&found.mean, &found.variance, 1e-5), true, planes);
+        let rectified = Rectified::Affine(&found.affine);
+        batch_norm::backward(&x, rectified, &residual, &scale, (&found.mean, &found.variance, 1e-5), false, planes);
         let (x, scale) = (of(3 * area, 4), of(area, 5));
         let (y, statistics) = layer_norm::forward(&x, &scale, &scale, 1e-5);
         layer_norm::backward(&x, &y, &scale, &statistics);

@@ -133,13 +133,12 @@ impl Multiply<'_> {
                 let wide = width.min(columns - column);
                 let block = b.columns(column..column + wide).rows(start..start + count);
                 let in_place = b.steps[1] == 1 && b.steps[0] <= NEAR && wide.is_multiple_of(S::F32_LANES);
-                let (panel, width) = match in_place {
-                    true => (block.data, b.steps[0]),
-                    false => {
-                        let width = wide.next_multiple_of(S::F32_LANES);
-                        lay_panel(block, panel, width);
-                        (&*panel, width)
-                    }
+                let (panel, width) = if in_place {
+                    (block.data, b.steps[0])
+                } else {
+                    let width = wide.next_multiple_of(S::F32_LANES);
+                    lay_panel(block, panel, width);
+                    (&*panel, width)
                 };
                 for row in (0..rows).step_by(F) {
                     let high = F.min(rows - row);
@@ -250,17 +249,12 @@ unsafe fn tile<S: Simd, const F: usize, const V: usize>(
     let whole = place.high == F && place.wide == V * S::F32_LANES;
     // SAFETY: by the promise; of a vector that goes beyond the last column only what lies before it is touched.
     unsafe {
-        if whole && !place.adds {
-            for f in 0..F {
-                for v in 0..V {
-                    store::<S>(place.to.add(f * place.step + v * S::F32_LANES), simd.mul_f32s(sums[f][v], factor));
-                }
-            }
-        } else if whole {
-            for f in 0..F {
-                for v in 0..V {
+        if whole {
+            for (f, sums) in sums.iter().enumerate() {
+                for (v, &sum) in sums.iter().enumerate() {
                     let to = place.to.add(f * place.step + v * S::F32_LANES);
-                    store::<S>(to, simd.add_f32s(simd.mul_f32s(sums[f][v], factor), load::<S>(to)));
+                    let value = simd.mul_f32s(sum, factor);
+                    store::<S>(to, if place.adds { simd.add_f32s(value, load::<S>(to)) } else { value });
                 }
             }
         } else {
@@ -278,11 +272,11 @@ unsafe fn tile<S: Simd, const F: usize, const V: usize>(
 unsafe fn write_part<S: Simd, const F: usize, const V: usize>(simd: S, sums: &[[S::f32s; V]; F], place: Place) {
     // Only places known beforehand are asked of the sums, so that they need not leave their registers while they grow.
     let mut room = [[[0.0_f32; WIDTH]; V]; F];
-    for f in 0..F {
-        for v in 0..V {
-            let value = simd.mul_f32s(sums[f][v], simd.splat_f32s(place.factor));
+    for (room, sums) in room.iter_mut().zip(sums) {
+        for (room, &sum) in room.iter_mut().zip(sums) {
+            let value = simd.mul_f32s(sum, simd.splat_f32s(place.factor));
             // SAFETY: no vector has more floats than the widest.
-            unsafe { store::<S>(room[f][v].as_mut_ptr(), value) };
+            unsafe { store::<S>(room.as_mut_ptr(), value) };
         }
     }
     for (f, row) in room.iter().enumerate().take(place.high) {

@@ -1,7 +1,7 @@
 //! Does any bit depend on the number of threads?
 
 use crate::attention::{self, Attention};
-use crate::batch_norm::{self, Planes};
+use crate::batch_norm::{self, Planes, Rectified};
 use crate::conv2d::{self, Conv2d};
 use crate::linear::{self, Linear, Lying};
 use crate::samples::{PLAIN, numbers};
@@ -31,7 +31,7 @@ fn everything() -> Vec<Vec<u32>> {
     let (x, scale) = (numbers(planes.count(), 7), numbers(7, 8));
     let normalized = batch_norm::forward(&x, &scale, &scale, None, 1e-5, true, planes);
     let statistics = (&normalized.mean[..], &normalized.variance[..], 1e-5);
-    let back = batch_norm::backward(&x, Some(&normalized.y), &x, &scale, statistics, true, planes);
+    let back = batch_norm::backward(&x, Rectified::Result(&normalized.y), &x, &scale, statistics, true, planes);
     found.extend([back.x, back.weight, back.bias, back.sum.unwrap(), normalized.y.clone()]);
 
     let (x, scale) = (numbers(1000 * 40, 9), numbers(40, 10));

@@ -15,9 +15,10 @@ use model_zoo::device::Found;
 use model_zoo::inputs::Input;
 use model_zoo::network::NetworkConfig;
 use model_zoo::{Inputs, Network, summary};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::batch_size::peak_memory;
 use crate::losses::Loss;
 use crate::losses::cross_entropy::CrossEntropy;
 use crate::optimizers::{Optimizer, adamw};
@@ -27,6 +28,9 @@ use crate::stepper::{Stepper, Update};
 const WARM_UP: usize = 3;
 /// A graphics card is waited for after this many steps. More would let the queue of work grow far beyond the time asked for.
 const STEPS_BETWEEN_WAITS: u64 = 10;
+/// So many single answers there are at least, and no more once so many seconds are over.
+const LEAST_ANSWERS: usize = 20;
+const MOST_ANSWERING: f64 = 2.0;
 const LEARNING_RATE: f64 = 1e-3;
 const CLASSES: usize = 10;
 const VOCABULARY: usize = 65;
@@ -57,10 +61,10 @@ pub const WORKLOADS: &[(Workload, Entry)] = &[
 ];
 
 /// What a measurement found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The name of the workload.
-    pub workload: &'static str,
+    pub workload: String,
     /// The device as `--device` names it.
     pub device: String,
     /// How many numbers the network learns.
@@ -75,6 +79,19 @@ pub struct Measured {
     pub steps_per_second: f64,
     /// Examples a second.
     pub examples_per_second: f64,
+    /// How long an answer to a single example takes.
+    pub latency: Latency,
+    /// The most bytes that the process had resident until training ended, where the system says so.
+    pub peak_memory: Option<u64>,
+}
+
+/// Milliseconds from an input on the device to an answer there, without gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half of the answers take less.
+    pub median: f64,
+    /// All but one of a hundred do.
+    pub p99: f64,
 }
 
 impl Workload {
@@ -146,10 +163,9 @@ impl Workload {
         Signature { task: Task::Classify, inputs: vec![image], output: OutputSpec::Classes { labels } }
     }
 
-    /// Random inputs on `device`, and what is expected of them.
-    fn data(self, device: &Device) -> (Inputs, Batch) {
+    /// So many random inputs on `device`, and what is expected of them.
+    fn data(self, examples: usize, device: &Device) -> (Inputs, Batch) {
         let mut random = Random::derive(&[0]);
-        let examples = self.batch_size();
         let mut whole = |count: usize, below: usize| -> Vec<i64> {
             (0..count).map(|_| random.below(below as u64) as i64).collect()
         };
@@ -196,7 +212,7 @@ impl WithNetwork for Job<'_> {
         let mut network = config.build(&workload.signature(), 0, &device)?;
         let parameters = summary::parameters(&network);
         let mut optimizer = Stepper::new(&Optimizer::Adamw(adamw::Adamw::default()));
-        let (inputs, batch) = workload.data(&device);
+        let (inputs, batch) = workload.data(workload.batch_size(), &device);
 
         for _ in 0..WARM_UP {
             network = step(network, &mut optimizer, &inputs, &batch)?;
@@ -219,7 +235,7 @@ impl WithNetwork for Job<'_> {
         let seconds = begun.elapsed().as_secs_f64();
         let steps_per_second = steps as f64 / seconds;
         Ok(Measured {
-            workload: workload.name(),
+            workload: workload.name().to_owned(),
             device: found.name.clone(),
             parameters,
             batch_size: batch.len(),
@@ -227,8 +243,28 @@ impl WithNetwork for Job<'_> {
             seconds,
             steps_per_second,
             examples_per_second: steps_per_second * batch.len() as f64,
+            peak_memory: peak_memory(),
+            latency: latency(&network.valid(), workload, &found.device, seconds)?,
         })
     }
+}
+
+/// Answers single examples for about as long as was trained, or somewhat less.
+fn latency<M: Network>(network: &M, workload: Workload, device: &Device, seconds: f64) -> Result<Latency, Error> {
+    let (inputs, _) = workload.data(1, device);
+    let begun = Instant::now();
+    let mut milliseconds = Vec::new();
+    while milliseconds.len() < LEAST_ANSWERS || begun.elapsed().as_secs_f64() < seconds.min(MOST_ANSWERING) {
+        let asked = Instant::now();
+        network.forward(&inputs)?;
+        wait(device)?;
+        milliseconds.push(1e3 * asked.elapsed().as_secs_f64());
+    }
+    // The first ones are slower: memory comes, and kernels are chosen.
+    milliseconds.drain(..WARM_UP);
+    milliseconds.sort_by(f64::total_cmp);
+    let at = |share: f64| milliseconds[((milliseconds.len() - 1) as f64 * share).round() as usize];
+    Ok(Latency { median: at(0.5), p99: at(0.99) })
 }
 
 fn step<M: Network>(network: M, optimizer: &mut Stepper, inputs: &Inputs, batch: &Batch) -> Result<M, Error> {

@@ -268,7 +268,9 @@ fn write_results(
     for (index, image) in block.images.clone().enumerate() {
         for first in (0..filters).step_by(GROUP) {
             let mut biases = [0.0; GROUP];
-            bias.iter().for_each(|bias| biases.iter_mut().zip(&bias[first..]).for_each(|(to, bias)| *to = *bias));
+            if let Some(bias) = bias {
+                biases.iter_mut().zip(&bias[first..]).for_each(|(to, bias)| *to = *bias);
+            }
             vectorized(ToResults {
                 biases,
                 relu,

@@ -11,13 +11,20 @@ use kernels::{batch_norm, layer_norm};
 use super::recorded::{Back, Forth};
 use super::{contiguous, floats, shape, tensor};
 
+/// How the gradient finds out what was rectified.
+#[derive(Clone)]
+enum Rectified {
+    Not,
+    Result(FlexTensor),
+    Affine(Vec<[f32; 2]>),
+}
+
 /// What a normalisation gives besides its result, for [`back_through_norm`].
 #[derive(Clone)]
 pub(super) struct Norm {
     x: FlexTensor,
     weight: FlexTensor,
-    /// The result, if it was rectified.
-    y: Option<FlexTensor>,
+    rectified: Rectified,
     pub(super) mean: FlexTensor,
     pub(super) variance: FlexTensor,
     epsilon: f64,
@@ -36,8 +43,13 @@ pub(super) fn norm_forth(
     let residual = residual.map(floats);
     let found = batch_norm::forward(floats(&x), floats(&weight), floats(&bias), residual, epsilon, relu, planes);
     let y = tensor(found.y, sizes);
+    let rectified = match (relu, residual) {
+        (false, _) => Rectified::Not,
+        (true, Some(_)) => Rectified::Result(y.clone()),
+        (true, None) => Rectified::Affine(found.affine),
+    };
     let [mean, variance] = [found.mean, found.variance].map(|values| tensor(values, [planes.channels]));
-    (y.clone(), Norm { x, weight, y: relu.then_some(y), mean, variance, epsilon, planes })
+    (y, Norm { x, weight, rectified, mean, variance, epsilon, planes })
 }
 
 pub(super) fn back_through_norm(
@@ -48,7 +60,11 @@ pub(super) fn back_through_norm(
     let [gradient] = contiguous([gradient]);
     let found = batch_norm::backward(
         floats(&norm.x),
-        norm.y.as_ref().map(floats),
+        match &norm.rectified {
+            Rectified::Not => batch_norm::Rectified::Not,
+            Rectified::Result(y) => batch_norm::Rectified::Result(floats(y)),
+            Rectified::Affine(affine) => batch_norm::Rectified::Affine(affine),
+        },
         floats(&gradient),
         floats(&norm.weight),
         (floats(&norm.mean), floats(&norm.variance), norm.epsilon),

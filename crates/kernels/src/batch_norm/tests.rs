@@ -39,7 +39,11 @@ fn results_and_gradients_are_those_of_the_definition() {
             near(&found.y, &exact(&wx, &ww, &wb, wr.as_deref(), relu, planes), "y");
             let back = backward(
                 &x,
-                relu.then_some(found.y.as_slice()),
+                match (relu, with_residual) {
+                    (false, _) => Rectified::Not,
+                    (true, true) => Rectified::Result(&found.y),
+                    (true, false) => Rectified::Affine(&found.affine),
+                },
                 &gradient,
                 &weight,
                 (&found.mean, &found.variance, EPSILON),
@@ -55,6 +59,19 @@ fn results_and_gradients_are_those_of_the_definition() {
                 near(sum, &to(wr, &|r| exact(&wx, &ww, &wb, Some(r), relu, planes)), "to residual");
             }
         }
+    }
+}
+
+#[test]
+fn what_was_rectified_is_found_out_either_way() {
+    for planes in [Planes { batch: 3, channels: 4, area: 35 }, Planes { batch: 9, channels: 2, area: 3 }] {
+        let (x, gradient) = (numbers(planes.count(), 1), numbers(planes.count(), 2));
+        let (weight, bias) = (numbers(planes.channels, 3), numbers(planes.channels, 4));
+        let found = forward(&x, &weight, &bias, None, EPSILON, true, planes);
+        let statistics = (&found.mean[..], &found.variance[..], EPSILON);
+        let back = |rectified| backward(&x, rectified, &gradient, &weight, statistics, false, planes);
+        let (one, other) = (back(Rectified::Result(&found.y)), back(Rectified::Affine(&found.affine)));
+        assert_eq!((one.x, one.weight, one.bias), (other.x, other.weight, other.bias));
     }
 }
 

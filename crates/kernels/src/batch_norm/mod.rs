@@ -11,11 +11,13 @@
 
 use rayon::prelude::*;
 
-use crate::activation::{ReluGradient, passed};
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
 use crate::lanes::{sums, widest};
 pub use crate::planes::Planes;
+pub use backward::{Gradients, Rectified, backward};
+
+mod backward;
 
 /// What comes of the normalisation.
 pub struct Normalized {
@@ -25,6 +27,8 @@ pub struct Normalized {
     pub mean: Vec<f32>,
     /// `[channels]`, divided by the number of floats, not by one less.
     pub variance: Vec<f32>,
+    /// `[channels]`: by what each float was multiplied, and what was added then.
+    pub affine: Vec<[f32; 2]>,
 }
 
 /// Normalises `x`, adds `residual` to it if there is one, and rectifies the sum if `relu` says so.
@@ -54,8 +58,9 @@ pub fn forward(
             channels.collect_into_vec(&mut statistics);
         })
     };
-    let (mean, variance) = statistics.into_iter().unzip();
-    Normalized { y, mean, variance }
+    let (moments, affine): (Vec<(f32, f32)>, _) = statistics.into_iter().unzip();
+    let (mean, variance) = moments.into_iter().unzip();
+    Normalized { y, mean, variance, affine }
 }
 
 /// Normalises `x` by statistics gathered earlier, adds `residual` to it if there is one, and rectifies the sum if `relu` says so.
@@ -118,10 +123,10 @@ widest!(
         planes: Planes,
         channel: usize,
         y: Shared,
-    ) -> (f32, f32) = normalize
+    ) -> ((f32, f32), [f32; 2]) = normalize
 );
 
-/// Normalises a channel, and gives its mean and variance.
+/// Normalises a channel, and gives its mean and variance, and factor and shift.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "what one channel needs")]
 fn normalize(
@@ -133,10 +138,11 @@ fn normalize(
     planes: Planes,
     channel: usize,
     y: Shared,
-) -> (f32, f32) {
+) -> ((f32, f32), [f32; 2]) {
     let (mean, variance) = moments(x, planes, channel);
-    write(x, residual, Affine::new(affine, [mean, variance + epsilon], relu), planes, channel, y);
-    (mean as f32, variance as f32)
+    let affine = Affine::new(affine, [mean, variance + epsilon], relu);
+    write(x, residual, affine, planes, channel, y);
+    ((mean as f32, variance as f32), [affine.scale, affine.shift])
 }
 
 /// Mean and variance of a channel: of each plane by themselves, then put together (Chan et al. 1979), so that no digits are lost where the
@@ -203,160 +209,5 @@ impl Function<2> for Affine {
     }
 }
 
-/// The gradients of [`forward`].
-pub struct Gradients {
-    /// `[batch, channels, area]`.
-    pub x: Vec<f32>,
-    /// `[channels]`.
-    pub weight: Vec<f32>,
-    /// `[channels]`.
-    pub bias: Vec<f32>,
-    /// `[batch, channels, area]`: what stands before the rectifier, which is what the residual gets; none where nothing was rectified, since
-    /// it is then the gradient of the result.
-    pub sum: Option<Vec<f32>>,
-}
-
-/// The gradients with respect to everything that went into [`forward`]; `y` is its result where that was rectified, and `residual` says
-/// whether something was added.
-///
-/// # Panics
-/// If the slices have other lengths than `planes` says.
-pub fn backward(
-    x: &[f32],
-    y: Option<&[f32]>,
-    gradient: &[f32],
-    weight: &[f32],
-    (mean, variance, epsilon): (&[f32], &[f32], f64),
-    residual: bool,
-    planes: Planes,
-) -> Gradients {
-    assert_eq!(
-        (x.len(), gradient.len(), weight.len()),
-        (planes.count(), planes.count(), planes.channels),
-        "{planes:?}"
-    );
-    assert!(y.is_none_or(|y| y.len() == x.len()) && mean.len() == planes.channels && variance.len() == planes.channels);
-    let mut parameters = Vec::new();
-    let mut before = None;
-    // SAFETY: each channel writes its own planes of either result, and together they are all.
-    #[expect(unsafe_code, reason = "see above")]
-    let to_x = unsafe {
-        written(x.len(), |to_x| {
-            let mut work = |to_sum: Option<Shared>| {
-                let channels = (0..planes.channels).into_par_iter().map(|channel| {
-                    let statistics = [f64::from(mean[channel]), f64::from(variance[channel]) + epsilon];
-                    back_widest(x, y, gradient, weight[channel], statistics, planes, channel, to_x, to_sum)
-                });
-                channels.collect_into_vec(&mut parameters);
-            };
-            if residual && y.is_some() {
-                before = Some(written(x.len(), |to_sum| work(Some(to_sum))));
-            } else {
-                work(None);
-            }
-        })
-    };
-    let (weight, bias) = parameters.into_iter().unzip();
-    Gradients { x: to_x, weight, bias, sum: before }
-}
-
-widest!(
-    fn back_widest(
-        x: &[f32],
-        y: Option<&[f32]>,
-        gradient: &[f32],
-        weight: f32,
-        statistics: [f64; 2],
-        planes: Planes,
-        channel: usize,
-        to_x: Shared,
-        to_sum: Option<Shared>,
-    ) -> (f32, f32) = back
-);
-
-/// The gradients of a channel, of which those with respect to weight and bias are given back.
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "what one channel needs")]
-fn back(
-    x: &[f32],
-    y: Option<&[f32]>,
-    gradient: &[f32],
-    weight: f32,
-    [mean, variance]: [f64; 2],
-    planes: Planes,
-    channel: usize,
-    to_x: Shared,
-    to_sum: Option<Shared>,
-) -> (f32, f32) {
-    let (mean, inverse) = (mean as f32, 1.0 / variance.sqrt());
-    let (mut plain, mut weighted) = (0.0_f64, 0.0_f64);
-    if planes.is_scattered() {
-        let [x, g] = [x, gradient].map(|values| planes.gathered(values, channel));
-        let y = y.map(|y| planes.gathered(y, channel));
-        (plain, weighted) = plane_sums(&x, &g, y.as_deref(), mean);
-    } else {
-        for range in planes.of(channel) {
-            let y = y.map(|y| &y[range.clone()]);
-            let (a, b) = plane_sums(&x[range.clone()], &gradient[range], y, mean);
-            (plain, weighted) = (plain + a, weighted + b);
-        }
-    }
-    weighted *= inverse;
-    let count = (planes.batch * planes.area).max(1) as f64;
-    let scale = f64::from(weight) * inverse;
-    let (slope, offset) = (-scale * weighted * inverse / count, -scale * plain / count);
-    let function = ToX { scale: scale as f32, slope: slope as f32, offset: offset as f32, mean };
-    for range in planes.of(channel) {
-        let (start, x, g) = (range.start, &x[range.clone()], &gradient[range.clone()]);
-        let Some(y) = y else {
-            each([x, g], to_x, start, function);
-            continue;
-        };
-        let y = &y[range];
-        each([x, g, y], to_x, start, function);
-        if let Some(to_sum) = to_sum {
-            each([y, g], to_sum, start, ReluGradient);
-        }
-    }
-    (weighted as f32, plain as f32)
-}
-
-/// The sums of the gradient before the rectifier, and of that times the distance from the mean.
-#[inline(always)]
-fn plane_sums(x: &[f32], gradient: &[f32], y: Option<&[f32]>, mean: f32) -> (f64, f64) {
-    let [plain, weighted] = match y {
-        Some(y) => sums([x, gradient, y], |[x, g, y]| {
-            let g = passed(y, g);
-            [g, g * (x - mean)]
-        }),
-        None => sums([x, gradient], |[x, g]| [g, g * (x - mean)]),
-    };
-    (f64::from(plain), f64::from(weighted))
-}
-
-/// `scale g + slope (x - mean) + offset`.
-#[derive(Clone, Copy)]
-struct ToX {
-    scale: f32,
-    slope: f32,
-    offset: f32,
-    mean: f32,
-}
-
-impl Function<2> for ToX {
-    #[inline(always)]
-    fn at(self, [x, gradient]: [f32; 2]) -> f32 {
-        self.scale.mul_add(gradient, self.slope.mul_add(x - self.mean, self.offset))
-    }
-}
-
-impl Function<3> for ToX {
-    #[inline(always)]
-    fn at(self, [x, gradient, y]: [f32; 3]) -> f32 {
-        Function::<2>::at(self, [x, passed(y, gradient)])
-    }
-}
-
 #[cfg(test)]
-#[path = "batch_norm_tests.rs"]
 mod tests;
