@@ -2,7 +2,6 @@
 //!
 //! The set of flags is frozen: what can be set stands in a config, and `--set path=value` reaches all of it.
 
-use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -17,9 +16,10 @@ pub struct Cli {
     /// Print one JSON object instead of text.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Threads that compute; as many as there are cores if left out. Those that read data are `data.loader.threads`.
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<NonZero<usize>>,
+    /// Threads that compute, or for `bench data` that read; as many as there are cores if left out. In training those that read are
+    /// `data.loader.threads`.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
 }
 
 /// What Firebox can do.

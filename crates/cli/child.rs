@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use serde::de::DeserializeOwned;
+
 use crate::failure::Failure;
 
 /// This program once more; arguments are still to be given.
@@ -17,15 +19,21 @@ pub fn not_started(error: impl std::fmt::Display) -> Failure {
 }
 
 /// What a child that prints JSON found, or why it failed, in its words.
-pub fn json(command: &mut Command) -> Result<serde_json::Value, Failure> {
+pub fn json<T: DeserializeOwned>(command: &mut Command) -> Result<T, Failure> {
     let output = command.stdin(Stdio::null()).output().map_err(not_started)?;
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     if output.status.success() {
-        return Ok(told);
+        let odd = |error| Failure::broken(format!("what a child of this program printed cannot be read: {error}"));
+        return serde_json::from_slice(&output.stdout).map_err(odd);
     }
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let said = String::from_utf8_lossy(&output.stderr);
+    let message = told["error"].as_str().unwrap_or(said.trim());
+    if message.is_empty() {
+        let why = format!("a child of this program ended early ({}); perhaps memory ran out", output.status);
+        return Err(Failure::broken(why));
+    }
     Err(Failure {
-        message: told["error"].as_str().unwrap_or(said.trim()).to_owned(),
+        message: message.to_owned(),
         hint: told["hint"].as_str().map(str::to_owned),
         usage: output.status.code() == Some(2),
         gate: false,

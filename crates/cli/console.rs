@@ -84,8 +84,8 @@ impl Recorder for Console {
                     "epoch {:.2}, loss {:.4}, {:.0} examples/s",
                     progress.epoch, progress.loss, progress.examples_per_second
                 );
-                if progress.waiting > MUCH_WAITING {
-                    text.push_str(&format!(", {:.0} % waiting for data", 100.0 * progress.waiting));
+                if let Some(share) = progress.waiting.filter(|&share| share > MUCH_WAITING) {
+                    text.push_str(&format!(", {:.0} % waiting for the loader", 100.0 * share));
                 }
                 if self.terminal {
                     let scores = if self.latest_scores.is_empty() {

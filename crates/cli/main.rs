@@ -9,7 +9,6 @@ mod dashboard;
 mod failure;
 mod report;
 
-use std::num::NonZero;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -43,7 +42,7 @@ fn prepare_memory() {
 
 /// Libraries ask burn for a default device behind our back, which would be a graphics card that may not exist; on a machine without a desktop
 /// a layer of Mesa complains that there is none; and all that computes, children of this process too, takes as many threads as RAYON's say.
-fn prepare_environment(threads: Option<NonZero<usize>>) {
+fn prepare_environment(threads: Option<u16>) {
     let is_set = |name| std::env::var_os(name).is_some();
     let without_desktop = !is_set("XDG_RUNTIME_DIR") && !is_set("MESA_VK_DEVICE_SELECT");
     // SAFETY: so far `main` has read its arguments and nothing more; no other thread exists that could read the environment meanwhile.

@@ -291,48 +291,6 @@ fn json_is_all_that_is_printed() {
 }
 
 #[test]
-fn speed_is_measured_by_workload() {
-    let json = run(["bench", "--workload", "mlp", "--seconds", "0.1", "--json"]).expect(0).json();
-    let above_nothing = |value: &serde_json::Value| value.as_f64().unwrap() > 0.0;
-    assert!(above_nothing(&json["mlp"]["steps_per_second"]), "{json}");
-    let latency = &json["mlp"]["latency"];
-    assert!(above_nothing(&latency["median"]) && latency["p99"].as_f64() >= latency["median"].as_f64(), "{json}");
-    // Several are measured in processes of their own.
-    let json = run(["bench", "--workload", "mlp,mlp", "--seconds", "0.1", "--json"]).expect(0).json();
-    assert!(above_nothing(&json["mlp"]["steps_per_second"]), "{json}");
-    run(["bench", "--workload", "mpl"]).refused(2, &["`mpl`", "mlp"]);
-    run(["bench", "--workload", "mlp", "--seconds", "nan"]).refused(2, &["--seconds"]);
-}
-
-#[test]
-fn speed_of_reading_photographs_is_measured() {
-    let folder = tempfile::tempdir().unwrap();
-    for number in 0..64 {
-        let class = folder.path().join(["a", "b"][number % 2]);
-        std::fs::create_dir_all(&class).unwrap();
-        std::fs::write(class.join(format!("{number}.png")), PIXEL).unwrap();
-    }
-    let path = folder.path().to_str().unwrap();
-    let json = run(["bench", "data", path, "--threads", "1", "--seconds", "0.1", "--json"]).expect(0).json();
-    assert!(json["images_per_second"][0].as_f64().unwrap() > 0.0 && json["images"] == 64, "{json}");
-    assert!(run(["bench", "data", path, "--seconds", "0.1"]).expect(0).stdout.contains("64 images by"));
-    run(["bench", "data", path, "--seconds", "0"]).refused(2, &["--seconds"]);
-    run(["bench", "data", "/nowhere"]).refused(2, &["/nowhere"]);
-    let both = run(["bench", "--workload", "mlp", "data", path]).expect(2);
-    assert!(both.stderr.contains("--workload"), "{}", both.stderr);
-}
-
-/// A PNG of one red pixel.
-#[rustfmt::skip]
-const PIXEL: &[u8] = &[
-    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
-    0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53,
-    0xde, 0x00, 0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0xf8, 0xcf, 0xc0, 0x00,
-    0x00, 0x03, 0x01, 0x01, 0x00, 0xc9, 0xfe, 0x92, 0xef, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e,
-    0x44, 0xae, 0x42, 0x60, 0x82,
-];
-
-#[test]
 fn a_run_gets_a_folder_of_its_own() {
     let sandbox = Sandbox::new();
     for _ in 0..2 {

@@ -208,34 +208,3 @@ fn a_batch_size_that_is_left_to_measurement_is_settled_before_the_run() {
     sandbox.run("train config.toml --set train.batch_size=atuo").refused(2, &["a number of examples, or \"auto\""]);
     sandbox.run(&format!("verify resume config.toml --steps 3 {auto}")).succeeded();
 }
-
-#[test]
-fn the_time_of_a_step_is_told_phase_by_phase() {
-    let sandbox = Sandbox::new();
-    let told = sandbox.run("bench train config.toml --seconds 0.2 --json").succeeded().json();
-    let phases = told["phases"].as_object().unwrap();
-    assert_eq!(phases.keys().collect::<Vec<_>>(), ["wait", "copy", "forward", "backward", "update"]);
-    let known: f64 = phases.values().map(|milliseconds| milliseconds.as_f64().unwrap()).sum();
-    let whole = 1e3 * told["seconds"].as_f64().unwrap() / told["steps"].as_f64().unwrap();
-    assert!(known > 0.5 * whole && known <= whole, "{known} of {whole}");
-    let text = sandbox.run("bench train config.toml --seconds 0.2").succeeded().stdout;
-    assert!(["wait", "forward", "read back", "all", "100 %"].iter().all(|word| text.contains(word)), "{text}");
-    sandbox.run("bench train config.toml --seconds 0").refused(2, &["--seconds"]);
-    sandbox.run("bench train nowhere.toml").refused(2, &["nowhere.toml"]);
-}
-
-#[test]
-fn any_number_of_threads_gives_the_same_losses_and_is_told() {
-    let sandbox = Sandbox::new();
-    let losses = |run: &str, threads: u64| {
-        sandbox
-            .run(&format!("train config.toml --run {run} --threads {threads} --set train.record_every=1"))
-            .succeeded();
-        assert_eq!(read(&sandbox, &format!("{run}/environment.json"))["threads"], threads);
-        let progress = sandbox.history(run).progress;
-        assert!(progress.iter().all(|progress| (0.0..=1.0).contains(&progress.waiting)), "{progress:?}");
-        progress.iter().map(|progress| progress.loss).collect::<Vec<_>>()
-    };
-    assert_eq!(losses("one", 1), losses("three", 3));
-    assert!(sandbox.run("train config.toml --threads 0").expect(2).stderr.contains("--threads"));
-}

@@ -19,6 +19,7 @@
 //! - `resume`: a run that was interrupted ends as one that never was
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
 //! - `select`: networks and baselines under one budget, killed and gone on with
+//! - `speed`: what is measured of it, phase by phase, and the number of threads
 //! - `unlabelled`: what is unusual about a row, and a network that learnt from views alone
 //! - `weights_card`: weights of others come from where their card says, and the model says so
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -43,5 +44,6 @@ mod learning;
 mod resume;
 mod sandbox;
 mod select;
+mod speed;
 mod unlabelled;
 mod weights_card;

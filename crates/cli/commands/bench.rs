@@ -1,5 +1,7 @@
 //! `firebox bench`: training speed on four reference workloads.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, json};
 use trainer::bench::{self, Measured, WORKLOADS, Workload};
 
@@ -59,8 +61,8 @@ pub(super) fn run(args: &Bench, json: bool) -> Ended {
 fn in_child(workload: Workload, args: &Bench) -> Result<Measured, Failure> {
     let seconds = args.seconds.to_string();
     let arguments = ["bench", "--json", "--workload", workload.name(), "--device", &args.device, "--seconds", &seconds];
-    let mut told = child::json(child::command()?.args(arguments))?;
-    serde_json::from_value(told[workload.name()].take()).map_err(child::not_started)
+    let mut told: BTreeMap<String, Measured> = child::json(child::command()?.args(arguments))?;
+    told.remove(workload.name()).ok_or_else(|| Failure::broken("a child of this program measured something else"))
 }
 
 /// The workloads of the given names; all if none is given.
@@ -69,12 +71,14 @@ fn chosen(names: &[String]) -> Result<Vec<Workload>, Failure> {
         return Ok(WORKLOADS.iter().map(|(workload, _)| *workload).collect());
     }
     let known = || WORKLOADS.iter().map(|(_, entry)| entry.name).collect::<Vec<_>>().join(", ");
-    names
-        .iter()
-        .map(|name| {
-            Workload::named(name).ok_or_else(|| {
-                Failure::usage(format!("there is no workload `{name}`"), format!("workloads are {}", known()))
-            })
-        })
-        .collect()
+    let mut chosen = Vec::new();
+    for name in names {
+        let workload = Workload::named(name).ok_or_else(|| {
+            Failure::usage(format!("there is no workload `{name}`"), format!("workloads are {}", known()))
+        })?;
+        if !chosen.contains(&workload) {
+            chosen.push(workload);
+        }
+    }
+    Ok(chosen)
 }

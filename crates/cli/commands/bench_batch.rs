@@ -75,5 +75,5 @@ fn probe(config: &Path, settings: &[String], size: usize) -> Result<Probe, Failu
     for setting in settings {
         command.arg("--set").arg(setting);
     }
-    serde_json::from_value(child::json(&mut command)?).map_err(child::not_started)
+    child::json(&mut command)
 }

@@ -1,7 +1,5 @@
 //! `firebox bench data`: how fast photographs become batches.
 
-use std::num::NonZero;
-
 use serde_json::json;
 
 use super::Ended;
@@ -10,11 +8,11 @@ use crate::failure::{Failure, Status};
 use crate::report;
 
 /// Measures with so many threads, or as many as there are cores.
-pub(super) fn run(args: &BenchData, threads: Option<NonZero<usize>>, json: bool) -> Ended {
+pub(super) fn run(args: &BenchData, threads: Option<u16>, json: bool) -> Ended {
     if !(args.seconds.is_finite() && args.seconds > 0.0) {
         return Err(Failure::usage(format!("`--seconds {}` is no span of time", args.seconds), "use a number above 0"));
     }
-    let measured = data_loader::throughput::photographs(&args.folder, threads.map_or(0, NonZero::get), args.seconds)?;
+    let measured = data_loader::throughput::photographs(&args.folder, threads.map_or(0, usize::from), args.seconds)?;
     if json {
         report::json(&json!(measured));
         return Ok(Status::Done);

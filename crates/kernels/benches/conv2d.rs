@@ -27,8 +27,8 @@ const fn conv(channels: usize, filters: usize, side: usize, kernel: usize, strid
     }
 }
 
-/// Those of ResNet-20, and of the network of the bench `cnn`.
-const ALL: [(&str, Conv2d); 10] = [
+/// Those of ResNet-20, of the network of the bench `cnn`, and of others.
+const ALL: [(&str, Conv2d); 14] = [
     ("3-16 3x3 on 32", conv(3, 16, 32, 3, 1)),
     ("16-16 3x3 on 32", conv(16, 16, 32, 3, 1)),
     ("16-32 3x3/2 on 32", conv(16, 32, 32, 3, 2)),
@@ -38,6 +38,11 @@ const ALL: [(&str, Conv2d); 10] = [
     ("64-64 3x3 on 8", conv(64, 64, 8, 3, 1)),
     ("1-32 3x3 on 28", conv(1, 32, 28, 3, 1)),
     ("32-64 3x3 on 28", conv(32, 64, 28, 3, 1)),
+    // Few images of many channels, as where answers are given.
+    ("1 of 64-64 3x3 on 8", Conv2d { batch: 1, ..conv(64, 64, 8, 3, 1) }),
+    ("1 of 256-256 3x3 on 14", Conv2d { batch: 1, ..conv(256, 256, 14, 3, 1) }),
+    ("1 of 512-512 3x3 on 7", Conv2d { batch: 1, ..conv(512, 512, 7, 3, 1) }),
+    ("4 of 512-512 3x3 on 7", Conv2d { batch: 4, ..conv(512, 512, 7, 3, 1) }),
     ("64-64 depthwise on 28", Conv2d { groups: 64, ..conv(64, 64, 28, 3, 1) }),
 ];
 

@@ -81,8 +81,8 @@ fn convolutions(of: impl Fn(usize, u64) -> Guarded) {
         Conv2d { kernel: [1, 1], padding: [0, 0], ..PLAIN },
         Conv2d { dilation: [2, 2], padding: [2, 1], ..PLAIN },
         Conv2d { channels: 6, filters: 6, groups: 6, ..PLAIN },
-        Conv2d { filters: 33, size: [8, 8], channels: 17, ..PLAIN },
-        Conv2d { filters: 14, size: [9, 7], channels: 18, padding: [0, 2], ..PLAIN },
+        Conv2d { batch: 3, filters: 33, size: [8, 8], channels: 17, ..PLAIN },
+        Conv2d { batch: 4, filters: 14, size: [9, 7], channels: 15, padding: [0, 2], ..PLAIN },
         Conv2d { size: [1, 1], batch: 1, ..PLAIN },
         Conv2d { kernel: [4, 4], stride: [4, 4], padding: [0, 0], size: [8, 12], ..PLAIN },
     ] {

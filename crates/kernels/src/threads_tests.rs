@@ -10,8 +10,9 @@ use crate::{activation, cross_entropy, layer_norm};
 /// What every kernel gives for one set of numbers, as bits.
 fn everything() -> Vec<Vec<u32>> {
     let mut found: Vec<Vec<f32>> = Vec::new();
-    for (channels, filters) in [(5, 9), (20, 17)] {
-        let conv = Conv2d { batch: 13, channels, size: [11, 6], filters, ..PLAIN };
+    // The last one falls into several blocks of rows.
+    for (batch, channels, filters, size) in [(13, 5, 9, [11, 6]), (13, 20, 17, [11, 6]), (2, 16, 30, [40, 41])] {
+        let conv = Conv2d { batch, channels, size, filters, ..PLAIN };
         let (x, weight) = (numbers(conv.input_count(), 1), numbers(conv.weight_count(), 2));
         let gradient = numbers(conv.output_count(), 3);
         found.push(conv2d::forward(&x, &weight, None, false, &conv));

@@ -46,14 +46,12 @@ pub struct Pretrained {
     pub allow_unused: Vec<String>,
 }
 
-/// A network with the weights of a file.
+/// What a file of weights holds.
 #[derive(Debug)]
-pub struct Loaded<M> {
-    /// The network.
-    pub network: M,
-    /// What was replaced, left out or changed on the way, in sentences.
-    pub notices: Vec<String>,
-    /// The SHA-256 of the file, as it was read.
+pub struct Found {
+    path: PathBuf,
+    tensors: Weights,
+    /// The SHA-256 of its bytes. Of a file of PyTorch, which is read piece by piece, it is taken just before.
     pub sha256: String,
 }
 
@@ -110,13 +108,22 @@ impl Pretrained {
         Ok(())
     }
 
-    /// Gives `network`, whose answers come from its module `head`, the weights of the file at `path`, and says what was done to them.
+    /// Reads the file at `path`, once: what is found in it and what it is belong together.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`] or [`Error::Misfit`] with every name that does not fit.
-    pub fn load<M: Module>(&self, network: M, head: Option<&str>, path: &Path) -> Result<Loaded<M>, Error> {
+    /// [`Error::Io`], [`Error::Damaged`] or, if it is of another kind, [`Error::Misfit`].
+    pub fn read(&self, path: &Path) -> Result<Found, Error> {
         let (tensors, sha256) = read(path, self.sha256.as_deref())?;
-        let mut tensors = self.renamed(tensors, path)?;
+        Ok(Found { path: path.to_owned(), tensors, sha256 })
+    }
+
+    /// Gives `network`, whose answers come from its module `head`, the weights that were found in a file, and says what was done to them.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if a number is not finite, or [`Error::Misfit`] with every name that does not fit.
+    pub fn load<M: Module>(&self, network: M, head: Option<&str>, found: Found) -> Result<(M, Vec<String>), Error> {
+        let path = &found.path;
+        let mut tensors = self.renamed(found.tensors, path)?;
         let count = tensors.len();
         let shapes = weights::shapes(&network);
         let mut known = weights::collect(&network)?;
@@ -176,7 +183,7 @@ impl Pretrained {
         if !reasons.is_empty() {
             return Err(Error::Misfit { path: path.to_owned(), reason: reasons.join("; ") });
         }
-        Ok(Loaded { network: weights::apply(network, &known, path)?, notices, sha256 })
+        Ok((weights::apply(network, &known, path)?, notices))
     }
 
     /// The tensors under the names that the rules give them.

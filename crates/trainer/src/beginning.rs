@@ -46,14 +46,15 @@ pub fn prepare<M: Network>(
         let architecture = plan.experiment.model.as_ref().map(Architecture::name);
         let found = pretrained.locate(&path, architecture)?;
         found.check_tokens(pipeline)?;
-        let loaded = found.rules.load(network, head.as_deref(), &found.path)?;
-        let now = found.began_with(&path, loaded.sha256);
+        let file = found.rules.read(&found.path)?;
+        let now = found.began_with(&path, file.sha256.clone());
         if let Some(earlier) = earlier.filter(|earlier| earlier.sha256 != now.sha256) {
             return Err(Error::WeightsChanged { path: now.weights, then: earlier.sha256.clone() });
         }
-        network = loaded.network;
+        let (loaded, told) = found.rules.load(network, head.as_deref(), file)?;
+        network = loaded;
         notices.push(introduction(&found));
-        notices.extend(loaded.notices);
+        notices.extend(told);
         began_with = Some(now);
     }
     if let Some(fine_tune) = &plan.experiment.fine_tune {

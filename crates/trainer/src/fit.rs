@@ -147,7 +147,7 @@ fn progress<M: Network>(state: &mut State<M>, plan: &Plan) -> Progress {
         learning_rate: plan.learning_rate(done - 1),
         gradient_norm: interval.gradient_norm,
         examples_per_second: interval.examples as f64 / interval.seconds.max(1e-9),
-        waiting: interval.waiting / interval.seconds.max(1e-9),
+        waiting: Some(interval.waiting / interval.seconds.max(1e-9)),
         seconds: state.memory.seconds,
     }
 }

@@ -52,7 +52,10 @@ pub fn weight_gradient(x: &[f32], gradient: &[f32], conv: &Conv2d) -> Vec<f32> {
     assert_eq!((x.len(), gradient.len()), (conv.input_count(), conv.output_count()), "{conv:?}");
     if winograd::suits_filters(conv) {
         let seen = winograd::Seen::of(x, conv);
-        return added_up(conv.batch, |images| winograd::filters_gradient(seen, gradient, conv.filters, images));
+        let total = added_up(conv.batch, |images| winograd::filters_gradient(seen, gradient, conv.filters, images));
+        if total.iter().all(|value| value.is_finite()) {
+            return total;
+        }
     }
     let layout = seen(conv);
     let [height, width] = conv.outputs();

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::ending::{Ending, rows_widest};
 use super::sheet::{Axis, Layout, MARGIN};
 use super::tile::{Sum, tile_of};
+use super::winograd::{Seen, Taps};
 use super::{Conv2d, winograd};
 use crate::each::Function;
 use crate::fresh::{Shared, written};
@@ -26,8 +27,10 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, conv
     assert_eq!((x.len(), weight.len()), (conv.input_count(), conv.weight_count()), "{conv:?}");
     assert!(bias.is_none_or(|bias| bias.len() == conv.filters), "{conv:?}");
     if winograd::suits(conv) {
-        let taps = |filter: usize, channel: usize| taps_of(weight, filter * conv.channels + channel);
-        return winograd::sums(winograd::Seen::of(x, conv), conv.filters, taps, bias, relu);
+        let taps = Taps { weight, steps: [9 * conv.channels, 9], turned: false };
+        if let Some(result) = winograd::sums(Seen::of(x, conv), conv.filters, taps, bias, relu) {
+            return result;
+        }
     }
     let layout = seen(conv);
     let [height, width] = conv.outputs();
@@ -60,12 +63,8 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
     assert_eq!((gradient.len(), weight.len()), (conv.output_count(), conv.weight_count()), "{conv:?}");
     if winograd::suits(conv) {
         // The same filters upside down, seen from the other side.
-        let taps = |channel: usize, filter: usize| {
-            let mut taps = taps_of(weight, filter * conv.channels + channel);
-            taps.reverse();
-            taps
-        };
-        let seen = winograd::Seen {
+        let taps = Taps { weight, steps: [9, 9 * conv.channels], turned: true };
+        let seen = Seen {
             images: gradient,
             batch: conv.batch,
             channels: conv.filters,
@@ -73,7 +72,9 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
             padding: conv.padding.map(|padding| 2 - padding),
             outputs: conv.size,
         };
-        return winograd::sums(seen, conv.channels, taps, None, false);
+        if let Some(result) = winograd::sums(seen, conv.channels, taps, None, false) {
+            return result;
+        }
     }
     let [height, width] = conv.size;
     let [result_height, result_width] = conv.outputs();
@@ -142,11 +143,6 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
     let image = conv.channels * height * width;
     let job = Job { conv, layout: &layout, pieces: &pieces, bias: None, relu: false, image, channels: filters };
     job.run(gradient, conv.input_count())
-}
-
-/// The taps of a filter of 3 x 3 for a channel.
-fn taps_of(weight: &[f32], index: usize) -> [f32; 9] {
-    *weight[9 * index..].first_chunk().expect("the weights were counted")
 }
 
 /// How a pixel is reached from the results that saw it, along one axis, by the remainder of its place by the stride.

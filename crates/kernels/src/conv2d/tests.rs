@@ -88,7 +88,8 @@ fn sums_and_gradients_are_those_of_the_definition() {
         Conv2d { batch: 19, channels: 17, filters: 33, size: [8, 8], ..PLAIN },
         Conv2d { batch: 3, channels: 16, filters: 16, size: [32, 32], ..PLAIN },
         Conv2d { batch: 3, channels: 12, filters: 20, size: [9, 7], padding: [2, 0], ..PLAIN },
-        Conv2d { batch: 2, channels: 50, filters: 13, size: [4, 5], ..PLAIN },
+        Conv2d { batch: 9, channels: 50, filters: 13, size: [4, 5], ..PLAIN },
+        Conv2d { batch: 9, channels: 30, filters: 15, size: [5, 6], padding: [0, 1], ..PLAIN },
         Conv2d { batch: 1, channels: 16, filters: 32, size: [70, 41], ..PLAIN },
         Conv2d { padding: [5, 5], ..PLAIN },
         Conv2d { size: [1, 70], kernel: [3, 7], stride: [4, 1], padding: [2, 1], dilation: [1, 11], ..PLAIN },
@@ -106,7 +107,7 @@ fn sums_and_gradients_are_those_of_the_definition() {
 /// Whatever is not finite makes those results not finite that see it, and no others; likewise backwards.
 #[test]
 fn what_is_not_finite_reaches_what_sees_it() {
-    for conv in [PLAIN, Conv2d { channels: 13, filters: 12, size: [9, 7], ..PLAIN }] {
+    for conv in [PLAIN, Conv2d { batch: 3, channels: 13, filters: 12, size: [9, 7], ..PLAIN }] {
         for (value, place) in [(f32::NAN, 0.3), (f32::INFINITY, 0.5), (f32::NEG_INFINITY, 0.99)] {
             let weight = numbers(conv.weight_count(), 1);
             let (mut x, mut gradient) = (numbers(conv.input_count(), 2), numbers(conv.output_count(), 3));
@@ -121,6 +122,13 @@ fn what_is_not_finite_reaches_what_sees_it() {
             assert_eq!(odd(forward(&x, &weight, None, false, &conv)), seeing, "{value} {conv:?}");
             assert_eq!(odd(data_gradient(&gradient, &weight, &conv)), seen, "{value} {conv:?}");
         }
+        // By positive filters infinity stays infinity, and what is nearly too large for a float does not become so.
+        let weight = vec![1e-3; conv.weight_count()];
+        let mut x = vec![1e38; conv.input_count()];
+        assert!(forward(&x, &weight, None, false, &conv).iter().all(|value| value.is_finite()), "{conv:?}");
+        x[7] = f32::INFINITY;
+        let found = forward(&x, &weight, None, true, &conv);
+        assert!(found.contains(&f32::INFINITY) && !found.iter().any(|value| value.is_nan()), "{conv:?}");
     }
 }
 

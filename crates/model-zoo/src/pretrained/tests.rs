@@ -28,6 +28,12 @@ fn settings(more: serde_json::Value) -> Pretrained {
     serde_json::from_value(all).unwrap()
 }
 
+/// The network with the weights of a file, and what was done to them.
+fn loaded(more: serde_json::Value, network: Two, path: &Path) -> Result<(Two, Vec<String>), Error> {
+    let settings = settings(more);
+    settings.load(network, Some("b"), settings.read(path)?)
+}
+
 #[test]
 fn every_kind_of_file_gives_the_same_numbers() {
     let expected = weights::load(&fixture("expected.safetensors")).unwrap();
@@ -83,16 +89,16 @@ fn files_that_hold_no_weights_are_refused() {
 #[test]
 fn a_network_gets_the_numbers_of_the_file() {
     let path = fixture("plain.pth");
-    let Loaded { network: loaded, notices, .. } = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
+    let (two, notices) = loaded(json!({}), network(4), &path).unwrap();
     let mut expected = weights::load(&fixture("expected.safetensors")).unwrap();
     expected.remove("norm.running_mean");
-    assert_eq!(weights::collect(&loaded).unwrap(), expected);
+    assert_eq!(weights::collect(&two).unwrap(), expected);
     assert_eq!(notices, ["Of the weights 1 stay unused, as is allowed: norm.running_mean."]);
 }
 
 #[test]
 fn every_name_that_does_not_fit_is_listed() {
-    let of = |more, outputs| settings(more).load(network(outputs), Some("b"), &fixture("plain.pth"));
+    let of = |more, outputs| loaded(more, network(outputs), &fixture("plain.pth"));
     let error = of(json!({ "allow_unused": [] }), 4).unwrap_err();
     assert!(error.to_string().contains("unused: norm.running_mean"), "{error}");
     let error = of(json!({ "rename": [["^a\\.", "c."]] }), 4).unwrap_err().to_string();
@@ -103,7 +109,7 @@ fn every_name_that_does_not_fit_is_listed() {
     let kept = of(json!({ "rename": [["^a\\.", "c."]], "allow_missing": ["^a"], "allow_unused": ["^c", "^norm"] }), 4)
         .unwrap();
     let fresh = weights::collect(&network(4)).unwrap();
-    assert_eq!(weights::collect(&kept.network).unwrap()["a.weight"], fresh["a.weight"]);
+    assert_eq!(weights::collect(&kept.0).unwrap()["a.weight"], fresh["a.weight"]);
     let error = of(json!({ "rename": [["^a\\.", "b."]] }), 4).unwrap_err().to_string();
     assert!(error.contains("two tensors are called `b."), "{error}");
     let error =
@@ -117,10 +123,9 @@ fn every_name_that_does_not_fit_is_listed() {
 
 #[test]
 fn a_head_for_other_classes_begins_anew_and_the_user_is_told() {
-    let Loaded { network: loaded, notices, .. } =
-        settings(json!({})).load(network(7), Some("b"), &fixture("plain.pth")).unwrap();
+    let (two, notices) = loaded(json!({}), network(7), &fixture("plain.pth")).unwrap();
     assert_eq!(notices[0], "The head `b` was trained for 4 answers, and 7 are needed: it begins anew.");
-    let (loaded, fresh) = (weights::collect(&loaded).unwrap(), weights::collect(&network(7)).unwrap());
+    let (loaded, fresh) = (weights::collect(&two).unwrap(), weights::collect(&network(7)).unwrap());
     let expected = weights::load(&fixture("expected.safetensors")).unwrap();
     assert_eq!((&loaded["a.weight"], &loaded["b.weight"]), (&expected["a.weight"], &fresh["b.weight"]));
 }
@@ -134,15 +139,15 @@ fn a_head_begins_anew_as_a_whole() {
     tensors.insert("b.weight".into(), HostTensor { shape: vec![5, 3], values: vec![1.0; 15] });
     tensors.insert("b.bias".into(), HostTensor { shape: vec![4], values: vec![7.0; 4] });
     std::fs::write(&path, weights::to_bytes(&tensors, &path).unwrap()).unwrap();
-    let Loaded { network: loaded, notices, .. } = settings(json!({})).load(network(4), Some("b"), &path).unwrap();
+    let (two, notices) = loaded(json!({}), network(4), &path).unwrap();
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert_eq!(weights::collect(&loaded).unwrap()["b.bias"], weights::collect(&network(4)).unwrap()["b.bias"]);
+    assert_eq!(weights::collect(&two).unwrap()["b.bias"], weights::collect(&network(4)).unwrap()["b.bias"]);
 
     for (shape, values, word) in [(vec![], vec![1.0], "another shape"), (vec![4], vec![f32::NAN; 4], "not finite")] {
         let mut wrong = weights::collect(&network(4)).unwrap();
         wrong.insert("b.bias".into(), HostTensor { shape, values });
         std::fs::write(&path, weights::to_bytes(&wrong, &path).unwrap()).unwrap();
-        let error = settings(json!({})).load(network(4), Some("b"), &path).unwrap_err().to_string();
+        let error = loaded(json!({}), network(4), &path).unwrap_err().to_string();
         assert!(error.contains(word) && error.contains("b.bias"), "{error}");
     }
 }

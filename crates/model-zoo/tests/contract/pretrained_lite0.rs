@@ -8,7 +8,7 @@ use data_loader::signature::{OutputSpec, Signature};
 use model_zoo::architectures::efficientnet::{EfficientnetConfig, Form};
 use model_zoo::inputs::Input;
 use model_zoo::network::NetworkConfig;
-use model_zoo::pretrained::{Loaded, Pretrained};
+use model_zoo::pretrained::Pretrained;
 use model_zoo::weights::{self, HostTensor};
 use model_zoo::{Inputs, Network};
 
@@ -36,7 +36,8 @@ fn lite0_of_imagenet_sees_what_the_reference_sees() {
         let network = config.build(&signature, 0, &device).unwrap();
         let found = pretrained();
         let found = found.locate(&folder.join(&found.weights), Some("efficientnet")).unwrap();
-        let Loaded { mut network, notices, .. } = found.rules.load(network, Some("classifier.1"), &found.path).unwrap();
+        let (mut network, notices) =
+            found.rules.load(network, Some("classifier.1"), found.rules.read(&found.path).unwrap()).unwrap();
         assert_eq!(notices.len(), usize::from(what == "features"), "{notices:?}");
         if what == "features" {
             let mut all = weights::collect(&network).unwrap();

@@ -8,7 +8,7 @@ use data_loader::signature::{OutputSpec, Signature};
 use data_loader::{ArrayData, DataConfig, Dataset};
 use model_zoo::architectures::bert::BertConfig;
 use model_zoo::network::NetworkConfig;
-use model_zoo::pretrained::{Loaded, Pretrained};
+use model_zoo::pretrained::Pretrained;
 use model_zoo::weights::{self, HostTensor};
 use model_zoo::{Inputs, Network};
 
@@ -51,7 +51,8 @@ fn minilm_makes_of_texts_what_the_reference_makes_of_them() {
     let network = settings.build(&signature, 0, &device).unwrap();
     let pretrained: Pretrained = config["pretrained"].clone().try_into().unwrap();
     let found = pretrained.locate(&folder.join(&pretrained.weights), Some("bert")).unwrap();
-    let Loaded { network, notices, .. } = found.rules.load(network, Some("classifier"), &found.path).unwrap();
+    let (network, notices) =
+        found.rules.load(network, Some("classifier"), found.rules.read(&found.path).unwrap()).unwrap();
     assert_eq!(notices.len(), 2, "{notices:?}"); // The classifier and the pooler.
     let mut all = weights::collect(&network).unwrap();
     let passing = (0..FEATURES * FEATURES).map(|at| f32::from(u8::from(at % (FEATURES + 1) == 0))).collect();

@@ -231,8 +231,7 @@ impl History {
                 learning_rate: number("learning_rate")?,
                 gradient_norm: number("gradient_norm"),
                 examples_per_second: number("examples_per_second")?,
-                // Runs of before it was measured do not have it.
-                waiting: number("waiting").unwrap_or(0.0),
+                waiting: number("waiting"),
                 seconds: number("seconds")?,
             }),
             "scores" => self.scores.push(Scores {
@@ -273,7 +272,7 @@ mod tests {
             learning_rate: 0.1 + 0.2,
             gradient_norm: (step > 1).then_some(1.0 / 3.0),
             examples_per_second: 1e4 / 3.0,
-            waiting: 0.125,
+            waiting: Some(0.125),
             seconds: step as f64 * 0.1,
         })
     }
@@ -332,7 +331,7 @@ mod tests {
     impl Event {
         fn loss_bits(&self) -> [u64; 6] {
             let Event::Progress(p) = self else { return [0; 6] };
-            [p.loss, p.learning_rate, p.epoch, p.examples_per_second, p.waiting, p.seconds].map(f64::to_bits)
+            [p.loss, p.learning_rate, p.epoch, p.examples_per_second, p.waiting.unwrap(), p.seconds].map(f64::to_bits)
         }
     }
 

@@ -46,9 +46,10 @@ pub struct Progress {
     pub gradient_norm: Option<f64>,
     /// Examples learnt from in a second, since the last record.
     pub examples_per_second: f64,
-    /// The share of the time since the last record that went by waiting for data.
-    #[serde(default)]
-    pub waiting: f64,
+    /// The share of the time since the last record that went by waiting for the loader, during which a graphics card may be at work; not
+    /// known of runs of before it was measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waiting: Option<f64>,
     /// Seconds of training so far, over all its resumptions.
     pub seconds: f64,
 }

@@ -128,8 +128,8 @@ impl Recorder for TensorBoard {
                     ("train/loss".to_owned(), progress.loss),
                     ("learning_rate".to_owned(), progress.learning_rate),
                     ("examples_per_second".to_owned(), progress.examples_per_second),
-                    ("waiting".to_owned(), progress.waiting),
                 ];
+                scalars.extend(progress.waiting.map(|share| ("waiting".to_owned(), share)));
                 scalars.extend(progress.gradient_norm.map(|norm| ("train/gradient_norm".to_owned(), norm)));
                 self.scalars(progress.step, scalars)
             }
@@ -172,7 +172,7 @@ mod tests {
 
     fn progress(step: u64, loss: f64) -> Event {
         let (epoch, learning_rate, examples_per_second, seconds) = (step as f64, 0.01, 100.0, 1.0);
-        let (gradient_norm, waiting) = (Some(0.0), 0.0);
+        let (gradient_norm, waiting) = (Some(0.0), None);
         Event::Progress(Progress {
             step,
             epoch,

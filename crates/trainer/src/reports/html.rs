@@ -14,6 +14,7 @@ use data_loader::{Entry, Part};
 use super::{GoalVerdict, RunFacts};
 use crate::Error;
 use crate::metrics::{self, Direction};
+use crate::recorders::Progress;
 use chart::{Chart, Ink, Series};
 use text::{bytes, capital, duration, escape, grouped, label, number, plain};
 
@@ -240,13 +241,29 @@ fn training(run: &RunFacts) -> String {
     };
     let loss = Chart { remark, series, from_zero: false, may_be_log: true, mark: best, ..chart("Loss", Vec::new()) };
     let rate = chart("Learning rate", points(|progress| progress.learning_rate));
-    let records = run.history.progress.len().max(1) as f64;
-    let waiting = run.history.progress.iter().map(|progress| progress.waiting).sum::<f64>() / records;
-    let remark = format!("{:.0} % of the time waiting for data", 100.0 * waiting);
+    let remark = waiting(&run.history.progress);
     let speed = chart("Examples per second", points(|progress| progress.examples_per_second));
     let speed = Chart { remark, ..speed };
     let charts = loss.draw() + &rate.draw() + &speed.draw();
     if charts.is_empty() { charts } else { format!("<div class=\"grid2\">{charts}</div>") }
+}
+
+/// For what share of the time the loader was waited for, where that was measured.
+fn waiting(progress: &[Progress]) -> String {
+    let (mut known, mut waited, mut before) = (0.0, 0.0, 0.0);
+    for record in progress {
+        let seconds = (record.seconds - before).max(0.0);
+        before = record.seconds;
+        if let Some(share) = record.waiting {
+            known += seconds;
+            waited += share * seconds;
+        }
+    }
+    if known > 0.0 {
+        format!("{:.0} % of the time waiting for the loader", 100.0 * waited / known)
+    } else {
+        String::new()
+    }
 }
 
 /// The best finite point of a curve.

@@ -14,7 +14,7 @@ fn every_workload_is_listed_under_its_name_and_can_be_measured() {
         assert_eq!((entry.name, workload.name(), Workload::named(entry.name)), (name, name, Some(*workload)));
         // No time at all is time for one step, and a time that is no number is no time.
         let measured = run(*workload, &cpu, if name == "mlp" { f64::NAN } else { 0.0 }).unwrap();
-        assert_eq!((measured.workload, measured.parameters, measured.steps), (name, count, 1));
+        assert_eq!((measured.workload.as_str(), measured.parameters, measured.steps), (name, count, 1));
         let rate = measured.examples_per_second / measured.batch_size as f64;
         assert!(measured.steps_per_second > 0.0 && (rate / measured.steps_per_second - 1.0).abs() < 1e-9);
     }

@@ -3,50 +3,93 @@
 use rayon::prelude::*;
 
 use super::ELEMENTS;
-use crate::fresh::written;
+use crate::fresh::{Shared, written};
 use crate::lanes::widest;
+use crate::squares::{SIDE, turn};
 
 /// Channels, or filters, that lie side by side: as many as the widest vectors have floats.
 pub(super) const GROUP: usize = 16;
 
+/// How many a filter has for a channel.
+const TAPS: usize = 9;
+
 type Lanes = [f32; GROUP];
 
+/// The taps of filters of 3 x 3, each of which lies without gaps.
+#[derive(Clone, Copy)]
+pub(in crate::conv2d) struct Taps<'a> {
+    pub(in crate::conv2d) weight: &'a [f32],
+    /// From a filter to the next, and from a channel to the next.
+    pub(in crate::conv2d) steps: [usize; 2],
+    /// Whether the filters are laid upside down, as they are where gradients go back through them.
+    pub(in crate::conv2d) turned: bool,
+}
+
 /// `G w Gt` of every filter and channel, `[elements][channels][filters]`, the filters filled up with zeros.
-pub(super) fn transformed(
-    channels: usize,
-    filters: usize,
-    weight: impl Fn(usize, usize) -> [f32; 9] + Sync,
-) -> Vec<f32> {
+pub(super) fn transformed(channels: usize, filters: usize, taps: Taps<'_>) -> Vec<f32> {
     let wide = filters.next_multiple_of(GROUP);
+    let [down, across] = taps.steps;
+    assert!(filters * channels == 0 || (filters - 1) * down + (channels - 1) * across + TAPS <= taps.weight.len());
     // SAFETY: each channel writes its own row of each element, in groups that together are the whole row.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         written(ELEMENTS * channels * wide, |result| {
             let least = (1 << 10) / wide.max(1);
             (0..channels).into_par_iter().with_min_len(least).for_each(|channel| {
-                for first in (0..filters).step_by(GROUP) {
-                    let mut taps = [[0.0_f32; GROUP]; 9];
-                    for lane in 0..GROUP.min(filters - first) {
-                        for (taps, tap) in taps.iter_mut().zip(weight(first + lane, channel)) {
-                            taps[lane] = tap;
-                        }
-                    }
-                    let mut elements = [[0.0_f32; GROUP]; ELEMENTS];
-                    spread_widest(&taps, &mut elements);
-                    for (element, values) in elements.iter().enumerate() {
-                        let to = result.at((element * channels + channel) * wide + first, GROUP);
-                        to.cast::<Lanes>().write_unaligned(*values);
-                    }
-                }
+                transform_widest(taps, channel, [channels, filters], result);
             });
         })
     }
 }
 
-widest!(fn spread_widest(taps: &[Lanes; 9], elements: &mut [Lanes; ELEMENTS]) = spread);
+widest!(fn transform_widest(taps: Taps<'_>, channel: usize, sizes: [usize; 2], result: Shared) = transform);
 
 #[inline(always)]
-fn spread(taps: &[Lanes; 9], elements: &mut [Lanes; ELEMENTS]) {
+fn transform(taps: Taps<'_>, channel: usize, [channels, filters]: [usize; 2], result: Shared) {
+    let wide = filters.next_multiple_of(GROUP);
+    let [down, across] = taps.steps;
+    for first in (0..filters).step_by(GROUP) {
+        let mut lanes = [[0.0_f32; GROUP]; TAPS];
+        let from = &taps.weight[first * down + channel * across..];
+        gather_taps(from, down, GROUP.min(filters - first), &mut lanes);
+        if taps.turned {
+            lanes.reverse();
+        }
+        let mut elements = [[0.0_f32; GROUP]; ELEMENTS];
+        spread(&lanes, &mut elements);
+        for (element, values) in elements.iter().enumerate() {
+            let to = result.at((element * channels + channel) * wide + first, GROUP);
+            // SAFETY: there is room for a group, which is this channel's own.
+            #[expect(unsafe_code, reason = "see above")]
+            unsafe {
+                to.cast::<Lanes>().write_unaligned(*values);
+            }
+        }
+    }
+}
+
+/// The taps of `count` filters that lie `step` apart, side by side.
+#[inline(always)]
+fn gather_taps(from: &[f32], step: usize, count: usize, lanes: &mut [Lanes; TAPS]) {
+    let whole = count / SIDE * SIDE;
+    assert!(count <= GROUP && (whole == 0 || (whole - 1) * step + TAPS <= from.len()));
+    for lane in (0..whole).step_by(SIDE) {
+        // The last square has taps that others had already.
+        for tap in [0, SIDE, TAPS - SIDE] {
+            // SAFETY: four filters from `lane` on were checked to be there, with their taps, and lanes has as many places.
+            #[expect(unsafe_code, reason = "see above")]
+            unsafe {
+                turn(from.as_ptr().add(lane * step + tap), step, lanes[tap].as_mut_ptr().add(lane), GROUP);
+            }
+        }
+    }
+    for lane in whole..count {
+        lanes.iter_mut().zip(&from[lane * step..]).for_each(|(lanes, tap)| lanes[lane] = *tap);
+    }
+}
+
+#[inline(always)]
+fn spread(taps: &[Lanes; TAPS], elements: &mut [Lanes; ELEMENTS]) {
     let mut rows = [[[0.0_f32; GROUP]; 3]; 4];
     for x in 0..3 {
         for lane in 0..GROUP {

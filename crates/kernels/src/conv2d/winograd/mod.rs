@@ -10,10 +10,12 @@
 //! With many channels and filters the products of each of the 16 elements are those of two matrices. Everything lies with its channels
 //! side by side, so that vectors go over channels and no place is wasted, however small the images.
 //!
-//! What is not finite reaches the results that see it, and no others; an infinite pixel makes them no numbers.
+//! Sums and differences of what is infinite, or nearly so, are no numbers where the result is infinite by its definition. So wherever
+//! something comes out that is not finite, nothing is given, and whoever asked computes by the definition.
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -21,6 +23,7 @@ use super::Conv2d;
 use crate::fresh::{Aligned, Shared, written};
 use crate::lanes::vectorized;
 use crate::product::{Matrix, multiply_into};
+pub(super) use filters::Taps;
 use filters::{GROUP, filters_back, transformed};
 use transforms::{FromGradients, FromImages, ToResults};
 use turned::{Window, from_planes, to_planes};
@@ -31,21 +34,34 @@ mod turned;
 
 /// So many elements a transformed tile has.
 const ELEMENTS: usize = 16;
-/// The tiles of a block, transformed, have about so many floats together with their sums: they stay in the second cache.
+/// The tiles of a block, transformed, have about so many floats together with their sums: they stay in the second cache, unless channels are
+/// many or images wide, since a block has at least [`FEWEST`] tiles, if there are as many, and whole rows of them.
 const BLOCK: usize = 128 << 10;
-/// A block has at least so many tiles, if there are as many.
-const FEWEST: usize = 32;
+const FEWEST: usize = 16;
+/// A row of tiles has at most so many floats.
+const WIDEST_ROW: usize = 16 * BLOCK;
 /// Blocks are made smaller until there are so many, for all threads to have some, whatever their number.
 const BLOCKS: usize = 8;
 /// With fewer channels or filters more time goes into the transforms than is won.
 const CHANNELS: usize = 12;
+/// With fewer tiles in all images more time goes into the transforms of filters than is won.
+const TILES: usize = 48;
+/// And with fewer than one for so many filters times channels, which no cache holds.
+const FILTERS_A_TILE: usize = 2048;
+/// At least this share of the gradients to filters must be asked for; the others fill up the groups.
+const USEFUL: f64 = 0.75;
 /// The transformed filters of each part of a batch are held in memory; with more of them than this they are not.
 const MOST_FILTERS: usize = 256 * 256;
 
 /// Whether the results and the gradient with respect to images are computed like this.
 pub(super) fn suits(conv: &Conv2d) -> bool {
     let plain = conv.kernel == [3, 3] && conv.stride == [1, 1] && conv.dilation == [1, 1] && conv.groups == 1;
+    let [down, across] = conv.outputs().map(|side| side.div_ceil(2));
+    let tiles = conv.batch * down * across;
+    let lanes = conv.channels.next_multiple_of(GROUP) + conv.filters.next_multiple_of(GROUP);
     plain
+        && tiles >= TILES.max(conv.channels * conv.filters / FILTERS_A_TILE)
+        && ELEMENTS * across * lanes <= WIDEST_ROW
         && conv.padding.iter().all(|&padding| padding <= 2)
         && conv.channels.min(conv.filters) >= CHANNELS
         && conv.outputs().iter().chain(&conv.size).all(|&side| side >= 4)
@@ -53,7 +69,10 @@ pub(super) fn suits(conv: &Conv2d) -> bool {
 
 /// Whether the gradient with respect to filters is.
 pub(super) fn suits_filters(conv: &Conv2d) -> bool {
-    suits(conv) && conv.channels * conv.filters <= MOST_FILTERS
+    let (asked, filled) = [conv.channels, conv.filters]
+        .iter()
+        .fold((1, 1), |(asked, filled), &count| (asked * count, filled * count.next_multiple_of(GROUP)));
+    suits(conv) && asked <= MOST_FILTERS && asked as f64 >= USEFUL * filled as f64
 }
 
 /// Images that are seen by filters.
@@ -140,23 +159,24 @@ fn most_tiles(channels: usize, filters: usize) -> usize {
     BLOCK / (ELEMENTS * (channels.next_multiple_of(GROUP) + filters.next_multiple_of(GROUP)))
 }
 
-/// The result, `[batch, filters, ...]`, with what is done to each sum; `weight` gives the taps of a filter for a channel.
+/// The result, `[batch, filters, ...]`, with what is done to each sum; nothing if some of it is not finite.
 pub(super) fn sums(
     seen: Seen<'_>,
     filters: usize,
-    weight: impl Fn(usize, usize) -> [f32; 9] + Sync,
+    taps: Taps<'_>,
     bias: Option<&[f32]>,
     relu: bool,
-) -> Vec<f32> {
+) -> Option<Vec<f32>> {
     let channels = seen.channels;
-    let transformed = transformed(channels, filters, weight);
+    let transformed = transformed(channels, filters, taps);
+    let finite = AtomicBool::new(true);
     let wide = filters.next_multiple_of(GROUP);
     let across = seen.tiles()[1];
     let blocks = Block::all(0..seen.batch, seen.tiles(), most_tiles(channels, filters));
     let area: usize = seen.outputs.iter().product();
     // SAFETY: the blocks write each tile of each image once, of every filter.
     #[expect(unsafe_code, reason = "see above")]
-    unsafe {
+    let result = unsafe {
         written(seen.batch * filters * area, |result| {
             blocks.into_par_iter().for_each(|block| {
                 ROOM.with_borrow_mut(|[pixels, seen_tiles, sums]| {
@@ -171,14 +191,18 @@ pub(super) fn sums(
                         let weights = Matrix::new(&transformed[element * channels * wide..], channels, wide);
                         multiply_into(tiles, weights, &mut sums[element * to.element..], to.lanes, 1.0, false);
                     }
-                    write_results(seen, filters, &block, pixels, (to, sums), (bias, relu), result);
+                    if !write_results(seen, filters, &block, pixels, (to, sums), (bias, relu), result) {
+                        finite.store(false, Ordering::Relaxed);
+                    }
                 });
             });
         })
-    }
+    };
+    finite.into_inner().then_some(result)
 }
 
-/// The gradient with respect to the filters, `[filters, channels, 3, 3]`, of some images, given that with respect to the result.
+/// The gradient with respect to the filters, `[filters, channels, 3, 3]`, of some images, given that with respect to the result. Where it is
+/// not finite it may be so at other taps than by the definition.
 pub(super) fn filters_gradient(seen: Seen<'_>, gradient: &[f32], filters: usize, images: Range<usize>) -> Vec<f32> {
     let channels = seen.channels;
     let across = seen.tiles()[1];
@@ -252,7 +276,7 @@ fn lay_gradients(gradients: Seen<'_>, block: &Block, pixels: &mut Aligned, tiles
     }
 }
 
-/// Transforms the sums of a block back and writes them to where they belong.
+/// Transforms the sums of a block back and writes them to where they belong; says whether all of them are finite.
 fn write_results(
     seen: Seen<'_>,
     filters: usize,
@@ -261,17 +285,18 @@ fn write_results(
     (tiles, sums): (Tiles, &[f32]),
     (bias, relu): (Option<&[f32]>, bool),
     result: Shared,
-) {
+) -> bool {
     let across = seen.tiles()[1];
     let rows = block.rows.len();
     let pixels = pixels.at_least(4 * rows * across * GROUP);
+    let mut finite = true;
     for (index, image) in block.images.clone().enumerate() {
         for first in (0..filters).step_by(GROUP) {
             let mut biases = [0.0; GROUP];
             if let Some(bias) = bias {
                 biases.iter_mut().zip(&bias[first..]).for_each(|(to, bias)| *to = *bias);
             }
-            vectorized(ToResults {
+            finite &= vectorized(ToResults {
                 biases,
                 relu,
                 sums: &sums[index * rows * across * tiles.lanes + first..],
@@ -283,6 +308,7 @@ fn write_results(
             to_planes(pixels, window, [filters, seen.outputs[0], seen.outputs[1]], image, first, result);
         }
     }
+    finite
 }
 
 #[cfg(test)]

@@ -115,14 +115,17 @@ impl WithSimd for FromGradients<'_> {
 }
 
 impl WithSimd for ToResults<'_> {
-    type Output = ();
+    /// Whether all of it is finite.
+    type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
         let Self { biases, relu, sums, steps: [element, tile], tiles: [rows, across], pixels } = self;
         assert!(pixels.len() >= 4 * rows * across * GROUP && GROUP.is_multiple_of(S::F32_LANES));
         check(sums.len(), [rows, across], [element, tile]);
         let zero = simd.splat_f32s(0.0);
+        // Nothing times 0 is anything else but 0, if it is finite.
+        let mut odd = zero;
         for lane in (0..GROUP).step_by(S::F32_LANES) {
             // SAFETY: a vector lies within the group.
             #[expect(unsafe_code, reason = "see above")]
@@ -143,6 +146,7 @@ impl WithSimd for ToResults<'_> {
                             let line = gathered(simd, columns.map(|column| column[y]));
                             for (x, value) in line.into_iter().enumerate() {
                                 let value = simd.add_f32s(value, bias);
+                                odd = simd.mul_add_e_f32s(value, zero, odd);
                                 let value = match relu {
                                     true => simd.select_f32s(simd.less_than_f32s(value, zero), zero, value),
                                     false => value,
@@ -154,6 +158,7 @@ impl WithSimd for ToResults<'_> {
                 }
             }
         }
+        simd.reduce_sum_f32s(odd) == 0.0
     }
 }
 

@@ -6,7 +6,7 @@ use data_loader::signature::{Dtype, InputKind, InputSpec, OutputSpec};
 
 use super::*;
 use crate::inputs::Input;
-use crate::pretrained::{Loaded, Pretrained};
+use crate::pretrained::Pretrained;
 use crate::published;
 use crate::weights::{self, Weights};
 
@@ -173,8 +173,8 @@ fn the_file_of_an_encoder_is_read() {
         ..Pretrained::default()
     };
     for (pooling, unused) in [(Pooling::Mean, 2), (Pooling::Class, 0)] {
-        let Loaded { network: loaded, notices, .. } =
-            settings.load(network(pooling, 2), Some("classifier"), &path).unwrap();
+        let (loaded, notices) =
+            settings.load(network(pooling, 2), Some("classifier"), settings.read(&path).unwrap()).unwrap();
         assert!(notices[0].contains("begin anew, as is allowed: classifier"), "{notices:?}");
         let of_encoder =
             |all: Weights| all.into_iter().filter(|(name, _)| name.starts_with("bert.")).collect::<Weights>();

@@ -33,7 +33,7 @@ fn made_up(records: u64, classes: usize) -> RunFacts {
             learning_rate: 0.001 * f64::midpoint(1.0, (3.1 * part).cos()),
             gradient_norm: None,
             examples_per_second: 21_000.0 + 2500.0 * noise(record + 7),
-            waiting: 0.02,
+            waiting: Some(0.02),
             seconds: part * 205.0,
         });
     }
