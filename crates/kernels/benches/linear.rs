@@ -12,8 +12,17 @@ fn main() {
 }
 
 /// Those of the benches `mlp`, `gpt` and `cnn`: rows, inputs, outputs.
-const ALL: [[usize; 3]; 6] =
-    [[128, 784, 512], [128, 512, 512], [2048, 128, 384], [2048, 128, 512], [2048, 512, 128], [64, 12544, 128]];
+const ALL: [[usize; 3]; 9] = [
+    [128, 784, 512],
+    [128, 512, 512],
+    [2048, 128, 384],
+    [2048, 128, 512],
+    [2048, 512, 128],
+    [64, 12544, 128],
+    [1, 784, 512],
+    [1, 12544, 128],
+    [7, 784, 512],
+];
 
 fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|k| (k * 7919 % 1009) as f32 / 500.0 - 1.0).collect()
@@ -27,7 +36,17 @@ fn operations([rows, inputs, outputs]: [usize; 3]) -> ItemsCount {
     ItemsCount::new(2 * rows * inputs * outputs)
 }
 
-const NAMES: [&str; 6] = ["128 784-512", "128 512-512", "2048 128-384", "2048 128-512", "2048 512-128", "64 12544-128"];
+const NAMES: [&str; 9] = [
+    "128 784-512",
+    "128 512-512",
+    "2048 128-384",
+    "2048 128-512",
+    "2048 512-128",
+    "64 12544-128",
+    "1 784-512",
+    "1 12544-128",
+    "7 784-512",
+];
 
 fn sizes(name: &str) -> [usize; 3] {
     ALL[NAMES.iter().position(|known| *known == name).unwrap()]

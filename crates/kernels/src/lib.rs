@@ -13,6 +13,7 @@ pub mod attention;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod cross_entropy;
+mod dots;
 mod each;
 pub mod embedding;
 mod fresh;

@@ -2,6 +2,9 @@
 //!
 //! The result is dealt out among tasks; behind each product of matrices bias and rectifier follow while its part of the result is near.
 
+use rayon::prelude::*;
+
+use crate::dots::FewRows;
 use crate::fresh::{Shared, written};
 use crate::lanes::{WIDTH, widest};
 use crate::product::{Matrix, multiply_all};
@@ -50,6 +53,9 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, line
     let Linear { rows, inputs, outputs, .. } = linear;
     linear.check(x.len(), weight.len(), rows * outputs);
     assert!(bias.is_none_or(|bias| bias.len() == outputs), "{linear:?}");
+    if rows < FEW && linear.lying == Lying::OutputMajor {
+        return few_rows(FewRows { x, weight, bias, relu, sizes: [rows, inputs, outputs] });
+    }
     let (x, weight) = (Matrix::new(x, rows, inputs), linear.weight(weight).transposed());
     product(x, weight, |y, down, across| {
         if bias.is_none() && !relu {
@@ -64,6 +70,24 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, line
             finish_widest(row, bias, relu);
         }
     })
+}
+
+/// With fewer rows than these more time goes into laying out the weights than is won.
+const FEW: usize = 8;
+/// A task reads about so many weights.
+const TASK: usize = 1 << 16;
+
+fn few_rows(map: FewRows<'_>) -> Vec<f32> {
+    let [rows, inputs, outputs] = map.sizes;
+    let each = (TASK / inputs.max(1)).clamp(1, outputs.max(1)).next_multiple_of(4);
+    // SAFETY: the tasks write every output of every row.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        written(rows * outputs, |y| {
+            let tasks = (0..outputs.div_ceil(each)).into_par_iter();
+            tasks.for_each(|task| map.write(task * each..((task + 1) * each).min(outputs), y));
+        })
+    }
 }
 
 widest!(fn finish_widest(row: &mut [f32], bias: Option<&[f32]>, relu: bool) = finish);
@@ -160,10 +184,22 @@ mod tests {
 
     #[test]
     fn results_and_gradients_are_those_of_the_definition() {
-        for (case, (rows, inputs, outputs)) in
-            [(1, 1, 1), (5, 7, 3), (33, 17, 40), (128, 100, 65), (0, 3, 2), (3, 0, 2), (700, 33, 90)]
-                .into_iter()
-                .enumerate()
+        for (case, (rows, inputs, outputs)) in [
+            (1, 1, 1),
+            (5, 7, 3),
+            (1, 70, 33),
+            (2, 16, 5),
+            (3, 15, 8),
+            (4, 600, 130),
+            (7, 33, 9),
+            (33, 17, 40),
+            (128, 100, 65),
+            (0, 3, 2),
+            (3, 0, 2),
+            (700, 33, 90),
+        ]
+        .into_iter()
+        .enumerate()
         {
             for lying in [Lying::OutputMajor, Lying::InputMajor] {
                 let linear = Linear { rows, inputs, outputs, lying };

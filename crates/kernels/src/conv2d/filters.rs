@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::images::{seen, tap_distances};
 use super::sheet::{Axis, Layout, MARGIN};
-use super::tile::correlate;
 use super::{Conv2d, winograd};
+use crate::dots::correlate;
 use crate::fresh::Aligned;
 use crate::lanes::{sums, vectorized, widest};
 

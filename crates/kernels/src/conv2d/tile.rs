@@ -50,33 +50,6 @@ unsafe fn sum<S: Simd, const F: usize, const V: usize>(
     }
 }
 
-/// Sums up `F` gradients times what `T` taps see over `vectors` vectors of places: `[F][T]`.
-///
-/// # Safety
-/// From each of `gradients` and `seen` on there are `vectors` vectors.
-#[inline(always)]
-#[expect(unsafe_code, reason = "the caller promises")]
-pub(super) unsafe fn correlate<S: Simd, const F: usize, const T: usize>(
-    simd: S,
-    gradients: [*const f32; F],
-    seen: [*const f32; T],
-    vectors: usize,
-    sums: &mut [[S::f32s; T]; F],
-) {
-    for place in (0..vectors).map(|vector| vector * S::F32_LANES) {
-        // SAFETY: by the promise the vectors are there.
-        unsafe {
-            let seen: [S::f32s; T] = std::array::from_fn(|t| load::<S>(seen[t].add(place)));
-            for f in 0..F {
-                let gradient = load::<S>(gradients[f].add(place));
-                for t in 0..T {
-                    sums[f][t] = simd.mul_add_e_f32s(gradient, seen[t], sums[f][t]);
-                }
-            }
-        }
-    }
-}
-
 /// Sums of every filter of a group at every place.
 pub(super) struct Sum<'a> {
     pub(super) distances: &'a [usize],
