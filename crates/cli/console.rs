@@ -80,13 +80,14 @@ impl Recorder for Console {
                 }
             }
             Event::Progress(progress) => {
-                let mut text = format!(
-                    "epoch {:.2}, loss {:.4}, {:.0} examples/s",
+                let waiting = match progress.waiting {
+                    Some(share) if share > MUCH_WAITING => format!(", {:.0} % waiting for the loader", 100.0 * share),
+                    _ => String::new(),
+                };
+                let text = format!(
+                    "epoch {:.2}, loss {:.4}, {:.0} examples/s{waiting}",
                     progress.epoch, progress.loss, progress.examples_per_second
                 );
-                if let Some(share) = progress.waiting.filter(|&share| share > MUCH_WAITING) {
-                    text.push_str(&format!(", {:.0} % waiting for the loader", 100.0 * share));
-                }
                 if self.terminal {
                     let scores = if self.latest_scores.is_empty() {
                         String::new()
