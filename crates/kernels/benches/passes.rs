@@ -11,6 +11,10 @@
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 
+/// That of the program: with another one fresh pages would be measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
@@ -32,7 +36,7 @@ mod ceilings {
 
     /// Independent sums, more than the processor needs to be busy.
     const SUMS: usize = 16;
-    const ROUNDS: usize = 1 << 16;
+    const ROUNDS: usize = 1 << 20;
 
     struct Busy;
 

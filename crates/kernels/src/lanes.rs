@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::squares::total;
+
 /// How many floats are gone over at a time: as many as the widest vectors have.
 pub(crate) const WIDTH: usize = 16;
 
@@ -102,7 +104,7 @@ pub(crate) fn sums<const N: usize, const K: usize>(
             }
         }
     }
-    let mut totals = lanes.map(|lanes| tree_sum(&lanes));
+    let mut totals = lanes.map(|lanes| total(&lanes));
     for place in whole..length {
         let values = each(slices.map(|slice| slice[place]));
         for k in 0..K {
@@ -110,21 +112,6 @@ pub(crate) fn sums<const N: usize, const K: usize>(
         }
     }
     totals
-}
-
-/// The sum of as many floats as a vector has, halves being added to halves. Not inlined: seeing it, the compiler would keep the sums in pairs
-/// rather than in whole vectors.
-#[inline(never)]
-fn tree_sum(lanes: &[f32; WIDTH]) -> f32 {
-    let mut lanes = *lanes;
-    let mut half = WIDTH / 2;
-    while half > 0 {
-        for k in 0..half {
-            lanes[k] += lanes[k + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 /// The largest of `values`; no number if one of them is none, and minus infinity if there are none.

@@ -8,7 +8,8 @@ mod quads {
     //! By the vectors that every processor of this kind has.
 
     use std::arch::x86_64::{
-        __m128, _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+        __m128, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_shuffle_ps,
+        _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
     };
 
     pub(super) type Quad = __m128;
@@ -29,6 +30,18 @@ mod quads {
     pub(super) unsafe fn store(place: *mut f32, quad: Quad) {
         // SAFETY: by the promise; it need not be aligned.
         unsafe { _mm_storeu_ps(place, quad) }
+    }
+
+    /// Halves being added to halves.
+    #[inline(always)]
+    pub(super) fn total([a, b, c, d]: [Quad; 4]) -> f32 {
+        // SAFETY: the instructions are there wherever this is compiled.
+        #[allow(unused_unsafe, unsafe_code, reason = "older compilers want it; see above")]
+        unsafe {
+            let four = _mm_add_ps(_mm_add_ps(a, c), _mm_add_ps(b, d));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
     }
 
     #[inline(always)]
@@ -72,6 +85,13 @@ mod quads {
         unsafe { place.cast::<Quad>().write_unaligned(quad) }
     }
 
+    /// Halves being added to halves.
+    #[inline(always)]
+    pub(super) fn total([a, b, c, d]: [Quad; 4]) -> f32 {
+        let four: [f32; 4] = std::array::from_fn(|k| (a[k] + c[k]) + (b[k] + d[k]));
+        (four[0] + four[2]) + (four[1] + four[3])
+    }
+
     #[inline(always)]
     pub(super) fn turned(rows: [Quad; 4]) -> [Quad; 4] {
         std::array::from_fn(|column| rows.map(|row| row[column]))
@@ -94,9 +114,27 @@ pub(crate) unsafe fn turn(from: *const f32, from_step: usize, to: *mut f32, to_s
     }
 }
 
+/// The sum of a square, halves being added to halves.
+#[inline(always)]
+pub(crate) fn total(floats: &[f32; SIDE * SIDE]) -> f32 {
+    // SAFETY: there are four times four floats.
+    #[expect(unsafe_code, reason = "see above")]
+    quads::total(std::array::from_fn(|row| unsafe { quads::load(floats.as_ptr().add(row * SIDE)) }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_are_added_to_halves() {
+        let mut floats: [f32; 16] = std::array::from_fn(|k| (k as f32 * 1.37).sin());
+        let found = total(&floats);
+        for half in [8, 4, 2, 1] {
+            (0..half).for_each(|k| floats[k] += floats[k + half]);
+        }
+        assert_eq!(found.to_bits(), floats[0].to_bits());
+    }
 
     #[test]
     fn rows_become_columns() {
