@@ -42,6 +42,7 @@ pub mod step;
 pub mod stepper;
 pub mod stopping;
 pub mod stopwatch;
+pub mod sweep;
 pub mod train;
 pub mod verify;
 
