@@ -120,7 +120,7 @@ impl Range {
 
     /// The bounds within which places go from 0 to 1: with steps, half a step more on either side, so that each has as much room; by factors,
     /// of the logarithm.
-    fn bounds(&self) -> (f64, f64) {
+    pub(super) fn bounds(&self) -> (f64, f64) {
         let (low, high) = match self.step {
             // The last step may fall short of `high`.
             Some(step) => (self.low - step / 2.0, self.low + (self.steps(step) as f64 + 0.5) * step),
