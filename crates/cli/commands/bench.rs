@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, json};
 use trainer::bench::{self, Measured, WORKLOADS, Workload};
 
-use super::Ended;
+use super::{Ended, check_span};
 use crate::args::Bench;
 use crate::child;
 use crate::failure::{Failure, Status};
 use crate::report;
 
 pub(super) fn run(args: &Bench, json: bool) -> Ended {
-    if !(args.seconds.is_finite() && args.seconds > 0.0) {
-        return Err(Failure::usage(format!("`--seconds {}` is no span of time", args.seconds), "use a number above 0"));
-    }
+    check_span(args.seconds)?;
     let workloads = chosen(&args.workload)?;
     let device = model_zoo::device::open(&args.device)?;
     let mut measured: Vec<Measured> = Vec::new();

@@ -2,16 +2,14 @@
 
 use serde_json::json;
 
-use super::Ended;
+use super::{Ended, check_span};
 use crate::args::BenchData;
-use crate::failure::{Failure, Status};
+use crate::failure::Status;
 use crate::report;
 
 /// Measures with so many threads, or as many as there are cores.
 pub(super) fn run(args: &BenchData, threads: Option<u16>, json: bool) -> Ended {
-    if !(args.seconds.is_finite() && args.seconds > 0.0) {
-        return Err(Failure::usage(format!("`--seconds {}` is no span of time", args.seconds), "use a number above 0"));
-    }
+    check_span(args.seconds)?;
     let measured = data_loader::throughput::photographs(&args.folder, threads.map_or(0, usize::from), args.seconds)?;
     if json {
         report::json(&json!(measured));

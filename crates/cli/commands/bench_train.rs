@@ -5,9 +5,9 @@ use trainer::Experiment;
 use trainer::breakdown::{self, Breakdown, Measure};
 use trainer::stopwatch::Phase;
 
-use super::{Ended, bench_batch};
+use super::{Ended, bench_batch, check_span};
 use crate::args::BenchTrain;
-use crate::failure::{Failure, Status};
+use crate::failure::Status;
 use crate::report;
 
 /// More of a step than this, and more milliseconds, by waiting for data deserve a word.
@@ -15,9 +15,7 @@ const MUCH: f64 = 0.1;
 const LONG: f64 = 1.0;
 
 pub(super) fn run(args: &BenchTrain, json: bool) -> Ended {
-    if !(args.seconds.is_finite() && args.seconds > 0.0) {
-        return Err(Failure::usage(format!("`--seconds {}` is no span of time", args.seconds), "use a number above 0"));
-    }
+    check_span(args.seconds)?;
     let settings = args.settings.all();
     let mut experiment = Experiment::read(&args.config, &settings)?;
     bench_batch::settle(&mut experiment, &args.config, &settings, json)?;

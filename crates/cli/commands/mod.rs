@@ -53,3 +53,11 @@ pub fn run(cli: Cli) -> Ended {
         Command::Completions { shell } => completions::run(shell),
     }
 }
+
+/// Refuses `--seconds` during which nothing can be measured.
+fn check_span(seconds: f64) -> Result<(), Failure> {
+    if seconds.is_finite() && seconds > 0.0 {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("`--seconds {seconds}` is no span of time"), "use a number above 0"))
+}

@@ -129,13 +129,6 @@ impl Dimensions {
             let index = self.all.iter().position(|dimension| dimension.address == address && dimension.part == part)?;
             point.get(index).copied().flatten()
         };
-        let counts = |parameter: &Parameter| {
-            parameter.when.iter().all(|(on, values)| {
-                let known = self.parameters.iter().find(|(address, _)| address == on);
-                let Some((_, Parameter { values: Values::Choices(choices), .. })) = known else { return false };
-                at(on, Part::Whole).is_some_and(|number| values.contains(&choices[number as usize]))
-            })
-        };
         let value = |address: &str, parameter: &Parameter| {
             Some(match &parameter.values {
                 Values::Fixed(value) => value.clone(),
@@ -147,8 +140,9 @@ impl Dimensions {
                 }
             })
         };
-        let counting = self.parameters.iter().filter(|(_, parameter)| counts(parameter));
-        counting.filter_map(|(address, parameter)| Some((address.clone(), value(address, parameter)?))).collect()
+        // What does not count has no place at the point.
+        let all = self.parameters.iter();
+        all.filter_map(|(address, parameter)| Some((address.clone(), value(address, parameter)?))).collect()
     }
 
     /// The point that has these values; nothing if one of them lies outside the space.
