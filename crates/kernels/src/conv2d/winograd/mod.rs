@@ -152,6 +152,11 @@ impl Tiles {
     fn floats(&self) -> usize {
         ELEMENTS * self.element
     }
+
+    /// One element of `count` tiles, `[tiles, channels]`.
+    fn matrix<'a>(&self, floats: &'a [f32], element: usize, count: usize, channels: usize) -> Matrix<'a> {
+        Matrix { data: &floats[element * self.element..], size: [count, channels], steps: [self.lanes, 1] }
+    }
 }
 
 /// How many tiles a block may have.
@@ -186,8 +191,7 @@ pub(super) fn sums(
                     let sums = sums.at_least(to.floats());
                     lay_images(seen, &block, pixels, from, seen_tiles);
                     for element in 0..ELEMENTS {
-                        let mut tiles = Matrix::new(&seen_tiles[element * from.element..], count, channels);
-                        tiles.steps = [from.lanes, 1];
+                        let tiles = from.matrix(seen_tiles, element, count, channels);
                         let weights = Matrix::new(&transformed[element * channels * wide..], channels, wide);
                         multiply_into(tiles, weights, &mut sums[element * to.element..], to.lanes, 1.0, false);
                     }
@@ -218,10 +222,8 @@ pub(super) fn filters_gradient(seen: Seen<'_>, gradient: &[f32], filters: usize,
             lay_images(seen, &block, pixels, from, seen_tiles);
             lay_gradients(gradients, &block, pixels, to, gradient_tiles);
             for (element, total) in total.chunks_exact_mut(filters * wide).enumerate() {
-                let mut tiles = Matrix::new(&seen_tiles[element * from.element..], count, channels);
-                tiles.steps = [from.lanes, 1];
-                let mut gradients = Matrix::new(&gradient_tiles[element * to.element..], count, filters);
-                gradients.steps = [to.lanes, 1];
+                let tiles = from.matrix(seen_tiles, element, count, channels);
+                let gradients = to.matrix(gradient_tiles, element, count, filters);
                 multiply_into(gradients.transposed(), tiles, total, wide, 1.0, true);
             }
         });
