@@ -11,6 +11,8 @@ use trainer::recorders::{Event, Recorder, Scores};
 
 use crate::report;
 
+pub mod trials;
+
 /// How often a line of progress is printed where there is no terminal.
 const QUIET: Duration = Duration::from_secs(10);
 /// A larger share of the time by waiting for data deserves a word.

@@ -5,10 +5,17 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 30] = [
     "",
     "train",
     "select",
+    "sweep",
+    "sweep best",
+    "sweep enqueue",
+    "sweep resume",
+    "sweep status",
+    "sweep stop",
+    "sweep worker",
     "resume",
     "evaluate",
     "predict",
@@ -100,6 +107,21 @@ fn the_set_of_flags_is_frozen() {
         "select --out",
         "select --set",
         "select --steps",
+        "sweep --device",
+        "sweep --run",
+        "sweep --set",
+        "sweep --storage",
+        "sweep --trials",
+        "sweep --workers",
+        "sweep best --out",
+        "sweep enqueue --set",
+        "sweep resume --device",
+        "sweep resume --run",
+        "sweep resume --space",
+        "sweep resume --trials",
+        "sweep resume --workers",
+        "sweep worker --device",
+        "sweep worker --run",
         "train --device",
         "train --run",
         "train --set",
@@ -122,7 +144,7 @@ fn the_help_knows_every_command() {
     let mut found = vec![String::new()];
     for command in commands("") {
         let inner = commands(&command);
-        if ["bench", "config"].contains(&command.as_str()) || inner.is_empty() {
+        if ["bench", "config", "sweep"].contains(&command.as_str()) || inner.is_empty() {
             found.push(command.clone());
         }
         found.extend(inner.iter().map(|name| format!("{command} {name}")));
@@ -171,6 +193,7 @@ fn the_schema_describes_every_key() {
         "schedule",
         "seed",
         "stopping",
+        "sweep",
         "task",
         "train",
     ];

@@ -3,6 +3,7 @@
 use data_loader::{Task, checks, formats, samplers, sources, split, transforms};
 use model_zoo::architectures::ARCHITECTURES;
 use serde_json::{Map, json};
+use trainer::sweep::{pruners, searchers};
 use trainer::{losses, metrics, optimizers, schedules};
 
 use super::Ended;
@@ -22,8 +23,10 @@ fn kinds() -> Vec<(&'static str, &'static str, Names)> {
         ("losses", "[loss.NAME]", members(losses::MEMBERS)),
         ("metrics", "train.watch, goal.metric", members(metrics::MEMBERS)),
         ("optimizers", "[optimizer.NAME]", members(optimizers::MEMBERS)),
+        ("pruners", "[sweep.pruner.NAME]", members(pruners::MEMBERS)),
         ("samplers", "data.sampler", members(samplers::MEMBERS)),
         ("schedules", "[schedule.NAME]", members(schedules::MEMBERS)),
+        ("searchers", "[sweep.searcher.NAME]", members(searchers::MEMBERS)),
         ("sources", "[files.from.NAME] in a data card", members(sources::MEMBERS)),
         ("splits", "[data.split.NAME]", members(split::MEMBERS)),
         ("tasks", "task", Task::ALL.iter().map(|(task, summary)| (task.name(), *summary)).collect()),

@@ -21,6 +21,7 @@ mod predict;
 mod resume;
 mod runs;
 mod select;
+mod sweep;
 mod train;
 mod verify_resume;
 
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Ended {
     match command {
         Command::Train(args) => train::run(&args, json),
         Command::Select(args) => select::run(&args, json),
+        Command::Sweep(args) => sweep::run(&args, json),
         Command::Resume(args) => resume::run(&args, json),
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),

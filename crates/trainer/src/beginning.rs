@@ -1,14 +1,17 @@
-//! With which weights does a run begin, and which of them learn?
+//! In which state does a run begin: with which weights, which of them learn, and from which checkpoint if it goes on?
 
-use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
-use data_loader::Pipeline;
+use burn::tensor::{Device, Tensor};
+use data_loader::{Dataset, Loader, Pipeline};
+use model_zoo::network::NetworkConfig;
 use model_zoo::pretrained::{BeganWith, Located};
 use model_zoo::{Architecture, Network, pretrained, summary, weights};
 
+use crate::checkpoint::{self, Chosen, Identity};
 use crate::experiment::root_of;
+use crate::state::State;
 use crate::{Error, Plan};
 
 /// A network with which training can begin.
@@ -21,6 +24,45 @@ pub struct Prepared<M> {
     pub began_with: Option<BeganWith>,
 }
 
+/// The state before the next step of a run.
+pub struct Begun<M: Network> {
+    /// The state: fresh, or that of a checkpoint.
+    pub state: State<M>,
+    /// What was done to the network, in sentences.
+    pub notices: Vec<String>,
+    /// With which weights of others it begins.
+    pub began_with: Option<BeganWith>,
+}
+
+/// Builds the state of a run that is new, or that goes on `from` a checkpoint; one that goes on before its first begins with the weights with
+/// which it began `earlier`.
+///
+/// # Errors
+/// As [`prepare`] and [`checkpoint::load`].
+pub fn begin<C: NetworkConfig>(
+    config: &C,
+    plan: &Plan,
+    dataset: &Arc<Dataset>,
+    belongs_to: &Identity,
+    from: Option<&Chosen>,
+    device: &Device,
+    earlier: Option<&BeganWith>,
+) -> Result<Begun<C::Network>, Error> {
+    let seed = plan.experiment.seed;
+    let network = config.build(&plan.signature, seed, &plan.training_device(device))?;
+    let memory = from.map(|from| checkpoint::read_manifest(&from.path)).transpose()?.map(|manifest| manifest.memory);
+    let (step, position) = memory.map_or((0, 0), |memory| (memory.step, memory.batches));
+    let prepared = prepare(network, plan, dataset.pipeline(), step, from.is_some(), earlier)?;
+    let batches = Loader::train(Arc::clone(dataset), plan.batch_size, seed, 0, position)?;
+    let mut state = State::new(prepared.network, plan, batches, device);
+    if let Some(from) = from {
+        state = checkpoint::load(state, &from.path, belongs_to)?;
+        state.last_saved = Some(from.step);
+        state.memory.best.judge_by(&plan.watch);
+    }
+    Ok(Begun { state, notices: prepared.notices, began_with: prepared.began_with })
+}
+
 /// Gives a fresh network the weights that others trained, unless those of a checkpoint are to follow, adds adapters, and freezes what
 /// does not learn after `step` steps. A run that goes on before its first checkpoint begins with the weights with which it began `earlier`.
 ///
@@ -30,7 +72,6 @@ pub fn prepare<M: Network>(
     mut network: M,
     plan: &Plan,
     pipeline: &Pipeline,
-    config: &Path,
     step: u64,
     from_checkpoint: bool,
     earlier: Option<&BeganWith>,
@@ -41,7 +82,7 @@ pub fn prepare<M: Network>(
     if let Some(pretrained) = plan.experiment.pretrained.as_ref().filter(|_| !from_checkpoint) {
         let path = match earlier {
             Some(earlier) => earlier.named.clone(),
-            None => root_of(config, &pretrained.weights).unwrap_or_default().join(&pretrained.weights),
+            None => root_of(&plan.config, &pretrained.weights).unwrap_or_default().join(&pretrained.weights),
         };
         let architecture = plan.experiment.model.as_ref().map(Architecture::name);
         let found = pretrained.locate(&path, architecture)?;
@@ -59,7 +100,7 @@ pub fn prepare<M: Network>(
     }
     if let Some(fine_tune) = &plan.experiment.fine_tune {
         let wrong = |(key, reason): (&str, String)| Error::Config {
-            path: config.to_owned(),
+            path: plan.config.clone(),
             key: format!("fine_tune.{key}"),
             reason,
         };

@@ -66,7 +66,7 @@ pub fn measure(experiment: Experiment, config: &Path, device: &Found, measure: M
             let (device, seed) = (&self.device.device, plan.experiment.seed);
             let network = architecture.build(&plan.signature, seed, &plan.training_device(device))?;
             let pipeline = dataset.pipeline();
-            let network = beginning::prepare(network, &plan, pipeline, self.config, 0, false, None)?.network;
+            let network = beginning::prepare(network, &plan, pipeline, 0, false, None)?.network;
             let batches = Loader::train(dataset, plan.batch_size, seed, 0, 0)?;
             let mut state = State::new(network, &plan, batches, device);
             for _ in 0..WARM_UP {

@@ -61,6 +61,56 @@ pub struct Chosen {
     pub step: u64,
 }
 
+/// A state of training that is to be written, on the host.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What training remembers besides tensors.
+    pub memory: Memory,
+    files: Vec<(&'static str, Weights)>,
+}
+
+impl Snapshot {
+    /// Copies the state from the device.
+    ///
+    /// # Errors
+    /// [`Error::NotFiniteState`]; if the device fails.
+    pub fn of<M: Network>(state: &State<M>) -> Result<Self, Error> {
+        let mut files = vec![(NETWORK, weights::collect(&state.network)?), (OPTIMIZER, state.optimizer.state()?)];
+        if let Some(average) = &state.average {
+            files.push((AVERAGE, weights::collect(average)?));
+        }
+        refuse_broken(&files, state)?;
+        Ok(Self { memory: state.memory.clone(), files })
+    }
+
+    /// Writes it, points `latest` (and `best`) at it, and then removes those that are no longer to be kept.
+    ///
+    /// # Errors
+    /// If the disk fails; what was there before is untouched.
+    pub fn write(&self, run: &RunDir, belongs_to: &Identity, keep_last: usize) -> Result<PathBuf, Error> {
+        let place = place_of(run, self.memory.step)?;
+        let writing = atomic::Folder::begin(&place)?;
+        let mut hashes = BTreeMap::new();
+        for (file, weights) in &self.files {
+            let bytes = weights::to_bytes(weights, &place.join(file))?;
+            hashes.insert((*file).to_owned(), hash(&bytes));
+            writing.write(file, &bytes)?;
+        }
+        let mut manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            memory: self.memory.clone(),
+            belongs_to: belongs_to.clone(),
+            files: hashes,
+            seal: String::new(),
+        };
+        manifest.seal = manifest.expected_seal();
+        writing.write(MANIFEST, &serde_json::to_vec_pretty(&manifest).expect("our own types have text keys"))?;
+        writing.commit()?;
+        point_at(run, &self.memory, keep_last)?;
+        Ok(place)
+    }
+}
+
 /// Writes the state of training, points `latest` (and `best`) at it, and then removes those that are no longer to be kept.
 ///
 /// # Errors
@@ -71,42 +121,27 @@ pub fn save<M: Network>(
     belongs_to: &Identity,
     keep_last: usize,
 ) -> Result<PathBuf, Error> {
+    // The same step of an earlier life of the run is written anew; only a second save of this one is not.
+    if state.last_saved != Some(state.memory.step) {
+        return Snapshot::of(state)?.write(run, belongs_to, keep_last);
+    }
+    point_at(run, &state.memory, keep_last)?;
+    place_of(run, state.memory.step)
+}
+
+fn place_of(run: &RunDir, step: u64) -> Result<PathBuf, Error> {
     let folder = run.checkpoints();
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-    let step = state.memory.step;
-    let name = folder_name(step);
-    let place = folder.join(&name);
-    // The same step of an earlier life of the run is written anew; only a second save of this one is not.
-    if state.last_saved != Some(step) {
-        let mut files = vec![(NETWORK, weights::collect(&state.network)?), (OPTIMIZER, state.optimizer.state()?)];
-        if let Some(average) = &state.average {
-            files.push((AVERAGE, weights::collect(average)?));
-        }
-        refuse_broken(&files, state)?;
-        let writing = atomic::Folder::begin(&place)?;
-        let mut hashes = BTreeMap::new();
-        for (file, weights) in &files {
-            let bytes = weights::to_bytes(weights, &place.join(file))?;
-            hashes.insert((*file).to_owned(), hash(&bytes));
-            writing.write(file, &bytes)?;
-        }
-        let mut manifest = Manifest {
-            format_version: FORMAT_VERSION,
-            memory: state.memory.clone(),
-            belongs_to: belongs_to.clone(),
-            files: hashes,
-            seal: String::new(),
-        };
-        manifest.seal = manifest.expected_seal();
-        writing.write(MANIFEST, &serde_json::to_vec_pretty(&manifest).expect("our own types have text keys"))?;
-        writing.commit()?;
-    }
+    Ok(folder.join(folder_name(step)))
+}
+
+fn point_at(run: &RunDir, memory: &Memory, keep_last: usize) -> Result<(), Error> {
+    let (folder, name) = (run.checkpoints(), folder_name(memory.step));
     atomic::write_file(&folder.join("latest"), name.as_bytes())?;
-    if state.memory.best.value.is_some() && state.memory.best.step == step {
+    if memory.best.value.is_some() && memory.best.step == memory.step {
         atomic::write_file(&folder.join("best"), name.as_bytes())?;
     }
-    prune(run, keep_last, step)?;
-    Ok(place)
+    prune(run, keep_last, memory.step)
 }
 
 /// A state with a number that is none must not become the one that is resumed.

@@ -172,6 +172,27 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The database of a study does not do what was asked.
+    #[error("the study at {study}: {reason}")]
+    Study {
+        /// Where it is, without a password.
+        study: String,
+        /// Why not.
+        reason: String,
+        /// What can be done, if that is known.
+        way_out: Option<String>,
+    },
+    /// There is no study.
+    #[error("there is no study at {0}")]
+    NoStudy(String),
+    /// The study that is there is of another config.
+    #[error("the study in {study} is of another config:{}", lines(differences))]
+    OtherStudy {
+        /// Where it is.
+        study: String,
+        /// The addresses with both values, a line each.
+        differences: Vec<String>,
+    },
     /// There are fewer steps than candidates.
     #[error("{steps} steps are less than one for each of {candidates} candidates in each rung")]
     SmallBudget {
@@ -228,6 +249,9 @@ impl Error {
             }
             Self::SmallBudget { least, .. } => format!("give `--steps {least}` at least; a few hundred for each candidate tell them apart"),
             Self::Selection { .. } => "remove the folder in which it lies, and the same command begins anew".into(),
+            Self::Study { way_out, .. } => return way_out.clone(),
+            Self::NoStudy(_) => "`firebox sweep CONFIG` begins one; name its folder, such as runs/sweep-CONFIG".into(),
+            Self::OtherStudy { .. } => "`--run DIR` begins another study in another folder; budget and limits may change".into(),
             Self::NoChoice(_) => "`firebox train` trains the network that a config names; `firebox list architectures` shows them".into(),
             Self::WrongLoss { .. } => "`firebox list losses` says what each loss is for".into(),
             Self::Io { source, .. } | Self::Model(model_zoo::Error::Io { source, .. })
@@ -270,6 +294,17 @@ fn and_more(more: usize) -> String {
         1 => " One more gate fails.".into(),
         more => format!(" {more} more gates fail."),
     }
+}
+
+/// How many differences a message names.
+const DIFFERENCES: usize = 10;
+
+fn lines(differences: &[String]) -> String {
+    let mut text: String = differences.iter().take(DIFFERENCES).map(|line| format!("\n  {line}")).collect();
+    if differences.len() > DIFFERENCES {
+        text += &format!("\n  and {} more", differences.len() - DIFFERENCES);
+    }
+    text
 }
 
 /// How many example ids a message names.

@@ -2,6 +2,7 @@
 //!
 //! What it means for this data and this machine is settled in [`plan`](crate::plan).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use data_loader::{DataConfig, Task};
@@ -17,6 +18,7 @@ use crate::losses::Loss;
 use crate::optimizers::Optimizer;
 use crate::out_of_fold::LabelErrors;
 use crate::schedules::Schedule;
+use crate::sweep::config::Sweep;
 
 /// A whole experiment, as a TOML file says it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +71,9 @@ pub struct Experiment {
     /// The quick model by which `firebox data check` looks for wrong labels.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub label_errors: Option<LabelErrors>,
+    /// The search for better settings, which `firebox sweep` does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sweep: Option<Sweep>,
 }
 
 fn default_seed() -> u64 {
@@ -210,6 +215,7 @@ impl Experiment {
             goal: None,
             recorders: Recorders::default(),
             label_errors: None,
+            sweep: None,
         }
     }
 
@@ -291,11 +297,35 @@ fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
     let error = |reason: &str| Error::Setting { text: setting.to_owned(), reason: reason.to_owned() };
     let (address, text) = setting.split_once('=').ok_or_else(|| error("there is no `=` in it"))?;
     let address = address.trim();
-    let mut value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
         .filter(|parsed| parsed.len() == 1)
         .and_then(|mut parsed| parsed.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.trim().to_owned()));
+    place(table, address, value).map_err(|reason| error(&reason))
+}
+
+/// The experiment with other values at some addresses, what others lie in first.
+///
+/// # Errors
+/// [`Error::Setting`], or what is wrong with the config that comes out; `path` is where it was written.
+pub fn with_values(
+    experiment: &Experiment,
+    values: &BTreeMap<String, serde_json::Value>,
+    path: &Path,
+) -> Result<Experiment, Error> {
+    let mut table = toml::Table::try_from(experiment).expect("an experiment holds nothing that TOML cannot say");
+    // In the order of the alphabet a table comes before what lies in it.
+    for (address, value) in values {
+        let error = |reason: String| Error::Setting { text: format!("{address}={value}"), reason };
+        let value = toml::Value::try_from(value).map_err(|reason| error(format!("is no value of TOML: {reason}")))?;
+        place(&mut table, address, value).map_err(error)?;
+    }
+    Ok(data_loader::config::from_table(table, path)?)
+}
+
+/// Puts a value into a table.
+fn place(table: &mut toml::Table, address: &str, mut value: toml::Value) -> Result<(), String> {
     if CHOICES.contains(&address)
         && let toml::Value::String(word) = &value
     {
@@ -304,18 +334,18 @@ fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
     }
     let keys: Vec<&str> = address.split('.').collect();
     if keys.iter().any(|key| key.is_empty()) {
-        return Err(error("an address is words with dots between"));
+        return Err("an address is words with dots between".into());
     }
-    let (last, parents) = keys.split_last().ok_or_else(|| error("there is no address before the `=`"))?;
-    let mut place = table;
+    let (last, parents) = keys.split_last().ok_or("there is no address before the `=`")?;
+    let mut inner = table;
     for (depth, key) in parents.iter().enumerate() {
-        let next = place.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        place = next.as_table_mut().ok_or_else(|| error(&format!("`{key}` is a value, not a table")))?;
+        let next = inner.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        inner = next.as_table_mut().ok_or_else(|| format!("`{key}` is a value, not a table"))?;
         if CHOICES.contains(&parents[..=depth].join(".").as_str()) {
-            place.retain(|chosen, _| chosen == keys[depth + 1]);
+            inner.retain(|chosen, _| chosen == keys[depth + 1]);
         }
     }
-    place.insert((*last).to_owned(), value);
+    inner.insert((*last).to_owned(), value);
     Ok(())
 }
 

@@ -43,6 +43,8 @@ pub struct Surroundings<'a> {
     pub interrupt: &'a AtomicBool,
     /// After how many steps to pause, judged and saved, if not at the end.
     pub until: Option<u64>,
+    /// Whether whoever asked for the steps saves what they led to: then a pause brings no evaluation, and nothing is saved here.
+    pub bare: bool,
 }
 
 /// Trains until the plan is fulfilled, progress ends, or someone interrupts.
@@ -74,7 +76,7 @@ pub fn fit<M: Network>(
             add_time(&mut state, begun);
         }
 
-        if plan.evaluates(done) || (done == last && plan.evaluate_every > 0) {
+        if plan.evaluates(done) || (done == last && plan.evaluate_every > 0 && !around.bare) {
             read_back(&mut state)?;
             let found = evaluate(&state.judged(), around.dataset, Part::Validation, plan, &state.device)?;
             let watched = found.value(&plan.watch).unwrap_or(f64::NAN);
@@ -91,7 +93,7 @@ pub fn fit<M: Network>(
 
         let interrupted = around.interrupt.load(Ordering::Relaxed);
         let must_save = improved || interrupted || done == last || state.memory.best.is_due(patience);
-        if must_save || plan.saves(done, last_save.elapsed()) {
+        if !around.bare && (must_save || plan.saves(done, last_save.elapsed())) {
             read_back(&mut state)?;
             around.recorders.iter_mut().try_for_each(|recorder| recorder.flush())?;
             let keep = plan.experiment.checkpoints.keep_last;

@@ -228,6 +228,18 @@ impl Plan {
             || checkpoints.every_minutes.is_some_and(|every| since.as_secs_f64() / 60.0 >= every)
     }
 
+    /// The step after which the next evaluation comes, `step` steps being done.
+    pub fn next_evaluation(&self, step: u64) -> u64 {
+        let every = self.evaluate_every.max(1);
+        (step / every).saturating_add(1).saturating_mul(every).min(self.total_steps)
+    }
+
+    /// How many evaluations there are in the first `step` steps.
+    pub fn evaluations(&self, step: u64) -> u64 {
+        let every = self.evaluate_every.max(1);
+        step / every + u64::from(self.ends(step) && !step.is_multiple_of(every))
+    }
+
     fn ends(&self, step: u64) -> bool {
         step >= self.total_steps
     }
@@ -249,6 +261,11 @@ impl Plan {
     pub fn training_device(&self, device: &Device) -> Device {
         let recording = device.clone().autodiff();
         if self.experiment.train.gradient_checkpointing { recording.gradient_checkpointing() } else { recording }
+    }
+
+    /// The names of the values that an evaluation gives.
+    pub fn metrics(&self) -> Vec<String> {
+        metric_names(self.task, &self.labels())
     }
 
     /// The names of the classes; empty where there are none.

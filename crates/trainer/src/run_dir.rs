@@ -123,6 +123,11 @@ impl RunDir {
         gone(fs::remove_dir_all(&aside), &aside)
     }
 
+    /// The folder of a run that may not be there yet.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Opens the folder of an existing run.
     ///
     /// # Errors

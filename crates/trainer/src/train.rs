@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
-use data_loader::{BadExamples, Dataset, Loader, Part, Record};
+use data_loader::{BadExamples, Dataset, Part, Record};
 use model_zoo::architectures::WithNetwork;
 use model_zoo::bundle;
 use model_zoo::device::Found;
@@ -168,41 +168,30 @@ impl Job<'_> {
         };
         let plan = Plan::new(experiment, request.config, &dataset)?;
         let belongs_to = origin::identity(&plan, &dataset, &architecture);
-        let device = request.device.device.clone();
-        let seed = plan.experiment.seed;
-        let network = config.build(&plan.signature, seed, &plan.training_device(&device))?;
-
         let from = match &beginning {
-            Beginning::Resumed(Some(from)) => Some(from),
-            _ => None,
+            Beginning::Resumed(from) => from.as_ref(),
+            Beginning::New => None,
         };
-        let memory =
-            from.map(|from| checkpoint::read_manifest(&from.path)).transpose()?.map(|manifest| manifest.memory);
-        let (step, position) = memory.map_or((0, 0), |memory| (memory.step, memory.batches));
         let earlier = match &beginning {
             Beginning::New => None,
             Beginning::Resumed(_) => origin::began_with(&request.run)?,
         };
-        let (config, is_saved) = (request.config, from.is_some());
-        let prepared =
-            beginning::prepare(network, &plan, dataset.pipeline(), config, step, is_saved, earlier.as_ref())?;
-        let batches = Loader::train(Arc::clone(&dataset), plan.batch_size, seed, 0, position)?;
-        let mut state = State::new(prepared.network, &plan, batches, &device);
-        if let Some(from) = from {
-            state = checkpoint::load(state, &from.path, &belongs_to)?;
-            state.last_saved = Some(from.step);
-            state.memory.best.judge_by(&plan.watch);
+        let begun =
+            beginning::begin(config, &plan, &dataset, &belongs_to, from, &request.device.device, earlier.as_ref())?;
+        let state = begun.state;
+        if from.is_some() {
             checkpoint::rewind(&request.run, &state.memory)?;
         }
         let resumed = matches!(beginning, Beginning::Resumed(_));
         if let Some(report) = &examined.report {
             request.run.write_json(&request.run.data_report(), report)?;
         }
-        if let Some(began_with) = &prepared.began_with {
+        if let Some(began_with) = &begun.began_with {
             request.run.write_json(&request.run.pretrained(), began_with)?;
         }
-        prepare_run(&request, &plan, &dataset, resumed.then_some(state.memory.step))?;
-        let mut recorders = recorders(&request.run, &plan, resumed.then_some(state.memory.step))?;
+        let (run, resumed_at) = (&request.run, resumed.then_some(state.memory.step));
+        prepare_run(run, request.device, &plan, &dataset, resumed_at)?;
+        let mut recorders = recorders(&request.run, &plan, resumed_at)?;
         recorders.append(&mut request.recorders);
         let mut around = Surroundings {
             dataset: &dataset,
@@ -211,6 +200,7 @@ impl Job<'_> {
             recorders: &mut recorders,
             interrupt: request.interrupt,
             until: request.until,
+            bare: false,
         };
         let parameters = model_zoo::summary::parameters(&state.network);
         let started = Started {
@@ -222,7 +212,7 @@ impl Job<'_> {
             device: request.device.name.clone(),
         };
         tell(&mut around, &Event::Started(started))?;
-        for text in examined.notices.into_iter().chain(prepared.notices) {
+        for text in examined.notices.into_iter().chain(begun.notices) {
             tell(&mut around, &Event::Notice(text))?;
         }
         if plan.evaluate_every == 0 {
@@ -278,22 +268,27 @@ pub fn judge(
 }
 
 /// Writes what describes the run, which is new or goes on after some steps.
-fn prepare_run(request: &Request<'_>, plan: &Plan, dataset: &Dataset, resumed: Option<u64>) -> Result<(), Error> {
-    let run = &request.run;
+pub(crate) fn prepare_run(
+    run: &RunDir,
+    device: &Found,
+    plan: &Plan,
+    dataset: &Dataset,
+    resumed: Option<u64>,
+) -> Result<(), Error> {
     checkpoint::remove_leftovers(run)?;
     if let Some(step) = resumed {
         // The verdict on an earlier end of the run is not the verdict on this one.
         run.forget_verdict()?;
         if let Some(begun) = origin::environment(run) {
-            let now = Environment::here(request.device, &begun.data_root);
+            let now = Environment::here(device, &begun.data_root);
             run.write_json(&run.environment(), &begun.gone_on(step, now))?;
         }
     } else {
         run.write_json(&run.pipeline(), dataset.pipeline())?;
         run.write_json(&run.lineage(), dataset.lineage())?;
-        let root = root_of(request.config, &plan.experiment.data.card).unwrap_or_default();
+        let root = root_of(&plan.config, &plan.experiment.data.card).unwrap_or_default();
         let root = root.canonicalize().unwrap_or(root);
-        run.write_json(&run.environment(), &Environment::here(request.device, &root))?;
+        run.write_json(&run.environment(), &Environment::here(device, &root))?;
     }
     // Last, since a folder with a config is a run.
     Ok(atomic::write_file(&run.config(), plan.experiment.to_toml().as_bytes())?)

@@ -141,7 +141,9 @@ fn the_readme_draws_the_tree_as_it_is() {
 
 fn commands(house: &House) -> Vec<String> {
     let table = section(house.text("README.md"), "Commands");
-    let members = house.below("crates/cli/commands/", ".rs").map(|(path, _)| path);
+    // What lies deeper belongs to the command of its folder.
+    let members =
+        house.below("crates/cli/commands/", ".rs").map(|(path, _)| path).filter(|p| p.matches('/').count() == 3);
     let stems = members.filter_map(|path| path.rsplit('/').next()?.strip_suffix(".rs")).filter(|stem| *stem != "mod");
     let spoken = stems.map(|stem| format!("firebox {}", stem.replace('_', " ")));
     let mut complaints: Vec<String> = spoken

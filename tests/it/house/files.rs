@@ -31,6 +31,8 @@ const LISTED: &[&str] = &[
     "crates/trainer/src/optimizers",
     "crates/trainer/src/reports",
     "crates/trainer/src/schedules",
+    "crates/trainer/src/sweep/pruners",
+    "crates/trainer/src/sweep/searchers",
 ];
 
 /// Files in those folders that are no members.

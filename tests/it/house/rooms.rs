@@ -197,7 +197,7 @@ const FOREIGN: &[(&str, &[&str], &[&str], &str)] = &[
     ),
     (
         "crates/",
-        &["crates/cli/report.rs", "crates/cli/console.rs"],
+        &["crates/cli/report.rs", "crates/cli/console.rs", "crates/cli/console/"],
         &["stderr()"],
         "only the report and the console write to stderr",
     ),

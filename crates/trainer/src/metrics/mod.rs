@@ -4,6 +4,7 @@
 //! defined (a ranking with one class only) it is left out, and each file says so. Rows of weight 0 do not count at all.
 
 use data_loader::{Entry, Task};
+use serde::{Deserialize, Serialize};
 
 pub mod accuracy;
 pub mod auroc;
@@ -235,7 +236,8 @@ pub trait Metric: Send {
 }
 
 /// Which of two values of a metric is the better one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The larger one.
     Higher,

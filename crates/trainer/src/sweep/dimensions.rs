@@ -180,6 +180,14 @@ impl Kind {
             Self::Choice(count) => (unit * *count as f64).floor().min(*count as f64 - 1.0),
         }
     }
+
+    /// The place of the number that a place stands for, which is another where there are steps; choices as they are.
+    pub fn exact(&self, place: f64) -> f64 {
+        match self {
+            Self::Range(range) => range.place(range.at(place)).unwrap_or(place),
+            Self::Choice(_) => place,
+        }
+    }
 }
 
 fn check(address: &str, parameter: &Parameter, space: &Space) -> Result<(), (String, String)> {

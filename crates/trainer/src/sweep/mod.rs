@@ -1,12 +1,33 @@
-//! Which settings are worth trying? So far what can be varied is described; and two searchers propose points; trials, judges and what is kept of them are to come.
+//! Which settings are worth trying? A search that loses nothing when it is killed.
 //!
 //! ```text
-//! space: ranges and choices by address --> dimensions: points --> settings of one trial
-//!                                              ^
-//!                    known: what came of trials --> searchers
+//! config --> proposal: a sweep that fits --> study: trials in a database --> worker, turn by turn --> attempt: one training
+//!                                                 |      ^                                            |
+//!                         dimensions, known <-----+      +------------- rows, and checkpoints <-------+
+//!                                |
+//!                         searchers propose points, pruners end what leads nowhere
 //! ```
 
+pub mod attempt;
+pub mod config;
+pub mod default_space;
+mod diary;
 pub mod dimensions;
+pub mod keep;
 pub mod known;
+pub mod leases;
+mod normal;
+pub mod objectives;
+pub mod pareto;
+pub mod place;
+pub mod presence;
+pub mod proposal;
+pub mod pruners;
 pub mod searchers;
 pub mod space;
+pub mod status;
+pub mod storage;
+pub mod study;
+pub mod trial;
+pub mod winner;
+pub mod worker;

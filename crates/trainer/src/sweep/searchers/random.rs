@@ -1,10 +1,9 @@
 //! Points by chance, every place and choice being as likely (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012).
 
-use data_loader::random::Random as Chance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Search;
+use super::{Search, Turn};
 use crate::sweep::dimensions::{Dimensions, Point};
 use crate::sweep::known::Known;
 
@@ -17,7 +16,7 @@ pub const SUMMARY: &str = "points by chance, with which others are compared";
 pub struct Random {}
 
 impl Search for Random {
-    fn propose(&self, dimensions: &Dimensions, _known: &[Known], random: &mut Chance) -> Point {
-        dimensions.random(random)
+    fn propose(&self, dimensions: &Dimensions, _known: &[Known], turn: Turn) -> Point {
+        dimensions.random(&mut turn.chance())
     }
 }

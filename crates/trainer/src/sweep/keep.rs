@@ -1,0 +1,141 @@
+//! What of the trials stays on the disk? Checkpoints of those that run, and the runs of the best.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use data_loader::Dataset;
+use model_zoo::device::Found;
+use model_zoo::pretrained::BeganWith;
+
+use super::study::Study;
+use super::trial::{State, Trial, ranked};
+use crate::run_dir::{Lock, RunDir};
+use crate::train::{self, Request};
+use crate::{Error, Experiment, Plan, checkpoint};
+
+/// A trial writes its row at most so often, unless it is compared with others.
+pub const ROWS: Duration = Duration::from_secs(2);
+
+/// The run of a trial that is to be saved for the first time. What lay there was of no use.
+///
+/// # Errors
+/// If the disk fails.
+pub fn begin_run(
+    path: &Path,
+    device: &Found,
+    plan: &Plan,
+    dataset: &Dataset,
+    began_with: Option<&BeganWith>,
+) -> Result<(RunDir, Lock), Error> {
+    remove(path)?;
+    let run = RunDir::create(path)?;
+    let lock = run.lock()?;
+    if let Some(began_with) = began_with {
+        run.write_json(&run.pretrained(), began_with)?;
+    }
+    train::prepare_run(&run, device, plan, dataset, None)?;
+    Ok((run, lock))
+}
+
+/// Whether a trial that has come to its end is to be kept, as things stand.
+pub fn is_among_the_best(study: &Study, trial: &Trial) -> bool {
+    let done = Trial { state: State::Complete, ..trial.clone() };
+    let others = study.trials.iter().filter(|other| other.number != trial.number).cloned();
+    let all: Vec<Trial> = others.filter(|other| other.state == State::Complete).chain([done]).collect();
+    ranked(&all, study.objectives()).iter().take(study.sweep.keep).any(|best| best.number == trial.number)
+}
+
+/// The trials whose runs are kept, as things stand, the best first.
+pub fn kept(study: &Study) -> Vec<u64> {
+    study.ranked().iter().take(study.sweep.keep).map(|trial| trial.number).collect()
+}
+
+/// Removes the runs of trials that are finished and not among the best.
+///
+/// # Errors
+/// If the disk fails.
+pub fn tidy(study: &Study) -> Result<(), Error> {
+    let best: BTreeSet<u64> = kept(study).into_iter().collect();
+    for number in runs(study) {
+        let finished = study.trials.get(number as usize).is_some_and(|trial| trial.state.is_finished());
+        if finished && !best.contains(&number) {
+            remove(&study.run_of(number))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is room for another checkpoint; if not, kept runs make room, the best one last of all, and it stays.
+///
+/// # Errors
+/// If the disk fails.
+pub fn has_room(study: &Study) -> Result<bool, Error> {
+    let all = study.folder().join("trials");
+    let most = study.sweep.checkpoints_gib * f64::from(1 << 30);
+    let is_full = || size(&all) as f64 >= most;
+    for number in kept(study).into_iter().skip(1).rev() {
+        if !is_full() {
+            break;
+        }
+        remove(&study.run_of(number))?;
+    }
+    Ok(!is_full())
+}
+
+/// Makes whole runs of the best trials, with bundle and report, unless they are already: their numbers.
+///
+/// # Errors
+/// As training.
+pub fn finish(study: &Study, device: &Found, interrupt: &AtomicBool) -> Result<Vec<u64>, Error> {
+    let mut whole = Vec::new();
+    for number in kept(study) {
+        let Some(run) = study.kept_run(number) else { continue };
+        if !run.result().exists() {
+            let experiment = Experiment::read(&run.config(), &[])?;
+            let from = checkpoint::choose(&run, Some("last"))?;
+            let config = run.config();
+            let request = Request { interrupt, ..Request::new(&config, run.clone(), device) };
+            match train::resume(experiment, request, Some(from)) {
+                // Another process is at it.
+                Err(Error::RunLocked(_)) => continue,
+                done => done.map(drop)?,
+            }
+        }
+        whole.push(number);
+    }
+    Ok(whole)
+}
+
+/// The numbers of the trials that have a folder here.
+fn runs(study: &Study) -> Vec<u64> {
+    let entries = fs::read_dir(study.folder().join("trials")).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).collect()
+}
+
+/// First out of sight, so that nobody meets half of it.
+fn remove(path: &Path) -> Result<(), Error> {
+    let aside = path.with_extension("gone.tmp");
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
+    }
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("remove", path)(error)),
+        Ok(()) => fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside)),
+    }
+}
+
+/// The bytes below a folder.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => size(&entry.path()),
+            Ok(found) => found.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,183 @@
+//! In whose hands is a trial, and whose is the next one? Trials go from hand to hand, each finished once, whatever becomes of the workers.
+//!
+//! There are never more trials than the budget allows to be finished, and every one of them is finished some time: so exactly as many are as
+//! were asked for. A worker that has lost its trial to another changes nothing any more.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::presence::Watch;
+use super::storage::{self, Statements, Trouble, rows};
+use super::study::{self, Study};
+use super::trial::{State, Trial};
+use crate::Error;
+
+/// A trial in the hands of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which trial.
+    pub number: u64,
+    /// Whose it is.
+    pub worker: String,
+    /// How often it was taken, this time included.
+    pub attempt: u64,
+}
+
+/// What a worker is to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Train this trial.
+    Train(Lease),
+    /// Wait: others train the last ones, and may die of it.
+    Wait,
+    /// The budget is used up.
+    Over,
+    /// Someone asked all workers to end.
+    Stopped,
+}
+
+impl Study {
+    /// Gives a worker its next trial: one that waits, one whose worker died, or a new one.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn next_for(&mut self, worker: &str, watch: &mut Watch) -> Result<Next, Error> {
+        self.refresh()?;
+        if self.is_stopped() {
+            return Ok(Next::Stopped);
+        }
+        if !self.has_work() {
+            if self.count(State::Running) == 0 {
+                return Ok(Next::Over);
+            }
+            self.observe(watch)?;
+            if !self.trials.iter().any(|trial| self.is_orphan(trial, watch)) {
+                return Ok(Next::Wait);
+            }
+        } else if self.count(State::Running) > 0 {
+            self.observe(watch)?;
+        }
+        let orphans: Vec<u64> =
+            self.trials.iter().filter(|trial| self.is_orphan(trial, watch)).map(|trial| trial.number).collect();
+        let (name, budget, max_crashes) = (self.row.name.clone(), self.open_budget(), self.sweep.max_crashes);
+        let Self { database, row, trials, waits, .. } = self;
+        let turn = storage::transact(database.as_mut(), waits, |on| {
+            let revision = study::catch_up(on, &name, trials, row)?;
+            for trial in trials.iter() {
+                match trial.state {
+                    State::Waiting => return take(on, &name, trial, worker, revision).map(Some),
+                    State::Running if orphans.contains(&trial.number) => {
+                        let crashed = Trial { crashes: trial.crashes + 1, ..trial.clone() };
+                        if crashed.crashes <= max_crashes {
+                            return take(on, &name, &crashed, worker, revision).map(Some);
+                        }
+                        let error = format!("its worker died {} times", crashed.crashes);
+                        let failed = Trial { state: State::Failed, error: Some(error), ended: Some(now()), ..crashed };
+                        rows::update_trial(on, &name, &failed, revision, held(trial))?;
+                    }
+                    _ => {}
+                }
+            }
+            if trials.len() as u64 >= budget {
+                return Ok(None);
+            }
+            let new = Trial::new(trials.len() as u64, "searcher");
+            rows::insert_trial(on, &name, &new, revision)?;
+            take(on, &name, &new, worker, revision).map(Some)
+        })?;
+        self.refresh()?;
+        Ok(turn.map_or(Next::Wait, Next::Train))
+    }
+
+    /// Whether a trial waits, or may begin.
+    fn has_work(&self) -> bool {
+        self.count(State::Waiting) > 0 || self.may_begin()
+    }
+
+    /// Whether the budget has room for another trial.
+    pub fn may_begin(&self) -> bool {
+        (self.trials.len() as u64) < self.open_budget()
+    }
+
+    /// How many trials there may be, from what is known now.
+    fn open_budget(&self) -> u64 {
+        let there = self.trials.len() as u64;
+        let seconds: f64 = self.trials.iter().map(|trial| trial.seconds).sum();
+        let spent = self.sweep.hours.is_some_and(|hours| seconds >= 3600.0 * hours);
+        let reached = self.sweep.target.is_some_and(|target| self.reaches(target));
+        if spent || reached {
+            return there;
+        }
+        // What was brought in from elsewhere is no part of the budget.
+        let brought = self.trials.iter().filter(|trial| trial.is_brought()).count() as u64;
+        let wanted = self.sweep.trials.map_or(u64::MAX, |trials| trials.saturating_add(brought));
+        let all = self.sweep.searcher.combinations(&self.dimensions).unwrap_or(u64::MAX);
+        wanted.min(all.saturating_add(brought))
+    }
+
+    fn reaches(&self, target: f64) -> bool {
+        let Some(first) = self.sweep.objectives.first() else { return false };
+        let complete = self.trials.iter().filter(|trial| trial.state == State::Complete);
+        complete.filter_map(|trial| trial.scores.get(&first.metric)).any(|&value| first.reaches(value, target))
+    }
+
+    fn observe(&mut self, watch: &mut Watch) -> Result<(), Error> {
+        let name = self.row.name.clone();
+        let beats = storage::transact(self.database.as_mut(), &mut self.waits, |on| rows::beats(on, &name))?;
+        watch.observe(&beats, Instant::now());
+        Ok(())
+    }
+
+    fn is_orphan(&self, trial: &Trial, watch: &Watch) -> bool {
+        trial.state == State::Running
+            && trial.worker.as_ref().is_none_or(|w| watch.is_dead(self.folder(), w, trial.number, Instant::now()))
+    }
+
+    /// Writes what came of a trial so far; false if it is in other hands by now.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn write(&mut self, lease: &Lease, trial: &Trial) -> Result<bool, Error> {
+        let name = self.row.name.clone();
+        let Self { database, row, trials, waits, .. } = self;
+        let written = storage::transact(database.as_mut(), waits, |on| {
+            let revision = study::catch_up(on, &name, trials, row)?;
+            rows::update_trial(on, &name, trial, revision, (&lease.worker, lease.attempt))
+        })?;
+        if written {
+            self.take_over(vec![trial.clone()]);
+        }
+        Ok(written)
+    }
+}
+
+impl Trial {
+    /// Whether it was made elsewhere.
+    pub fn is_brought(&self) -> bool {
+        !matches!(self.origin.as_str(), "searcher" | "hand" | "lost")
+    }
+}
+
+fn held(trial: &Trial) -> (&str, u64) {
+    (trial.worker.as_deref().unwrap_or(""), trial.attempt)
+}
+
+/// Puts a trial into the hands of a worker.
+fn take(on: &mut dyn Statements, study: &str, trial: &Trial, worker: &str, revision: i64) -> Result<Lease, Trouble> {
+    let attempt = trial.attempt + 1;
+    let taken = Trial {
+        state: State::Running,
+        worker: Some(worker.to_owned()),
+        attempt,
+        began: trial.began.or_else(|| Some(now())),
+        ..trial.clone()
+    };
+    if !rows::update_trial(on, study, &taken, revision, held(trial))? {
+        return Err(Trouble::Refused(format!("trial {} changed while it was taken", trial.number)));
+    }
+    Ok(Lease { number: trial.number, worker: worker.to_owned(), attempt })
+}
+
+/// Seconds since 1970, for people to read: nothing is decided by it.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}

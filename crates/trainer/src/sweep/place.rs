@@ -1,0 +1,168 @@
+//! Which study is meant? A folder, its file, or `postgres://...#NAME`.
+
+use std::path::{Path, PathBuf};
+
+use super::storage::rows;
+use super::storage::sqlite::Sqlite;
+use super::storage::{self, Database, Trouble};
+use crate::Error;
+
+/// The file of a study in its folder.
+const FILE: &str = "study.db";
+
+/// Where a study lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a file in the folder of its trials.
+    Folder(PathBuf),
+    /// In a database, under a name; the only one if none is given.
+    Url {
+        /// The address of the database.
+        url: String,
+        /// The name.
+        name: Option<String>,
+    },
+}
+
+impl Place {
+    /// Reads what a user wrote.
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let (url, name) = match text.split_once('#') {
+                Some((url, name)) => (url, Some(name.to_owned()).filter(|name| !name.is_empty())),
+                None => (text, None),
+            };
+            return Self::Url { url: url.to_owned(), name };
+        }
+        let path = Path::new(text);
+        let is_file = path.extension().is_some_and(|extension| extension == "db");
+        match path.parent().filter(|_| is_file) {
+            Some(parent) if parent.as_os_str().is_empty() => Self::Folder(".".into()),
+            Some(parent) => Self::Folder(parent.to_owned()),
+            None => Self::Folder(path.to_owned()),
+        }
+    }
+
+    /// Opens the database, which is there.
+    ///
+    /// # Errors
+    /// [`Error::NoStudy`], [`Error::Study`].
+    pub fn open(&self) -> Result<(Box<dyn Database>, String), Error> {
+        match self {
+            Self::Folder(folder) => {
+                let file = folder.join(FILE);
+                if !file.is_file() {
+                    return Err(Error::NoStudy(folder.display().to_string()));
+                }
+                let mut database: Box<dyn Database> =
+                    Box::new(Sqlite::open(&file).map_err(|trouble| refused(&file.display().to_string(), trouble))?);
+                let name = only_name(database.as_mut())?;
+                Ok((database, name))
+            }
+            Self::Url { url, name } => {
+                let mut database = connect(url)?;
+                let name = match name {
+                    Some(name) => name.clone(),
+                    None => only_name(database.as_mut())?,
+                };
+                Ok((database, name))
+            }
+        }
+    }
+
+    /// Opens the database in which a study is to be made, or is there already; its name is that of the folder of its trials, if none is given.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn create(&self, trials: &Path) -> Result<(Box<dyn Database>, String), Error> {
+        let named =
+            || trials.file_name().map_or_else(|| "sweep".to_owned(), |name| name.to_string_lossy().into_owned());
+        match self {
+            Self::Folder(folder) => {
+                let file = folder.join(FILE);
+                let opened = Sqlite::create(&file).and_then(|opened| opened.check().map(|()| opened));
+                let database = opened.map_err(|trouble| refused(&file.display().to_string(), trouble))?;
+                Ok((Box::new(database), named()))
+            }
+            Self::Url { url, name } => Ok((connect(url)?, name.clone().unwrap_or_else(named))),
+        }
+    }
+}
+
+/// The name of the only study of a database.
+fn only_name(database: &mut dyn Database) -> Result<String, Error> {
+    let mut names = storage::transact(
+        database,
+        |_| (),
+        |on| {
+            rows::create_tables(on)?;
+            rows::names(on)
+        },
+    )?;
+    match names.len() {
+        1 => Ok(names.remove(0)),
+        0 => Err(Error::NoStudy(database.place().to_owned())),
+        _ => Err(Error::Study {
+            study: database.place().to_owned(),
+            reason: format!("it holds several: {}", names.join(", ")),
+            way_out: Some("write one of the names behind a #, as in `postgres://host/database#NAME`".into()),
+        }),
+    }
+}
+
+fn refused(place: &str, trouble: Trouble) -> Error {
+    let (Trouble::Gone(reason) | Trouble::Refused(reason)) = trouble;
+    let way_out = "`firebox sweep CONFIG --run DIR` begins a new one in another folder; of a damaged file `sqlite3 FILE .recover` may save what is left";
+    Error::Study { study: place.to_owned(), reason, way_out: Some(way_out.into()) }
+}
+
+#[cfg(feature = "postgres")]
+fn connect(url: &str) -> Result<Box<dyn Database>, Error> {
+    let opened = storage::postgres::Postgres::open(url);
+    opened.map(|database| Box::new(database) as Box<dyn Database>).map_err(|trouble| {
+        let (Trouble::Gone(reason) | Trouble::Refused(reason)) = trouble;
+        let way_out = "an address is as postgres://USER@HOST:PORT/DATABASE; the password comes from PGPASSWORD";
+        Error::Study { study: storage::postgres::without_password(url), reason, way_out: Some(way_out.into()) }
+    })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn connect(_url: &str) -> Result<Box<dyn Database>, Error> {
+    Err(Error::Study {
+        study: "the address of a PostgreSQL database".into(),
+        reason: "PostgreSQL is not built into this program".into(),
+        way_out: Some("build with `cargo build --release --features postgres`, or use a folder".into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_its_file_or_an_address_names_a_study() {
+        assert_eq!(Place::parse("runs/a"), Place::Folder("runs/a".into()));
+        assert_eq!(Place::parse("runs/a/study.db"), Place::Folder("runs/a".into()));
+        assert_eq!(Place::parse("study.db"), Place::Folder(".".into()));
+        let url = |name: Option<&str>| Place::Url { url: "postgres://h/d".into(), name: name.map(str::to_owned) };
+        assert_eq!(Place::parse("postgres://h/d#b"), url(Some("b")));
+        assert_eq!(Place::parse("postgres://h/d"), url(None));
+    }
+
+    #[test]
+    fn what_is_no_study_is_refused_in_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::Folder(folder.path().to_owned());
+        assert!(matches!(place.open(), Err(Error::NoStudy(_))));
+        std::fs::write(folder.path().join(FILE), "this is no database, and long enough to be read as one").unwrap();
+        for result in [place.open(), place.create(folder.path())] {
+            let error = result.err().unwrap();
+            assert!(error.to_string().contains("no database of SQLite"), "{error}");
+        }
+        let file = folder.path().join("other.db");
+        rusqlite::Connection::open(&file).unwrap().execute("CREATE TABLE a (b)", []).unwrap();
+        std::fs::rename(&file, folder.path().join(FILE)).unwrap();
+        let error = place.open().err().unwrap();
+        assert!(error.to_string().contains("not that of a study"), "{error}");
+    }
+}

@@ -1,0 +1,341 @@
+//! What is a study? Its config, and all that is known of its trials, as it lies in the database.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::config::Sweep;
+use super::dimensions::Dimensions;
+use super::objectives::Objective;
+use super::place::Place;
+use super::proposal::{self, Proposal};
+use super::storage::rows::{self, StudyRow};
+use super::storage::{self, Database, Statements, Trouble};
+use super::trial::{self, State, Trial};
+use crate::experiment::Experiment;
+use crate::{Error, RunDir};
+
+/// A study that was opened.
+pub struct Study {
+    /// The experiment that is varied; its `sweep` is none.
+    pub experiment: Experiment,
+    /// How the sweep goes.
+    pub sweep: Sweep,
+    /// The space, as searchers see it.
+    pub dimensions: Dimensions,
+    /// The trials by their numbers, as they were when the database was asked last.
+    pub trials: Vec<Trial>,
+    pub(super) row: StudyRow,
+    pub(super) database: Box<dyn Database>,
+    /// Where the runs of the trials lie.
+    folder: PathBuf,
+    /// Told, once each time, when the database does not answer.
+    pub(super) waits: Box<dyn FnMut(&str) + Send>,
+}
+
+/// What a study is opened for.
+pub struct Opened {
+    /// The study.
+    pub study: Study,
+    /// Whether it was there before.
+    pub existed: bool,
+}
+
+impl Study {
+    /// Opens a study that is there; runs of trials lie in `folder`, or where its place says.
+    ///
+    /// # Errors
+    /// [`Error::NoStudy`], [`Error::Study`].
+    pub fn open(place: &Place, folder: Option<&Path>) -> Result<Self, Error> {
+        let (mut database, name) = place.open()?;
+        let row = storage::transact(
+            database.as_mut(),
+            |_| (),
+            |on| {
+                rows::create_tables(on)?;
+                rows::read_study(on, &name)
+            },
+        )?;
+        let Some(row) = row else { return Err(Error::NoStudy(format!("{}#{name}", database.place()))) };
+        let folder = folder.map(Path::to_owned).unwrap_or_else(|| match place {
+            Place::Folder(folder) => folder.clone(),
+            Place::Url { .. } => Path::new("runs").join(&row.name),
+        });
+        Self::from_row(database, row, folder)
+    }
+
+    /// Opens the study of a proposal, or makes it where there is none; the runs of its trials lie in `folder`. One that was there takes over
+    /// budget and limits of the proposal.
+    ///
+    /// # Errors
+    /// [`Error::OtherStudy`] if one is there of another config; [`Error::Study`], [`Error::Io`].
+    pub fn create(place: &Place, folder: &Path, proposal: &Proposal) -> Result<Opened, Error> {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let (mut database, name) = place.create(folder)?;
+        let written_at = proposal.config.canonicalize().unwrap_or_else(|_| proposal.config.clone());
+        let wanted = StudyRow {
+            name: name.clone(),
+            config: proposal::to_toml(&proposal.experiment, &proposal.sweep),
+            written_at: written_at.display().to_string(),
+            stopped: false,
+            revision: 0,
+        };
+        let (row, existed) = storage::transact(
+            database.as_mut(),
+            |_| (),
+            |on| {
+                rows::create_tables(on)?;
+                let new = rows::insert_study(on, &wanted)?;
+                let row = rows::read_study(on, &name)?.ok_or_else(|| Trouble::Refused("it was removed".into()))?;
+                Ok((row, !new))
+            },
+        )?;
+        let mut study = Self::from_row(database, row, folder.to_owned())?;
+        if existed {
+            let differences = proposal.differences(&study.experiment, &study.sweep);
+            if !differences.is_empty() {
+                return Err(Error::OtherStudy { study: folder.display().to_string(), differences });
+            }
+            let sweep = proposal.sweep.clone();
+            study.change(|known| {
+                *known = Sweep { space: known.space.clone(), ..sweep.clone() };
+            })?;
+        }
+        Ok(Opened { study, existed })
+    }
+
+    fn from_row(database: Box<dyn Database>, row: StudyRow, folder: PathBuf) -> Result<Self, Error> {
+        let (experiment, sweep, dimensions) = read_config(&row, database.place())?;
+        let mut study = Self {
+            experiment,
+            sweep,
+            dimensions,
+            trials: Vec::new(),
+            row: StudyRow { revision: 0, ..row },
+            database,
+            folder,
+            waits: Box::new(|_| ()),
+        };
+        study.refresh()?;
+        Ok(study)
+    }
+
+    /// The same study by a second connection, which knows of no trials.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn reopen_database(&self) -> Result<Box<dyn Database>, Error> {
+        let place = self.database.place();
+        self.database.reopen().map_err(|(Trouble::Gone(reason) | Trouble::Refused(reason))| Error::Study {
+            study: place.to_owned(),
+            reason,
+            way_out: None,
+        })
+    }
+
+    /// Who is told when the database does not answer.
+    pub fn when_waiting(&mut self, told: impl FnMut(&str) + Send + 'static) {
+        self.waits = Box::new(told);
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Where its database is, without a password.
+    pub fn place(&self) -> &str {
+        self.database.place()
+    }
+
+    /// Where the runs of its trials lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the run of a trial lies, if one is kept.
+    pub fn run_of(&self, number: u64) -> PathBuf {
+        self.folder.join("trials").join(format!("{number:05}"))
+    }
+
+    /// The run of a trial, if it lies here.
+    pub fn kept_run(&self, number: u64) -> Option<RunDir> {
+        RunDir::open(&self.run_of(number)).ok()
+    }
+
+    /// The file in which its config was written.
+    pub fn config(&self) -> &Path {
+        Path::new(&self.row.written_at)
+    }
+
+    /// Whether its workers were asked to end.
+    pub fn is_stopped(&self) -> bool {
+        self.row.stopped
+    }
+
+    /// What is made good, the first one deciding about pruning.
+    pub fn objectives(&self) -> &[Objective] {
+        &self.sweep.objectives
+    }
+
+    /// The complete trials, the best first.
+    pub fn ranked(&self) -> Vec<&Trial> {
+        trial::ranked(&self.trials, &self.sweep.objectives)
+    }
+
+    /// The best trial, or with several objectives all that none beats.
+    pub fn front(&self) -> Vec<&Trial> {
+        trial::front(&self.trials, &self.sweep.objectives)
+    }
+
+    /// How many trials are in a state.
+    pub fn count(&self, state: State) -> u64 {
+        self.trials.iter().filter(|trial| trial.state == state).count() as u64
+    }
+
+    /// How many trials are finished.
+    pub fn finished(&self) -> u64 {
+        self.trials.iter().filter(|trial| trial.state.is_finished()).count() as u64
+    }
+
+    /// Asks the database what has changed.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        let (name, seen) = (self.row.name.clone(), self.row.revision);
+        let (row, changed) = storage::transact(self.database.as_mut(), &mut self.waits, |on| {
+            let row =
+                rows::read_study(on, &name)?.ok_or_else(|| Trouble::Refused(format!("there is no study `{name}`")))?;
+            let changed = if row.revision == seen { Vec::new() } else { rows::trials_since(on, &name, seen)? };
+            Ok((row, changed))
+        })?;
+        self.take_over(changed);
+        if row.config != self.row.config {
+            (self.experiment, self.sweep, self.dimensions) = read_config(&row, self.database.place())?;
+        }
+        self.row = row;
+        Ok(())
+    }
+
+    /// Takes note of trials as they are in the database.
+    pub(super) fn take_over(&mut self, changed: Vec<Trial>) {
+        put(&mut self.trials, changed);
+    }
+
+    /// Changes how the sweep goes on.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn change(&mut self, change: impl FnOnce(&mut Sweep)) -> Result<(), Error> {
+        let mut sweep = self.sweep.clone();
+        change(&mut sweep);
+        let config = proposal::to_toml(&self.experiment, &sweep);
+        if config == self.row.config {
+            return Ok(());
+        }
+        let row = StudyRow { config, ..self.row.clone() };
+        self.write_row(&row)
+    }
+
+    /// Asks workers to end with everything saved, or lets them go on.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn stop(&mut self, stopped: bool) -> Result<(), Error> {
+        let row = StudyRow { stopped, ..self.row.clone() };
+        self.write_row(&row)
+    }
+
+    fn write_row(&mut self, row: &StudyRow) -> Result<(), Error> {
+        storage::transact(self.database.as_mut(), &mut self.waits, |on| {
+            rows::advance(on, &row.name)?;
+            rows::update_study(on, row)
+        })?;
+        self.refresh()
+    }
+
+    /// Adds a trial with settings that a person chose, and one more to the budget of trials. What is left out is as the config has it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the settings make no config; [`Error::Study`].
+    pub fn enqueue(&mut self, settings: BTreeMap<String, Value>) -> Result<u64, Error> {
+        proposal::apply(&self.experiment, &settings, self.config())?;
+        let name = self.row.name.clone();
+        let number = self.insert(&name, "hand", settings)?;
+        self.change(|sweep| sweep.trials = sweep.trials.map(|trials| trials + 1))?;
+        Ok(number)
+    }
+
+    fn insert(&mut self, name: &str, origin: &str, settings: BTreeMap<String, Value>) -> Result<u64, Error> {
+        let Self { database, row, trials, waits, .. } = self;
+        let number = storage::transact(database.as_mut(), waits, |on| {
+            let revision = catch_up(on, name, trials, row)?;
+            let trial = Trial { settings: Some(settings.clone()), ..Trial::new(trials.len() as u64, origin) };
+            rows::insert_trial(on, name, &trial, revision)?;
+            Ok(trial.number)
+        })?;
+        self.refresh()?;
+        Ok(number)
+    }
+
+    /// Brings trials in that were made elsewhere, as history from which searchers learn; they count for no budget.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn bring_in(&mut self, brought: &[Trial]) -> Result<(), Error> {
+        let name = self.row.name.clone();
+        let Self { database, row, trials, waits, .. } = self;
+        storage::transact(database.as_mut(), waits, |on| {
+            let revision = catch_up(on, &name, trials, row)?;
+            for (place, trial) in brought.iter().enumerate() {
+                let trial = Trial { number: (trials.len() + place) as u64, ..trial.clone() };
+                rows::insert_trial(on, &name, &trial, revision)?;
+            }
+            Ok(())
+        })?;
+        self.refresh()
+    }
+}
+
+/// Moves the revision of a study on and reads what others changed before; what was read was written by others, and stays so whatever becomes of
+/// the transaction.
+pub(super) fn catch_up(
+    on: &mut dyn Statements,
+    name: &str,
+    trials: &mut Vec<Trial>,
+    row: &mut StudyRow,
+) -> Result<i64, Trouble> {
+    let revision = rows::advance(on, name)?;
+    put(trials, rows::trials_since(on, name, row.revision)?);
+    row.revision = revision - 1;
+    Ok(revision)
+}
+
+fn put(trials: &mut Vec<Trial>, changed: Vec<Trial>) {
+    for trial in changed {
+        let number = trial.number as usize;
+        match number.cmp(&trials.len()) {
+            std::cmp::Ordering::Less => trials[number] = trial,
+            std::cmp::Ordering::Equal => trials.push(trial),
+            // A row that someone removed by hand: numbers stay what they are.
+            std::cmp::Ordering::Greater => {
+                while trials.len() < number {
+                    let lost = Trial::new(trials.len() as u64, "lost");
+                    trials.push(Trial { state: State::Failed, error: Some("its row is gone".into()), ..lost });
+                }
+                trials.push(trial);
+            }
+        }
+    }
+}
+
+fn read_config(row: &StudyRow, place: &str) -> Result<(Experiment, Sweep, Dimensions), Error> {
+    let odd = |reason: String| Error::Study { study: place.to_owned(), reason, way_out: None };
+    let mut experiment = Experiment::parse(&row.config, Path::new(&row.written_at), &[])?;
+    let sweep = experiment.sweep.take().ok_or_else(|| odd("its config holds no sweep".into()))?;
+    let dimensions = Dimensions::new(&sweep.space)
+        .map_err(|(address, reason)| odd(format!("its parameter `{address}` {reason}")))?;
+    Ok((experiment, sweep, dimensions))
+}
