@@ -25,7 +25,7 @@ pub struct Sweep {
     /// The folder of the study; `runs/sweep-<config>` if left out.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// A database instead of a file: postgres://USER@HOST/DATABASE[#NAME], which workers of many machines can share.
+    /// A database instead of a file: `postgres://USER@HOST/DATABASE#NAME`, which workers of many machines can share.
     #[arg(long, value_name = "URL")]
     pub storage: Option<String>,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub enum SweepCommand {
 /// `firebox sweep best`
 #[derive(Debug, Args)]
 pub struct SweepBest {
-    /// The study: its folder, its file, or postgres://...#NAME.
+    /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
     /// Write the config with these settings into a file.
     #[arg(long, value_name = "FILE")]
@@ -62,7 +62,7 @@ pub struct SweepBest {
 /// `firebox sweep enqueue`
 #[derive(Debug, Args)]
 pub struct SweepEnqueue {
-    /// The study: its folder, its file, or postgres://...#NAME.
+    /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
     /// A setting of the trial, as in `optimizer.adamw.learning_rate=1e-3`; what is left out is as the config has it.
     #[arg(long = "set", value_name = "PATH=VALUE", required = true)]
@@ -72,7 +72,7 @@ pub struct SweepEnqueue {
 /// `firebox sweep resume`
 #[derive(Debug, Args)]
 pub struct SweepResume {
-    /// The study: its folder, its file, or postgres://...#NAME.
+    /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
     /// How many trials are to be finished in all.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -94,21 +94,21 @@ pub struct SweepResume {
 /// `firebox sweep status`
 #[derive(Debug, Args)]
 pub struct SweepStatus {
-    /// The study: its folder, its file, or postgres://...#NAME.
+    /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
 }
 
 /// `firebox sweep stop`
 #[derive(Debug, Args)]
 pub struct SweepStop {
-    /// The study: its folder, its file, or postgres://...#NAME.
+    /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
 }
 
 /// `firebox sweep worker`
 #[derive(Debug, Args)]
 pub struct SweepWorker {
-    /// The study: its folder, its file, or postgres://...#NAME.
+    /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
     /// The folder for the runs of trials, where the study lies in a database; workers that share it go on with each other's trials.
     #[arg(long, value_name = "DIR")]

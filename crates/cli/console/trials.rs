@@ -147,9 +147,9 @@ pub fn line(trial: &Trial, objectives: &[Objective]) -> String {
 
 /// How a study stands, and its best trial.
 pub fn summary(study: &Study, standing: &Status) -> String {
-    let mut text = format!("{} complete, {} pruned", standing.complete, standing.pruned);
+    let mut parts = vec![format!("{} complete", standing.complete), format!("{} pruned", standing.pruned)];
     if standing.failed > 0 {
-        text += &format!(", {} failed", standing.failed);
+        parts.push(format!("{} failed", standing.failed));
     }
     if let Some(best) = standing.best.first() {
         let values: Vec<String> = study
@@ -158,9 +158,9 @@ pub fn summary(study: &Study, standing: &Status) -> String {
             .zip(&best.values)
             .map(|(objective, value)| format!("{} {}", objective.metric, value.map_or("?".into(), number)))
             .collect();
-        text += &format!(", best {} (trial {})", values.join(", "), best.trial);
+        parts.push(format!("best {} (trial {})", values.join(", "), best.trial));
     }
-    text
+    parts.join(", ")
 }
 
 fn names(objectives: &[Objective]) -> String {

@@ -300,11 +300,11 @@ fn and_more(more: usize) -> String {
 const DIFFERENCES: usize = 10;
 
 fn lines(differences: &[String]) -> String {
-    let mut text: String = differences.iter().take(DIFFERENCES).map(|line| format!("\n  {line}")).collect();
+    let mut lines: Vec<String> = differences.iter().take(DIFFERENCES).cloned().collect();
     if differences.len() > DIFFERENCES {
-        text += &format!("\n  and {} more", differences.len() - DIFFERENCES);
+        lines.push(format!("and {} more", differences.len() - DIFFERENCES));
     }
-    text
+    lines.iter().flat_map(|line| ["\n  ", line]).collect()
 }
 
 /// How many example ids a message names.

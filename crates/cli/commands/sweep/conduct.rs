@@ -41,13 +41,12 @@ pub(super) fn conduct(study: Study, place: &Place, workers: u16, device: Option<
     let folder = study.folder().to_owned();
     let mut view = Study::open(place, Some(&folder))?;
     let mut live = Live::begin(&view, &found.name, json);
-    let mut crew = match workers {
-        1 => vec![Hand::thread(study, found.clone(), &interrupt)],
-        _ => {
-            let devices = deal(&found, usize::from(workers));
-            let starts = devices.into_iter().map(|device| Start::new(place, &folder, device, workers));
-            starts.map(Hand::process).collect::<Result<Vec<_>, _>>()?
-        }
+    let mut crew = if workers == 1 {
+        vec![Hand::thread(study, found.clone(), &interrupt)]
+    } else {
+        let devices = deal(&found, usize::from(workers));
+        let starts = devices.into_iter().map(|device| Start::new(place, &folder, device, workers));
+        starts.map(Hand::process).collect::<Result<Vec<_>, _>>()?
     };
     let mut shown: Option<Instant> = None;
     let mut broken: Option<Failure> = None;
@@ -166,7 +165,7 @@ fn log_of(folder: &Path) -> std::path::PathBuf {
 
 /// A worker that is looked after.
 enum Hand {
-    Thread(JoinHandle<Result<End, trainer::Error>>),
+    Thread(JoinHandle<Result<End, Failure>>),
     Process { start: Start, child: Child, alive: Option<ChildStdin> },
 }
 
@@ -180,7 +179,9 @@ impl Hand {
     fn thread(mut study: Study, found: Found, interrupt: &Arc<AtomicBool>) -> Self {
         let interrupt = Arc::clone(interrupt);
         study.when_waiting(waits());
-        Self::Thread(std::thread::spawn(move || worker::work(&mut study, &found, &interrupt, &mut |_| ())))
+        Self::Thread(std::thread::spawn(move || {
+            worker::work(&mut study, &found, &interrupt, &mut |_| ()).map_err(Failure::from)
+        }))
     }
 
     fn process(start: Start) -> Result<Self, Failure> {
@@ -200,7 +201,7 @@ impl Hand {
             Self::Thread(thread) if !thread.is_finished() => Ok(Looked::Works(Self::Thread(thread))),
             Self::Thread(thread) => Ok(match thread.join() {
                 Ok(Ok(_)) => Looked::Done,
-                Ok(Err(error)) => Looked::Failed(error.into()),
+                Ok(Err(failure)) => Looked::Failed(failure),
                 Err(_) => Looked::Failed(Failure::broken("the worker broke")),
             }),
             Self::Process { mut start, mut child, alive } => {

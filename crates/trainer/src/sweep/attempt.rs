@@ -165,13 +165,11 @@ impl WithNetwork for Training<'_, '_> {
                 return Ok(Some(Ended::Pruned));
             }
             if saves && keep::has_room(attempt.study)? {
-                let (run, _) = match &run {
-                    Some(run) => run,
-                    None => {
-                        let began_with = begun.began_with.as_ref();
-                        run.insert(keep::begin_run(&path, attempt.device, &plan, &dataset, began_with)?)
-                    }
-                };
+                if run.is_none() {
+                    let began_with = begun.began_with.as_ref();
+                    run = Some(keep::begin_run(&path, attempt.device, &plan, &dataset, began_with)?);
+                }
+                let (run, _) = run.as_ref().expect("it was made above");
                 diary.write(run)?;
                 read_back(&mut state)?;
                 save(&state, held.take(), run, &belongs_to)?;

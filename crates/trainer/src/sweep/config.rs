@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::objectives::Objective;
-use super::pruners::Pruner;
+use super::pruners::{Pruner, none};
 use super::searchers::Searcher;
 use super::space::Space;
 
@@ -85,8 +85,7 @@ impl Sweep {
             self.trials = Some(TRIALS);
         }
         if self.pruner.is_none() {
-            self.pruner =
-                Some(if self.objectives.len() > 1 { Pruner::None(Default::default()) } else { Pruner::default() });
+            self.pruner = Some(if self.objectives.len() > 1 { Pruner::None(none::None {}) } else { Pruner::default() });
         }
         let wrong = |key: &str, reason: String| Err((key.to_owned(), reason));
         let positive = |value: f64| value.is_finite() && value > 0.0;

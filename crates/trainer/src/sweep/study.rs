@@ -58,10 +58,11 @@ impl Study {
             },
         )?;
         let Some(row) = row else { return Err(Error::NoStudy(format!("{}#{name}", database.place()))) };
-        let folder = folder.map(Path::to_owned).unwrap_or_else(|| match place {
-            Place::Folder(folder) => folder.clone(),
-            Place::Url { .. } => Path::new("runs").join(&row.name),
-        });
+        let folder = match (folder, place) {
+            (Some(folder), _) => folder.to_owned(),
+            (None, Place::Folder(folder)) => folder.clone(),
+            (None, Place::Url { .. }) => Path::new("runs").join(&row.name),
+        };
         Self::from_row(database, row, folder)
     }
 

@@ -60,7 +60,7 @@ fn brackets_share_the_work_and_compare_their_own() {
         assert!((*count as f64 - share).abs() < 5.0 * (share * (1.0 - share / 4000.0)).sqrt(), "{counts:?}");
     }
     // Of the last bracket nobody ends before its first rung, 27.
-    let late = (0..).find(|&number| hyperband.bracket(number, 27) == 3).unwrap();
+    let late = (0..10_000).find(|&number| hyperband.bracket(number, 27) == 3).unwrap();
     let others: Vec<Track> = (2000..2100).map(|n| track(n, &[0.0; 27])).collect();
     let others: Vec<&Track> = others.iter().collect();
     let own = |n: usize| Track { number: late, losses: vec![1.0; n], complete: false };
@@ -77,7 +77,9 @@ fn what_is_worse_than_a_percentile_of_the_complete_ends() {
     let quarter = Percentile::default();
     assert_eq!((ended(&quarter, &[1.1; 4], &others), ended(&quarter, &[0.9; 4], &others)), (Some(1), None));
     let mut running = others.clone();
-    running.iter_mut().for_each(|track| track.complete = false);
+    for track in &mut running {
+        track.complete = false;
+    }
     assert_eq!(ended(&quarter, &[9.0; 4], &running), None);
     assert!(Percentile { interval: 3, warmup: 1, ..quarter }.judges(5));
 }

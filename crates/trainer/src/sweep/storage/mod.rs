@@ -13,7 +13,7 @@ pub mod rows;
 pub mod sqlite;
 
 /// So long a database may be gone before whoever waits for it gives up.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// The pauses between attempts grow up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
