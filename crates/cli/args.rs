@@ -75,7 +75,11 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Train {
     /// The config, a TOML file.
-    pub config: PathBuf,
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub config: Option<PathBuf>,
+    /// Instead of a config a trial of a study: STUDY[:best], or STUDY:N by its number.
+    #[arg(long, value_name = "STUDY")]
+    pub from: Option<String>,
     #[command(flatten)]
     pub settings: Settings,
     /// The folder of the run; `runs/<config>-<time>-<4 hex>` if left out.

@@ -123,6 +123,7 @@ fn the_set_of_flags_is_frozen() {
         "sweep worker --device",
         "sweep worker --run",
         "train --device",
+        "train --from",
         "train --run",
         "train --set",
         "train --tui",

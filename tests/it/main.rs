@@ -20,6 +20,7 @@
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
 //! - `select`: networks and baselines under one budget, killed and gone on with
 //! - `speed`: what is measured of it, phase by phase, and the number of threads
+//! - `sweep`: trials, kills, budgets, and what comes of them
 //! - `unlabelled`: what is unusual about a row, and a network that learnt from views alone
 //! - `weights_card`: weights of others come from where their card says, and the model says so
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -45,5 +46,6 @@ mod resume;
 mod sandbox;
 mod select;
 mod speed;
+mod sweep;
 mod unlabelled;
 mod weights_card;

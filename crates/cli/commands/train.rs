@@ -24,16 +24,23 @@ use crate::report;
 pub(super) const RUNS: &str = "runs";
 
 pub(super) fn run(args: &Train, json: bool) -> Ended {
-    let mut experiment = Experiment::read(&args.config, &args.settings.all())?;
-    super::bench_batch::settle(&mut experiment, &args.config, &args.settings.all(), json)?;
+    let settings = args.settings.all();
+    let (config, mut experiment) = match (&args.config, &args.from) {
+        (Some(config), _) => (config.clone(), Experiment::read(config, &settings)?),
+        (None, Some(trial)) => super::sweep::experiment_of(trial, &settings)?,
+        (None, None) => return Err(Failure::usage("no config is named", "`firebox train CONFIG` trains what it says")),
+    };
+    // A training has no trials; what is kept with its run is what it did.
+    experiment.sweep = None;
+    super::bench_batch::settle(&mut experiment, &config, &settings, json)?;
     let device = model_zoo::device::open(&experiment.device)?;
     let interrupt = interrupt_flag()?;
     let recorders = recorders(&args.view, json, &interrupt)?;
     let run = match &args.run {
         Some(path) => RunDir::create(path)?,
-        None => RunDir::create_under(Path::new(RUNS), &args.config)?,
+        None => RunDir::create_under(Path::new(RUNS), &config)?,
     };
-    let request = Request { recorders, interrupt: &interrupt, ..Request::new(&args.config, run.clone(), &device) };
+    let request = Request { recorders, interrupt: &interrupt, ..Request::new(&config, run.clone(), &device) };
     let outcome = trainer::train::train(experiment, request)?;
     Ok(show(&run, &outcome, &device.name, json))
 }

@@ -18,6 +18,7 @@ use crate::losses::Loss;
 use crate::optimizers::Optimizer;
 use crate::out_of_fold::LabelErrors;
 use crate::schedules::Schedule;
+use crate::setting;
 use crate::sweep::config::Sweep;
 
 /// A whole experiment, as a TOML file says it.
@@ -245,8 +246,8 @@ impl Experiment {
             return Ok(data_loader::config::parse_toml(text, path)?);
         }
         let mut table: toml::Table = data_loader::config::parse_toml(text, path)?;
-        for setting in settings {
-            set(&mut table, setting)?;
+        for text in settings {
+            setting::set(&mut table, text)?;
         }
         Ok(data_loader::config::from_table(table, path)?)
     }
@@ -288,23 +289,6 @@ pub fn root_of(config: &Path, card: &Path) -> Option<PathBuf> {
         .map(Path::to_owned)
 }
 
-/// The tables of which only one inner table may stand: naming another one replaces it.
-const CHOICES: &[&str] = &["model", "loss", "optimizer", "schedule", "data.split", "data.sampler"];
-
-/// Changes one value of a table: `train.epochs=3`. The value is TOML, or a plain word; `schedule=cosine` and
-/// `schedule.cosine.warmup=0.1` both replace another schedule.
-fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
-    let error = |reason: &str| Error::Setting { text: setting.to_owned(), reason: reason.to_owned() };
-    let (address, text) = setting.split_once('=').ok_or_else(|| error("there is no `=` in it"))?;
-    let address = address.trim();
-    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .filter(|parsed| parsed.len() == 1)
-        .and_then(|mut parsed| parsed.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(text.trim().to_owned()));
-    place(table, address, value).map_err(|reason| error(&reason))
-}
-
 /// The experiment with other values at some addresses, what others lie in first.
 ///
 /// # Errors
@@ -319,34 +303,9 @@ pub fn with_values(
     for (address, value) in values {
         let error = |reason: String| Error::Setting { text: format!("{address}={value}"), reason };
         let value = toml::Value::try_from(value).map_err(|reason| error(format!("is no value of TOML: {reason}")))?;
-        place(&mut table, address, value).map_err(error)?;
+        setting::place(&mut table, address, value).map_err(error)?;
     }
     Ok(data_loader::config::from_table(table, path)?)
-}
-
-/// Puts a value into a table.
-fn place(table: &mut toml::Table, address: &str, mut value: toml::Value) -> Result<(), String> {
-    if CHOICES.contains(&address)
-        && let toml::Value::String(word) = &value
-    {
-        let inner = toml::Table::from_iter([(word.clone(), toml::Value::Table(toml::Table::new()))]);
-        value = toml::Value::Table(inner);
-    }
-    let keys: Vec<&str> = address.split('.').collect();
-    if keys.iter().any(|key| key.is_empty()) {
-        return Err("an address is words with dots between".into());
-    }
-    let (last, parents) = keys.split_last().ok_or("there is no address before the `=`")?;
-    let mut inner = table;
-    for (depth, key) in parents.iter().enumerate() {
-        let next = inner.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        inner = next.as_table_mut().ok_or_else(|| format!("`{key}` is a value, not a table"))?;
-        if CHOICES.contains(&parents[..=depth].join(".").as_str()) {
-            inner.retain(|chosen, _| chosen == keys[depth + 1]);
-        }
-    }
-    inner.insert((*last).to_owned(), value);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -369,8 +328,10 @@ mod tests {
             "device=cpu",
             "train.clip_norm = 1",
             "model.mlp.hidden=[7, 5]",
+            "sweep.space.\"train.epochs\"={ low = 1, high = 3 }",
         ])
         .unwrap();
+        assert!(experiment.sweep.as_ref().unwrap().space.contains_key("train.epochs"));
         assert_eq!(experiment.train.epochs, 3);
         assert_eq!(experiment.train.clip_norm, Some(1.0));
         assert_eq!(experiment.device, "cpu");

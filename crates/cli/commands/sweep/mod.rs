@@ -172,10 +172,7 @@ fn enqueue(args: &SweepEnqueue, json: bool) -> Ended {
 
 fn best(args: &SweepBest, json: bool) -> Ended {
     let study = open(&args.study, None)?;
-    let Some(best) = study.front().first().map(|trial| (*trial).clone()) else {
-        let hint = "`firebox sweep status STUDY` shows how far it is";
-        return Err(Failure { usage: false, ..Failure::usage("no trial is complete yet", hint) });
-    };
+    let best = study.front().first().map(|trial| (*trial).clone()).ok_or_else(no_best)?;
     if let Some(out) = &args.out {
         model_zoo::atomic::write_file(out, winner::config(&study, &best, out)?.as_bytes())?;
     }
@@ -185,6 +182,32 @@ fn best(args: &SweepBest, json: bool) -> Ended {
         show::best(&study, args.out.as_deref());
     }
     Ok(failure::Status::Done)
+}
+
+/// The experiment of `STUDY`, `STUDY:best` or `STUDY:N`, with other settings, and where its config was written.
+pub(super) fn experiment_of(written: &str, settings: &[String]) -> Result<(PathBuf, Experiment), Failure> {
+    let named = written.rsplit_once(':').filter(|(_, which)| *which == "best" || which.parse::<u64>().is_ok());
+    // A port of a database is no trial.
+    let named = named.filter(|(study, _)| !study.contains("://") || study.contains('#'));
+    let (study, which) = named.unwrap_or((written, "best"));
+    let study = open(study, None)?;
+    let trial = match which.parse::<usize>() {
+        Ok(number) => study.trials.get(number).ok_or_else(|| {
+            let trials = study.trials.len();
+            let hint = format!("its trials have the numbers 0 to {}", trials.saturating_sub(1));
+            Failure::usage(format!("the study {} has no trial {number}", study.name()), hint)
+        })?,
+        Err(_) => study.front().first().copied().ok_or_else(no_best)?,
+    };
+    let config = study.config().to_owned();
+    let text = winner::experiment(&study, trial)?.to_toml();
+    let experiment = Experiment::parse(&text, &config, settings)?;
+    Ok((config, experiment))
+}
+
+fn no_best() -> Failure {
+    let hint = "`firebox sweep status STUDY` shows how far it is";
+    Failure { usage: false, ..Failure::usage("no trial is complete yet", hint) }
 }
 
 fn open(written: &str, folder: Option<&Path>) -> Result<Study, Failure> {

@@ -117,12 +117,15 @@ impl WithNetwork for Training<'_, '_> {
         }));
         let (tell, told) = channel();
         let place = RunDir::at(&path);
+        let every_steps = plan.experiment.checkpoints.every_steps.filter(|&every| every > 0);
         let mut portion = Portion::new();
         let (mut last_save, mut last_row) = (Instant::now(), Instant::now());
         // The best state, as long as it lies in no checkpoint.
         let mut held: Option<Snapshot> = None;
         loop {
-            let until = plan.next_evaluation(state.memory.step).min(state.memory.step + portion.steps);
+            let step = state.memory.step;
+            let next_save = every_steps.map_or(u64::MAX, |every| (step / every + 1).saturating_mul(every));
+            let until = plan.next_evaluation(step).min(step + portion.steps).min(next_save);
             let mut around = Surroundings {
                 dataset: &dataset,
                 run: &place,
@@ -153,7 +156,9 @@ impl WithNetwork for Training<'_, '_> {
             let compared = judged && attempt.pruner().compares(attempt.trial.history.len());
             let saves = match over {
                 true => keep::is_among_the_best(attempt.study, &attempt.trial),
-                false => halted || last_save.elapsed() >= SAVE_PAUSE,
+                false if halted => true,
+                false => every_steps
+                    .map_or_else(|| last_save.elapsed() >= SAVE_PAUSE, |every| state.memory.step.is_multiple_of(every)),
             };
             if compared || saves || (!over && last_row.elapsed() >= keep::ROWS) {
                 last_row = Instant::now();

@@ -31,3 +31,6 @@ pub mod study;
 pub mod trial;
 pub mod winner;
 pub mod worker;
+
+#[cfg(test)]
+mod scale_tests;

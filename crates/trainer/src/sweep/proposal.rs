@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::config::Sweep;
 use super::default_space;
-use super::dimensions::{Dimensions, Kind, Point};
+use super::dimensions::{Dimensions, Kind};
 use super::objectives::{OF_TRIALS, Objective};
 use super::space::Values;
 use crate::experiment::{self, Experiment};
@@ -65,8 +65,7 @@ impl Proposal {
         if dimensions.all.is_empty() {
             return Err(wrong("space", "holds nothing that is varied".into()));
         }
-        for (address, point) in corners(&dimensions) {
-            let settings = dimensions.settings(&point).into_iter().collect();
+        for (address, settings) in corners(&dimensions) {
             if let Err(error) = apply(&experiment, &settings, config) {
                 let value = settings.get(&address).map_or_else(String::new, |value| format!(" with {value}"));
                 let hint = error.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
@@ -124,9 +123,9 @@ pub fn apply(experiment: &Experiment, settings: &BTreeMap<String, Value>, config
     experiment::with_values(experiment, settings, config)
 }
 
-/// Of each dimension the ends, or each choice, at points where it counts.
-fn corners(dimensions: &Dimensions) -> Vec<(String, Point)> {
-    let mut points = Vec::new();
+/// Of each dimension the ends, or each choice, with what it depends on and nothing else: the address and the settings.
+fn corners(dimensions: &Dimensions) -> Vec<(String, BTreeMap<String, Value>)> {
+    let mut all = Vec::new();
     for (index, dimension) in dimensions.all.iter().enumerate() {
         let places: Vec<f64> = match dimension.kind {
             Kind::Range(_) => vec![0.0, 1.0],
@@ -143,16 +142,19 @@ fn corners(dimensions: &Dimensions) -> Vec<(String, Point)> {
                 }
             }
         }
+        let addresses: BTreeSet<&String> =
+            wanted.keys().chain([&index]).map(|&at| &dimensions.all[at].address).collect();
         for place in places {
             let point = dimensions.settle(|at, dimension| match wanted.get(&at) {
                 _ if at == index => place,
                 Some(choice) => *choice,
                 None => dimension.kind.spread(0.5),
             });
-            points.push((dimension.address.clone(), point));
+            let settings = dimensions.settings(&point).into_iter().filter(|(address, _)| addresses.contains(address));
+            all.push((dimension.address.clone(), settings.collect()));
         }
     }
-    points
+    all
 }
 
 fn flatten(value: &toml::Value, address: String, into: &mut BTreeMap<String, String>) {

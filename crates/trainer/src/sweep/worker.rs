@@ -171,7 +171,7 @@ fn in_words(error: &Error) -> String {
 }
 
 /// The settings of a new trial.
-fn propose(study: &Study, number: u64) -> std::collections::BTreeMap<String, serde_json::Value> {
+pub(super) fn propose(study: &Study, number: u64) -> std::collections::BTreeMap<String, serde_json::Value> {
     let known: Vec<Known> =
         study.trials.iter().filter_map(|trial| trial.known(&study.dimensions, &study.sweep.objectives)).collect();
     let turn = Turn { seed: study.experiment.seed, number };

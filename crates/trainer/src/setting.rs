@@ -1,0 +1,55 @@
+//! How is one value of a config changed? By its address: `train.epochs=3`.
+
+use crate::Error;
+
+/// The tables of which only one inner table may stand: naming another one replaces it.
+const CHOICES: &[&str] = &["model", "loss", "optimizer", "schedule", "data.split", "data.sampler"];
+
+/// Changes one value of a table: `train.epochs=3`. The value is TOML, or a plain word; `schedule=cosine` and
+/// `schedule.cosine.warmup=0.1` both replace another schedule.
+pub(crate) fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
+    let error = |reason: &str| Error::Setting { text: setting.to_owned(), reason: reason.to_owned() };
+    let (address, text) = setting.split_once('=').ok_or_else(|| error("there is no `=` in it"))?;
+    let address = address.trim();
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .filter(|parsed| parsed.len() == 1)
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.trim().to_owned()));
+    place(table, address, value).map_err(|reason| error(&reason))
+}
+
+/// The words of an address; one with dots in it stands between quotation marks.
+fn keys(address: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let split = address.split(|c| {
+        quoted ^= c == '"';
+        c == '.' && !quoted
+    });
+    split.map(|key| key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key)).collect()
+}
+
+/// Puts a value into a table.
+pub(crate) fn place(table: &mut toml::Table, address: &str, mut value: toml::Value) -> Result<(), String> {
+    if CHOICES.contains(&address)
+        && let toml::Value::String(word) = &value
+    {
+        let inner = toml::Table::from_iter([(word.clone(), toml::Value::Table(toml::Table::new()))]);
+        value = toml::Value::Table(inner);
+    }
+    let keys = keys(address);
+    if keys.iter().any(|key| key.is_empty()) {
+        return Err("an address is words with dots between".into());
+    }
+    let (last, parents) = keys.split_last().ok_or("there is no address before the `=`")?;
+    let mut inner = table;
+    for (depth, key) in parents.iter().enumerate() {
+        let next = inner.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        inner = next.as_table_mut().ok_or_else(|| format!("`{key}` is a value, not a table"))?;
+        if CHOICES.contains(&parents[..=depth].join(".").as_str()) {
+            inner.retain(|chosen, _| chosen == keys[depth + 1]);
+        }
+    }
+    inner.insert((*last).to_owned(), value);
+    Ok(())
+}
