@@ -21,6 +21,7 @@
 //! - `select`: networks and baselines under one budget, killed and gone on with
 //! - `speed`: what is measured of it, phase by phase, and the number of threads
 //! - `sweep`: trials, kills, budgets, and what comes of them
+//! - `sweep_postgres`: a study that workers of several machines share
 //! - `unlabelled`: what is unusual about a row, and a network that learnt from views alone
 //! - `weights_card`: weights of others come from where their card says, and the model says so
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -47,5 +48,6 @@ mod sandbox;
 mod select;
 mod speed;
 mod sweep;
+mod sweep_postgres;
 mod unlabelled;
 mod weights_card;

@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::diary::{Diary, Tell};
 use super::keep;
 use super::leases::Lease;
+use super::population::snapshots;
 use super::pruners::{Prune, Track};
 use super::study::Study;
 use super::trial::{Look, State, Trial};
@@ -59,6 +60,8 @@ pub enum Ended {
     Pruned,
     /// It should end now, and goes on later.
     Interrupted,
+    /// A generation of its population has ended.
+    Between,
     /// Something went wrong.
     Failed(String),
 }
@@ -89,6 +92,7 @@ impl WithNetwork for Training<'_, '_> {
         let Self { attempt, plan, architecture } = self;
         let belongs_to = origin::identity(&plan, &attempt.dataset, &architecture);
         let path = attempt.study.run_of(attempt.trial.number);
+        attempt.go_on_from_another(&path)?;
         let from = latest(&path, &belongs_to, &attempt.trial, &plan);
         let (device, dataset) = (attempt.device.device.clone(), Arc::clone(&attempt.dataset));
         let earlier = from.as_ref().map(|(run, _)| origin::began_with(run)).transpose()?.flatten();
@@ -153,10 +157,11 @@ impl WithNetwork for Training<'_, '_> {
             let over = matches!(ending, Ending::Completed | Ending::Stopped);
             let halted = attempt.halt.load(Ordering::Relaxed);
             let judged = !over && plan.evaluates(state.memory.step);
+            let between = judged && attempt.is_between();
             let compared = judged && attempt.pruner().compares(attempt.trial.history.len());
             let saves = match over {
                 true => keep::is_among_the_best(attempt.study, &attempt.trial),
-                false if halted => true,
+                false if halted || between => true,
                 false => every_steps
                     .map_or_else(|| last_save.elapsed() >= SAVE_PAUSE, |every| state.memory.step.is_multiple_of(every)),
             };
@@ -169,7 +174,7 @@ impl WithNetwork for Training<'_, '_> {
             if judged && attempt.is_to_end() {
                 return Ok(Some(Ended::Pruned));
             }
-            if saves && keep::has_room(attempt.study)? {
+            if saves && (keep::has_room(attempt.study)? || between) {
                 if run.is_none() {
                     let began_with = begun.began_with.as_ref();
                     run = Some(keep::begin_run(&path, attempt.device, &plan, &dataset, began_with)?);
@@ -180,6 +185,10 @@ impl WithNetwork for Training<'_, '_> {
                 save(&state, held.take(), run, &belongs_to)?;
                 state.last_saved = Some(state.memory.step);
                 last_save = Instant::now();
+                if between {
+                    attempt.end_generation(run)?;
+                    return Ok(Some(Ended::Between));
+                }
             }
             match (over, halted) {
                 (true, _) => return Ok(Some(Ended::Complete)),
@@ -244,6 +253,29 @@ fn latest(path: &Path, belongs_to: &Identity, trial: &Trial, plan: &Plan) -> Opt
 impl Attempt<'_> {
     fn pruner(&self) -> &super::pruners::Pruner {
         self.study.sweep.pruner.as_ref().expect("it was settled when the study was made")
+    }
+
+    /// Whether a generation of the population has ended.
+    fn is_between(&self) -> bool {
+        self.study.sweep.population.as_ref().is_some_and(|population| population.is_between(&self.trial))
+    }
+
+    /// Keeps what others may go on from.
+    fn end_generation(&self, run: &RunDir) -> Result<(), Error> {
+        let generation = self.study.sweep.population.as_ref().map_or(0, |population| population.generation(&self.trial));
+        snapshots::take(run, generation)
+    }
+
+    /// Puts the checkpoint of another trial in the place of its own, if that is what this generation begins with.
+    fn go_on_from_another(&self, path: &Path) -> Result<(), Error> {
+        let Some(change) = self.trial.course.last() else { return Ok(()) };
+        match change.from {
+            Some(donor) if self.is_between() => {
+                let donor = self.study.run_of(donor);
+                snapshots::go_on_from(&RunDir::at(path), &donor, change.generation, self.trial.step)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes note of an evaluation.

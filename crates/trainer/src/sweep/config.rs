@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::objectives::Objective;
+use super::population::{self, Population};
 use super::pruners::{Pruner, none};
 use super::searchers::Searcher;
 use super::space::Space;
@@ -52,6 +53,9 @@ pub struct Sweep {
     /// What ends trials early that lead nowhere; `asha` if left out, or with two objectives none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pruner: Option<Pruner>,
+    /// Lets all trials train beside each other, the worst going on from the checkpoints of the best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub population: Option<Population>,
     /// What is varied, by the addresses of the config; what suits architecture and optimizer if left out.
     #[serde(skip_serializing_if = "Space::is_empty")]
     pub space: Space,
@@ -70,6 +74,7 @@ impl Default for Sweep {
             max_crashes: 10,
             searcher: Searcher::default(),
             pruner: None,
+            population: None,
             space: Space::new(),
         }
     }
@@ -82,10 +87,10 @@ impl Sweep {
     /// A key below `sweep`, and a sentence about it.
     pub fn settle(&mut self) -> Result<(), (String, String)> {
         if self.trials.is_none() && self.hours.is_none() && self.target.is_none() {
-            self.trials = Some(TRIALS);
+            self.trials = Some(if self.population.is_some() { population::MEMBERS } else { TRIALS });
         }
         if self.pruner.is_none() {
-            self.pruner = Some(if self.objectives.len() > 1 { Pruner::None(none::None {}) } else { Pruner::default() });
+            self.pruner = Some(if self.objectives.len() > 1 || self.population.is_some() { Pruner::None(none::None {}) } else { Pruner::default() });
         }
         let wrong = |key: &str, reason: String| Err((key.to_owned(), reason));
         let positive = |value: f64| value.is_finite() && value > 0.0;
@@ -112,6 +117,21 @@ impl Sweep {
         self.searcher.check().map_err(|reason| (format!("searcher.{}", self.searcher.name()), reason))?;
         let pruner = self.pruner.as_ref().expect("it was settled above");
         pruner.check().map_err(|reason| (format!("pruner.{}", pruner.name()), reason))?;
+        if let Some(population) = &self.population {
+            population.check().map_err(|reason| ("population".to_owned(), reason))?;
+            if self.trials.is_none_or(|trials| trials < 2) {
+                return wrong("trials", "must be named, and 2 at least: the trials are the members of the population".into());
+            }
+            if !matches!(pruner, Pruner::None(_)) {
+                let reason = "ends trials early, and in a population all come to their end; use `none`".to_owned();
+                return wrong(&format!("pruner.{}", pruner.name()), reason);
+            }
+            if let Some(address) = Population::unchangeable(&self.space) {
+                let reason = "cannot change while a trial goes on; in a population settings of `optimizer` and `schedule` can, \
+                              `train.clip_norm` and `train.ema_decay`";
+                return wrong(&format!("space.\"{address}\""), reason.into());
+            }
+        }
         if self.objectives.len() > 1 && !matches!(pruner, Pruner::None(_)) {
             let reason = "ends trials by one objective, and there are several; use `none`".to_owned();
             return wrong(&format!("pruner.{}", pruner.name()), reason);

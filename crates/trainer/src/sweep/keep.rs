@@ -58,6 +58,10 @@ pub fn kept(study: &Study) -> Vec<u64> {
 /// # Errors
 /// If the disk fails.
 pub fn tidy(study: &Study) -> Result<(), Error> {
+    // Others of a population may still go on from what lies there.
+    if study.sweep.population.is_some() && study.trials.iter().any(|trial| !trial.state.is_finished()) {
+        return Ok(());
+    }
     let best: BTreeSet<u64> = kept(study).into_iter().collect();
     for number in runs(study) {
         let finished = study.trials.get(number as usize).is_some_and(|trial| trial.state.is_finished());

@@ -56,16 +56,27 @@ impl Study {
         } else if self.count(State::Running) > 0 {
             self.observe(watch)?;
         }
-        let orphans: Vec<u64> =
-            self.trials.iter().filter(|trial| self.is_orphan(trial, watch)).map(|trial| trial.number).collect();
+        // Another worker may take one up meanwhile; then its attempt is another.
+        let orphans: Vec<(u64, u64)> = self
+            .trials
+            .iter()
+            .filter(|trial| self.is_orphan(trial, watch))
+            .map(|trial| (trial.number, trial.attempt))
+            .collect();
         let (name, budget, max_crashes) = (self.row.name.clone(), self.open_budget(), self.sweep.max_crashes);
-        let Self { database, row, trials, waits, .. } = self;
+        let Self { database, row, trials, waits, sweep, .. } = self;
         let turn = storage::transact(database.as_mut(), waits, |on| {
             let revision = study::catch_up(on, &name, trials, row)?;
+            // A population goes on once all of it is there.
+            let gathers = sweep.population.is_some() && (trials.len() as u64) < budget;
             for trial in trials.iter() {
+                let may_go_on = match &sweep.population {
+                    Some(population) => !(gathers && population.is_between(trial)) && population.may_go_on(trial, trials),
+                    None => true,
+                };
                 match trial.state {
-                    State::Waiting => return take(on, &name, trial, worker, revision).map(Some),
-                    State::Running if orphans.contains(&trial.number) => {
+                    State::Waiting if may_go_on => return take(on, &name, trial, worker, revision).map(Some),
+                    State::Running if orphans.contains(&(trial.number, trial.attempt)) => {
                         let crashed = Trial { crashes: trial.crashes + 1, ..trial.clone() };
                         if crashed.crashes <= max_crashes {
                             return take(on, &name, &crashed, worker, revision).map(Some);

@@ -20,6 +20,7 @@ mod normal;
 pub mod objectives;
 pub mod pareto;
 pub mod place;
+pub mod population;
 pub mod presence;
 pub mod proposal;
 pub mod pruners;

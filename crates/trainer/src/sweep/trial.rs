@@ -9,6 +9,7 @@ use super::dimensions::Dimensions;
 use super::known::{Known, Outcome};
 use super::objectives::{Objective, losses};
 use super::pareto;
+use super::population::Change;
 use super::pruners::Track;
 
 /// How a trial stands.
@@ -90,6 +91,8 @@ pub struct Trial {
     pub history: Vec<Look>,
     /// The scores of the best evaluation, with `parameters` and `seconds`.
     pub scores: BTreeMap<String, f64>,
+    /// In a population, what it became in each generation.
+    pub course: Vec<Change>,
     /// Why it failed, or what went wrong the last time.
     pub error: Option<String>,
 }
@@ -113,6 +116,7 @@ impl Trial {
             planned: 0,
             history: Vec::new(),
             scores: BTreeMap::new(),
+            course: Vec::new(),
             error: None,
         }
     }

@@ -103,13 +103,19 @@ fn train(
             return Ok(());
         }
     }
+    if let Some(changed) = begin_generation(study, &trial) {
+        trial = changed;
+        if !study.write(lease, &trial)? {
+            return Ok(());
+        }
+    }
     told(&Event::Begun { trial: trial.clone() });
     let ended = try_out(study, lease, trial, device, halt, data)?;
     let Some(ended) = ended else { return Ok(()) };
     let state = match &ended.1 {
         Ended::Complete => State::Complete,
         Ended::Pruned => State::Pruned,
-        Ended::Interrupted => State::Waiting,
+        Ended::Interrupted | Ended::Between => State::Waiting,
         Ended::Failed(_) if ended.0.errors < study.sweep.retries => State::Waiting,
         Ended::Failed(_) => State::Failed,
     };
@@ -168,6 +174,23 @@ fn in_words(error: &Error) -> String {
         Some(hint) => format!("{error} ({hint})"),
         None => error.to_string(),
     }
+}
+
+/// What a trial of a population becomes that begins a generation; nothing if it is in the middle of one.
+fn begin_generation(study: &Study, trial: &Trial) -> Option<Trial> {
+    let population = study.sweep.population.as_ref().filter(|population| population.is_between(trial))?;
+    let generation = population.generation(trial);
+    if trial.course.last().is_some_and(|change| change.generation >= generation) {
+        return None;
+    }
+    let objective = study.objectives().first()?;
+    let change = population.change(trial, &study.trials, objective, &study.dimensions, study.experiment.seed);
+    let mut changed = Trial { settings: Some(change.settings.clone()), ..trial.clone() };
+    if let Some(donor) = change.from.and_then(|donor| study.trials.get(donor as usize)) {
+        changed.scores.clone_from(&donor.scores);
+    }
+    changed.course.push(change);
+    Some(changed)
 }
 
 /// The settings of a new trial.

@@ -118,6 +118,10 @@ fn trouble(error: &postgres::Error) -> Trouble {
         let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
         return Trouble::Gone(format!("{error}{cause}"));
     };
+    // Two who make the tables at the same time: the second one finds them there the next time.
+    if said.constraint().is_some_and(|constraint| constraint.starts_with("pg_")) {
+        return Trouble::Gone(said.message().to_owned());
+    }
     match &said.code().code()[..2] {
         // Connections, resources, an operator's intervention, a transaction that was rolled back.
         "08" | "53" | "57" | "40" => Trouble::Gone(said.message().to_owned()),
