@@ -36,7 +36,7 @@ fn study(sandbox: &Sandbox, name: &str) -> Study {
 /// What a trial is and what came of it, without what depends on the clock.
 fn without_times(trial: &Trial) -> Value {
     let scores: BTreeMap<&String, &f64> = trial.scores.iter().filter(|(name, _)| *name != "seconds").collect();
-    json!([trial.number, trial.state, trial.settings, trial.history, scores, trial.step])
+    json!([trial.number, trial.state, trial.settings, trial.history, scores, trial.step, trial.course])
 }
 
 fn trials(study: &Study) -> Vec<Value> {
@@ -240,6 +240,43 @@ fn a_trial_that_diverges_is_kept_with_its_error_and_the_others_go_on() {
     let failed = &study.trials[2];
     assert_eq!((failed.state, failed.errors, failed.attempt), (State::Failed, 2, 2));
     assert_eq!((study.count(State::Failed), study.finished()), (1, 4));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_population_comes_to_the_same_with_one_worker_with_three_and_when_it_is_killed() {
+    let sandbox = sandbox(12, "trials = 6\nkeep = 2\nmax_crashes = 100\n[sweep.population]\nevery = 3\nshare = 0.34");
+    let config = std::fs::read_to_string(sandbox.path("config.toml")).unwrap();
+    let space = "\n[sweep.space]\n\"optimizer.adamw.learning_rate\" = { low = 1e-5, high = 1.0, log = true }\n\
+                 \"optimizer.adamw.weight_decay\" = { low = 1e-6, high = 1e-1, log = true }\n";
+    let refused = sandbox.run("sweep config.toml --run refused").refused(2, &["model.mlp.dropout", "cannot change"]);
+    assert!(refused.stdout.is_empty());
+    sandbox.write("config.toml", config.replace(SPACE, space));
+    sandbox.run("sweep config.toml --run one").expect(0);
+    is_consistent(&sandbox, "one", 6);
+    let one = study(&sandbox, "one");
+    let gone_on = one.trials.iter().flat_map(|trial| &trial.course).filter(|change| change.from.is_some()).count();
+    assert!(gone_on >= 2, "{gone_on} went on from others");
+    assert!(one.trials.iter().all(|trial| trial.course.len() == (trial.history.len() - 1) / 3));
+    sandbox.run("sweep config.toml --run three --workers 3").expect(0);
+    is_consistent(&sandbox, "three", 6);
+    assert_eq!(trials(&one), trials(&study(&sandbox, "three")));
+    let mut random = Random::derive(&[4]);
+    for kills in 0.. {
+        let mut sweep = sandbox.start("sweep config.toml --run killed");
+        let (begun, pause) = (Instant::now(), Duration::from_millis(60 + random.below(200)));
+        sweep.wait_until(|| begun.elapsed() >= pause);
+        if !sweep.is_alive() {
+            sweep.end().expect(0);
+            assert!(kills >= 2, "it was over too soon");
+            break;
+        }
+        kill(sweep.id());
+        sweep.wait_until(|| false);
+        assert!(kills < 300, "it does not come on");
+    }
+    is_consistent(&sandbox, "killed", 6);
+    assert_eq!(trials(&one), trials(&study(&sandbox, "killed")));
 }
 
 #[test]

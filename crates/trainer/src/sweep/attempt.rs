@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::diary::{Diary, Tell};
 use super::keep;
 use super::leases::Lease;
-use super::population::snapshots;
+use super::population::{Change, snapshots};
 use super::pruners::{Prune, Track};
 use super::study::Study;
 use super::trial::{Look, State, Trial};
@@ -110,6 +110,12 @@ impl WithNetwork for Training<'_, '_> {
             }
             None => None,
         };
+        // Killed between its checkpoint and what is kept for others.
+        if let Some((run, _)) =
+            run.as_ref().filter(|_| attempt.ends_generation() && state.memory.step < plan.total_steps)
+        {
+            return attempt.end_generation(run).map(Some);
+        }
         let mut diary = Diary::new(run.as_ref().map(|(run, _)| run), state.memory.step)?;
         diary.note(Event::Started(Started {
             run: path.clone(),
@@ -157,7 +163,7 @@ impl WithNetwork for Training<'_, '_> {
             let over = matches!(ending, Ending::Completed | Ending::Stopped);
             let halted = attempt.halt.load(Ordering::Relaxed);
             let judged = !over && plan.evaluates(state.memory.step);
-            let between = judged && attempt.is_between();
+            let between = judged && attempt.ends_generation();
             let compared = judged && attempt.pruner().compares(attempt.trial.history.len());
             let saves = match over {
                 true => keep::is_among_the_best(attempt.study, &attempt.trial),
@@ -186,8 +192,7 @@ impl WithNetwork for Training<'_, '_> {
                 state.last_saved = Some(state.memory.step);
                 last_save = Instant::now();
                 if between {
-                    attempt.end_generation(run)?;
-                    return Ok(Some(Ended::Between));
+                    return attempt.end_generation(run).map(Some);
                 }
             }
             match (over, halted) {
@@ -256,23 +261,24 @@ impl Attempt<'_> {
     }
 
     /// Whether a generation of the population has ended.
-    fn is_between(&self) -> bool {
-        self.study.sweep.population.as_ref().is_some_and(|population| population.is_between(&self.trial))
+    fn ends_generation(&self) -> bool {
+        self.study.sweep.population.as_ref().is_some_and(|population| population.ends_generation(&self.trial))
     }
 
     /// Keeps what others may go on from.
-    fn end_generation(&self, run: &RunDir) -> Result<(), Error> {
-        let generation = self.study.sweep.population.as_ref().map_or(0, |population| population.generation(&self.trial));
-        snapshots::take(run, generation)
+    fn end_generation(&mut self, run: &RunDir) -> Result<Ended, Error> {
+        snapshots::take(run, self.trial.generations + 1)?;
+        self.trial.generations += 1;
+        Ok(Ended::Between)
     }
 
     /// Puts the checkpoint of another trial in the place of its own, if that is what this generation begins with.
     fn go_on_from_another(&self, path: &Path) -> Result<(), Error> {
-        let Some(change) = self.trial.course.last() else { return Ok(()) };
-        match change.from {
-            Some(donor) if self.is_between() => {
-                let donor = self.study.run_of(donor);
-                snapshots::go_on_from(&RunDir::at(path), &donor, change.generation, self.trial.step)
+        let Some(population) = &self.study.sweep.population else { return Ok(()) };
+        match self.trial.course.last() {
+            Some(Change { generation, from: Some(donor), .. }) if population.begins_generation(&self.trial) => {
+                let donor = self.study.run_of(*donor);
+                snapshots::go_on_from(&RunDir::at(path), &donor, *generation, self.trial.step)
             }
             _ => Ok(()),
         }

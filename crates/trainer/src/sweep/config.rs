@@ -90,7 +90,11 @@ impl Sweep {
             self.trials = Some(if self.population.is_some() { population::MEMBERS } else { TRIALS });
         }
         if self.pruner.is_none() {
-            self.pruner = Some(if self.objectives.len() > 1 || self.population.is_some() { Pruner::None(none::None {}) } else { Pruner::default() });
+            self.pruner = Some(if self.objectives.len() > 1 || self.population.is_some() {
+                Pruner::None(none::None {})
+            } else {
+                Pruner::default()
+            });
         }
         let wrong = |key: &str, reason: String| Err((key.to_owned(), reason));
         let positive = |value: f64| value.is_finite() && value > 0.0;
@@ -120,7 +124,10 @@ impl Sweep {
         if let Some(population) = &self.population {
             population.check().map_err(|reason| ("population".to_owned(), reason))?;
             if self.trials.is_none_or(|trials| trials < 2) {
-                return wrong("trials", "must be named, and 2 at least: the trials are the members of the population".into());
+                return wrong(
+                    "trials",
+                    "must be named, and 2 at least: the trials are the members of the population".into(),
+                );
             }
             if !matches!(pruner, Pruner::None(_)) {
                 let reason = "ends trials early, and in a population all come to their end; use `none`".to_owned();

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use data_loader::Dataset;
+use model_zoo::atomic;
 use model_zoo::device::Found;
 use model_zoo::pretrained::BeganWith;
 
@@ -94,6 +95,9 @@ pub fn has_room(study: &Study) -> Result<bool, Error> {
 /// # Errors
 /// As training.
 pub fn finish(study: &Study, device: &Found, interrupt: &AtomicBool) -> Result<Vec<u64>, Error> {
+    // What a worker left that died while it removed a run; another one may be at it now.
+    let _ = atomic::clear_leftovers(&study.folder().join("trials"));
+    tidy(study)?;
     let mut whole = Vec::new();
     for number in kept(study) {
         let Some(run) = study.kept_run(number) else { continue };

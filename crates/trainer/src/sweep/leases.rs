@@ -71,7 +71,7 @@ impl Study {
             let gathers = sweep.population.is_some() && (trials.len() as u64) < budget;
             for trial in trials.iter() {
                 let may_go_on = match &sweep.population {
-                    Some(population) => !(gathers && population.is_between(trial)) && population.may_go_on(trial, trials),
+                    Some(population) => !(gathers && trial.generations > 0) && population.may_go_on(trial, trials),
                     None => true,
                 };
                 match trial.state {

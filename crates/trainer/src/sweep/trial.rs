@@ -91,6 +91,8 @@ pub struct Trial {
     pub history: Vec<Look>,
     /// The scores of the best evaluation, with `parameters` and `seconds`.
     pub scores: BTreeMap<String, f64>,
+    /// In a population, how many generations it has ended, with what others may go on from kept.
+    pub generations: u64,
     /// In a population, what it became in each generation.
     pub course: Vec<Change>,
     /// Why it failed, or what went wrong the last time.
@@ -116,6 +118,7 @@ impl Trial {
             planned: 0,
             history: Vec::new(),
             scores: BTreeMap::new(),
+            generations: 0,
             course: Vec::new(),
             error: None,
         }

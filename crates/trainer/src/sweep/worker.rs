@@ -178,9 +178,8 @@ fn in_words(error: &Error) -> String {
 
 /// What a trial of a population becomes that begins a generation; nothing if it is in the middle of one.
 fn begin_generation(study: &Study, trial: &Trial) -> Option<Trial> {
-    let population = study.sweep.population.as_ref().filter(|population| population.is_between(trial))?;
-    let generation = population.generation(trial);
-    if trial.course.last().is_some_and(|change| change.generation >= generation) {
+    let population = study.sweep.population.as_ref().filter(|population| population.begins_generation(trial))?;
+    if trial.course.last().is_some_and(|change| change.generation >= trial.generations) {
         return None;
     }
     let objective = study.objectives().first()?;

@@ -75,20 +75,20 @@ impl Population {
         space.keys().find(|address| !CHANGEABLE.iter().any(|beginning| address.starts_with(beginning)))
     }
 
-    /// The generation that a trial is in.
-    pub fn generation(&self, trial: &Trial) -> u64 {
-        (trial.history.len() / self.every.max(1)) as u64
+    /// Whether a trial has come to the end of a generation that is not written down as ended.
+    pub fn ends_generation(&self, trial: &Trial) -> bool {
+        let (looks, every) = (trial.history.len(), self.every.max(1));
+        looks.is_multiple_of(every) && (looks / every) as u64 > trial.generations
     }
 
-    /// Whether a trial stands between two generations.
-    pub fn is_between(&self, trial: &Trial) -> bool {
-        !trial.history.is_empty() && trial.history.len().is_multiple_of(self.every.max(1))
+    /// Whether a trial goes on with what it had at the end of its latest generation.
+    pub fn begins_generation(&self, trial: &Trial) -> bool {
+        trial.generations > 0 && trial.history.len() as u64 == trial.generations * self.every.max(1) as u64
     }
 
     /// Whether a trial that waits may go on: everybody has come as far.
     pub fn may_go_on(&self, trial: &Trial, trials: &[Trial]) -> bool {
-        let generation = self.generation(trial);
-        trials.iter().filter(|other| !other.state.is_finished()).all(|other| self.generation(other) >= generation)
+        trials.iter().filter(|other| !other.state.is_finished()).all(|other| other.generations >= trial.generations)
     }
 
     /// What a trial becomes that begins a generation.
@@ -100,7 +100,7 @@ impl Population {
         dimensions: &Dimensions,
         seed: u64,
     ) -> Change {
-        let generation = self.generation(trial);
+        let generation = trial.generations;
         let settings = trial.settings.clone().unwrap_or_default();
         let stays = Change { generation, from: None, settings };
         let at = (generation as usize * self.every.max(1)).saturating_sub(1);

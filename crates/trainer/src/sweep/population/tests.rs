@@ -21,6 +21,7 @@ fn member(number: u64, losses: &[f64], rate: f64) -> Trial {
     });
     Trial {
         settings: Some(serde_json::from_value(settings).unwrap()),
+        generations: losses.len() as u64,
         history: losses.iter().enumerate().map(|(k, loss)| Look(10 * (k as u64 + 1), Some(*loss))).collect(),
         ..Trial::new(number, "searcher")
     }
@@ -60,9 +61,12 @@ fn the_worst_quarter_goes_on_from_the_best() {
 #[test]
 fn nobody_begins_a_generation_before_all_have_ended_theirs() {
     let population = Population { every: 2, ..Population::default() };
-    let mut trials = vec![member(0, &[1.0, 1.0], 0.1), member(1, &[1.0], 0.1), member(2, &[1.0, 1.0, 1.0], 0.1)];
+    let at = |number, looks: usize, generations| Trial { generations, ..member(number, &vec![1.0; looks], 0.1) };
+    let mut trials = vec![at(0, 2, 1), at(1, 2, 0), at(2, 3, 1)];
     assert!(!population.may_go_on(&trials[0], &trials) && population.may_go_on(&trials[1], &trials));
-    assert_eq!((population.is_between(&trials[0]), population.is_between(&trials[1])), (true, false));
+    // The second has come there, but what others may go on from is not kept yet.
+    assert!(population.ends_generation(&trials[1]) && !population.begins_generation(&trials[1]));
+    assert!(population.begins_generation(&trials[0]) && !population.begins_generation(&trials[2]));
     trials[1].state = State::Failed;
     assert!(population.may_go_on(&trials[0], &trials));
 }

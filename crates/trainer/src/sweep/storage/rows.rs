@@ -20,13 +20,13 @@ const TABLES: &[&str] = &[
         study TEXT NOT NULL, number BIGINT NOT NULL, state TEXT NOT NULL, origin TEXT NOT NULL, settings TEXT,
         worker TEXT, beat BIGINT NOT NULL, attempt BIGINT NOT NULL, crashes BIGINT NOT NULL, errors BIGINT NOT NULL,
         began DOUBLE PRECISION, ended DOUBLE PRECISION, seconds DOUBLE PRECISION NOT NULL, step BIGINT NOT NULL,
-        planned BIGINT NOT NULL, history TEXT NOT NULL, scores TEXT NOT NULL, course TEXT NOT NULL, error TEXT, revision BIGINT NOT NULL,
+        planned BIGINT NOT NULL, history TEXT NOT NULL, scores TEXT NOT NULL, generations BIGINT NOT NULL, course TEXT NOT NULL, error TEXT, revision BIGINT NOT NULL,
         PRIMARY KEY (study, number))",
     "CREATE INDEX IF NOT EXISTS firebox_trials_by_revision ON firebox_trials (study, revision)",
 ];
 
 const COLUMNS: &str = "number, state, origin, settings, worker, attempt, crashes, errors, began, ended, seconds, step, planned, \
-                       history, scores, course, error";
+                       history, scores, generations, course, error";
 
 /// A study as it lies in its row.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +148,7 @@ pub fn counts(on: &mut dyn Statements, study: &str) -> Result<BTreeMap<String, u
 pub fn insert_trial(on: &mut dyn Statements, study: &str, trial: &Trial, revision: i64) -> Result<(), Trouble> {
     let written = format!(
         "INSERT INTO firebox_trials ({COLUMNS}, study, beat, revision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0, $19)"
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, $20)"
     );
     let mut cells = trial_cells(trial);
     cells.extend([Cell::Text(study.to_owned()), Cell::Integer(revision)]);
@@ -168,8 +168,8 @@ pub fn update_trial(
 ) -> Result<bool, Trouble> {
     let written = "UPDATE firebox_trials SET number = $1, state = $2, origin = $3, settings = $4, worker = $5, attempt = $6,
          crashes = $7, errors = $8, began = $9, ended = $10, seconds = $11, step = $12, planned = $13, history = $14,
-         scores = $15, course = $16, error = $17, beat = beat + 1, revision = $18
-         WHERE study = $19 AND number = $1 AND coalesce(worker, '') = $20 AND attempt = $21 AND state IN ('waiting', 'running')";
+         scores = $15, generations = $16, course = $17, error = $18, beat = beat + 1, revision = $19
+         WHERE study = $20 AND number = $1 AND coalesce(worker, '') = $21 AND attempt = $22 AND state IN ('waiting', 'running')";
     let mut cells = trial_cells(trial);
     cells.extend([Cell::Integer(revision), Cell::Text(study.to_owned())]);
     cells.extend([Cell::Text(held.0.to_owned()), Cell::count(held.1)]);
@@ -226,6 +226,7 @@ fn trial_cells(trial: &Trial) -> Vec<Cell> {
         Cell::count(trial.planned),
         Cell::Text(json(&trial.history)),
         Cell::Text(json(&trial.scores)),
+        Cell::count(trial.generations),
         Cell::Text(json(&trial.course)),
         Cell::text(trial.error.clone()),
     ]
@@ -240,7 +241,8 @@ fn read_trial(row: Vec<Cell>) -> Result<Trial, Trouble> {
     let (attempt, crashes, errors) = (row.count()?, row.count()?, row.count()?);
     let (began, ended, seconds) = (row.maybe_real()?, row.maybe_real()?, row.maybe_real()?.unwrap_or(0.0));
     let (step, planned) = (row.count()?, row.count()?);
-    let (history, scores, course, error) = (row.text()?, row.text()?, row.text()?, row.maybe_text()?);
+    let (history, scores) = (row.text()?, row.text()?);
+    let (generations, course, error) = (row.count()?, row.text()?, row.maybe_text()?);
     let settings: Option<BTreeMap<String, Value>> = settings.map(|text| parse(&text)).transpose()?;
     let history: Vec<Look> = parse(&history)?;
     let scores: BTreeMap<String, Option<f64>> = parse(&scores)?;
@@ -261,6 +263,7 @@ fn read_trial(row: Vec<Cell>) -> Result<Trial, Trouble> {
         planned,
         history,
         scores,
+        generations,
         course: parse(&course)?,
         error,
     })
