@@ -292,6 +292,30 @@ fn two_objectives_give_a_front() {
 }
 
 #[test]
+fn where_the_disk_is_small_the_best_run_stays() {
+    let sandbox = sandbox(4, "trials = 10\nkeep = 5\ncheckpoints_gib = 1e-6\n[sweep.pruner.none]");
+    sandbox.run("sweep config.toml --run s").expect(0);
+    let study = study(&sandbox, "s");
+    assert_eq!((study.finished(), study.count(State::Complete)), (10, 10));
+    let kept: Vec<u64> = (0..10).filter(|&number| study.kept_run(number).is_some()).collect();
+    assert_eq!(kept, [study.ranked()[0].number]);
+}
+
+#[test]
+fn a_config_without_a_sweep_gets_a_space_that_suits_it() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run("sweep config.toml --trials 3").expect(0);
+    assert!(ended.stderr.contains("4 parameters by tpe and asha"), "{}", ended.stderr);
+    let study = study(&sandbox, "runs/sweep-config");
+    assert_eq!(study.finished(), 3);
+    let varied: Vec<&String> = study.sweep.space.keys().collect();
+    let wanted =
+        ["model.mlp.dropout", "model.mlp.hidden", "optimizer.adamw.learning_rate", "optimizer.adamw.weight_decay"];
+    assert!(wanted.iter().all(|wanted| varied.iter().any(|address| address == wanted)), "{varied:?}");
+    sandbox.run("select config.toml --steps 80 --set sweep.trials=3").expect(0);
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused_in_a_sentence() {
     let sandbox = sandbox(2, "trials = 3");
     for (setting, words) in [

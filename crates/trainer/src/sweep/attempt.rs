@@ -180,7 +180,7 @@ impl WithNetwork for Training<'_, '_> {
             if judged && attempt.is_to_end() {
                 return Ok(Some(Ended::Pruned));
             }
-            if saves && (keep::has_room(attempt.study)? || between) {
+            if saves && (between || keep::has_room(attempt.study, &attempt.trial, over)?) {
                 if run.is_none() {
                     let began_with = begun.began_with.as_ref();
                     run = Some(keep::begin_run(&path, attempt.device, &plan, &dataset, began_with)?);

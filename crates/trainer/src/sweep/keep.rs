@@ -43,10 +43,15 @@ pub fn begin_run(
 
 /// Whether a trial that has come to its end is to be kept, as things stand.
 pub fn is_among_the_best(study: &Study, trial: &Trial) -> bool {
+    kept_with(study, trial).contains(&trial.number)
+}
+
+/// The trials whose runs would be kept if this one were complete, the best first.
+fn kept_with(study: &Study, trial: &Trial) -> Vec<u64> {
     let done = Trial { state: State::Complete, ..trial.clone() };
     let others = study.trials.iter().filter(|other| other.number != trial.number).cloned();
     let all: Vec<Trial> = others.filter(|other| other.state == State::Complete).chain([done]).collect();
-    ranked(&all, study.objectives()).iter().take(study.sweep.keep).any(|best| best.number == trial.number)
+    ranked(&all, study.objectives()).iter().take(study.sweep.keep).map(|best| best.number).collect()
 }
 
 /// The trials whose runs are kept, as things stand, the best first.
@@ -73,15 +78,26 @@ pub fn tidy(study: &Study) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether there is room for another checkpoint; if not, kept runs make room, the best one last of all, and it stays.
+/// Whether there is room for another checkpoint of a trial; if not, kept runs make room: those that are worse where it is complete, and where it
+/// goes on all but the best.
 ///
 /// # Errors
 /// If the disk fails.
-pub fn has_room(study: &Study) -> Result<bool, Error> {
+pub fn has_room(study: &Study, trial: &Trial, complete: bool) -> Result<bool, Error> {
     let all = study.folder().join("trials");
     let most = study.sweep.checkpoints_gib * f64::from(1 << 30);
     let is_full = || size(&all) as f64 >= most;
-    for number in kept(study).into_iter().skip(1).rev() {
+    if !is_full() {
+        return Ok(true);
+    }
+    let may_go: Vec<u64> = match complete {
+        true => kept_with(study, trial).into_iter().skip_while(|&number| number != trial.number).collect(),
+        false => kept(study).into_iter().skip(1).collect(),
+    };
+    let beaten = study.trials.iter().filter(|other| other.state == State::Complete && other.number != trial.number);
+    let best = kept_with(study, trial);
+    let no_longer = beaten.map(|other| other.number).filter(|number| complete && !best.contains(number));
+    for number in no_longer.chain(may_go.into_iter().rev().filter(|&number| number != trial.number)) {
         if !is_full() {
             break;
         }
