@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 31] = [
     "",
     "train",
     "select",
     "sweep",
     "sweep best",
     "sweep enqueue",
+    "sweep report",
     "sweep resume",
     "sweep status",
     "sweep stop",
@@ -115,6 +116,7 @@ fn the_set_of_flags_is_frozen() {
         "sweep --workers",
         "sweep best --out",
         "sweep enqueue --set",
+        "sweep report --out",
         "sweep resume --device",
         "sweep resume --run",
         "sweep resume --space",

@@ -98,6 +98,11 @@ fn equal_seeds_give_equal_trials_and_the_best_is_a_run_like_any_other() {
     sandbox.run("train best.toml --run third").succeeded();
     sandbox.run(&format!("evaluate {best}")).expect(0);
     sandbox.run(&format!("predict {best} tiny/tiny.csv")).expect(0);
+    let page = std::fs::read_to_string(sandbox.path("a/study.html")).unwrap();
+    for words in ["What matters", "train --from a", "learning_rate"] {
+        assert!(page.contains(words), "{words}");
+    }
+    sandbox.run("sweep report a --out page.html").expect(0);
     // A trial that is named by its number.
     let number = told["best"][0]["trial"].as_u64().unwrap();
     sandbox.run(&format!("train --from a:{number} --run fourth --set train.steps=2")).succeeded();

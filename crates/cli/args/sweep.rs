@@ -39,6 +39,8 @@ pub enum SweepCommand {
     Best(SweepBest),
     /// Add a trial with settings of your own.
     Enqueue(SweepEnqueue),
+    /// Write a page about a study: how the search went, what matters, every trial.
+    Report(SweepReport),
     /// Go on with a study, with a larger budget or another space if you like.
     Resume(SweepResume),
     /// Show how a study stands.
@@ -67,6 +69,16 @@ pub struct SweepEnqueue {
     /// A setting of the trial, as in `optimizer.adamw.learning_rate=1e-3`; what is left out is as the config has it.
     #[arg(long = "set", value_name = "PATH=VALUE", required = true)]
     pub set: Vec<String>,
+}
+
+/// `firebox sweep report`
+#[derive(Debug, Args)]
+pub struct SweepReport {
+    /// The study: its folder, its file, or `postgres://...#NAME`.
+    pub study: String,
+    /// The file; `study.html` in the folder of the study if left out.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `firebox sweep resume`

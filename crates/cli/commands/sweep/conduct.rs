@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use model_zoo::device::{self, Found};
 use serde_json::json;
+use trainer::reports;
 use trainer::sweep::keep;
 use trainer::sweep::place::Place;
 use trainer::sweep::status::Status as Standing;
@@ -93,6 +94,8 @@ fn conclude(study: &Study, place: &Place, found: &Found, interrupt: &AtomicBool,
         return Ok(Status::Interrupted);
     }
     let kept = keep::finish(study, found, interrupt)?;
+    let address = written(&show::address(place, study));
+    reports::sweep::write(&reports::sweep::facts::gather(study, &address), &study.page())?;
     if json {
         report::json(&json!(Standing::of(study)));
     } else {

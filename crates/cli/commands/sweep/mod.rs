@@ -15,11 +15,11 @@ use trainer::sweep::status::Status;
 use trainer::sweep::study::Study;
 use trainer::sweep::winner;
 use trainer::sweep::worker::{self, End};
-use trainer::{Experiment, data_gate, origin};
+use trainer::{Experiment, data_gate, origin, reports};
 
 use super::train::{RUNS, interrupt_flag};
 use super::{Ended, bench_batch};
-use crate::args::{Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepResume, SweepStop, SweepWorker};
+use crate::args::{Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepReport, SweepResume, SweepStop, SweepWorker};
 use crate::console::trials::line;
 use crate::failure::{self, Failure};
 use crate::report;
@@ -32,6 +32,7 @@ pub(super) fn run(args: &Sweep, json: bool) -> Ended {
         None => begin(args, json),
         Some(SweepCommand::Best(args)) => best(args, json),
         Some(SweepCommand::Enqueue(args)) => enqueue(args, json),
+        Some(SweepCommand::Report(args)) => page(args, json),
         Some(SweepCommand::Resume(args)) => resume(args, json),
         Some(SweepCommand::Status(args)) => {
             let study = open(&args.study, None)?;
@@ -166,6 +167,21 @@ fn enqueue(args: &SweepEnqueue, json: bool) -> Ended {
         report::json(&json!({ "trial": number }));
     } else {
         report::line(format!("Trial {number} waits for a worker; the budget has one more."));
+    }
+    Ok(failure::Status::Done)
+}
+
+/// Writes the page about a study.
+fn page(args: &SweepReport, json: bool) -> Ended {
+    let study = open(&args.study, None)?;
+    let out = args.out.clone().unwrap_or_else(|| study.page());
+    reports::sweep::write(&reports::sweep::facts::gather(&study, &written(&args.study)), &out)?;
+    if json {
+        report::json(&json!({ "report": out.display().to_string() }));
+    } else {
+        report::line(format!("The page lies at {}", out.display()));
+        report::line("Next:");
+        report::line(format!("  open {}", typed(&out)));
     }
     Ok(failure::Status::Done)
 }

@@ -94,6 +94,7 @@ pub(super) fn outcome(study: &Study, place: &Place, kept: &[u64]) {
         report::line(format!("The run of the best trial lies at {}", run.path().display()));
     }
     report::line("Next:");
+    report::line(format!("  open {}", typed(&study.page())));
     report::line(format!("  firebox train --from {address}"));
     report::line(format!("  firebox sweep resume {address} --trials {}", 2 * standing.finished));
 }

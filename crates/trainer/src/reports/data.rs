@@ -10,6 +10,7 @@ use data_loader::checks::{Finding, Pair, Report, Sample, Severity, Shown};
 use data_loader::{Entry, Part};
 use model_zoo::atomic;
 
+use super::html::section;
 use super::html::text::{capital, escape, grouped, label, number, shortened};
 use crate::Error;
 
@@ -58,12 +59,6 @@ pub fn render(report: &Report) -> String {
     section(&mut page, "What was checked", &checked(report));
     page += "</main><footer>Written by Firebox. This page loads nothing from anywhere.</footer></body></html>\n";
     page
-}
-
-fn section(page: &mut String, title: &str, content: &str) {
-    if !content.is_empty() {
-        let _ = write!(page, "<section><h2>{title}</h2>{content}</section>");
-    }
 }
 
 /// Whether the gates hold, and how much was found.

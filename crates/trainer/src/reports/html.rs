@@ -20,7 +20,7 @@ use text::{bytes, capital, duration, escape, grouped, label, number, plain};
 
 mod chart;
 mod matrix;
-mod scale;
+pub(super) mod scale;
 pub(super) mod text;
 
 /// How it is listed.
@@ -65,14 +65,14 @@ pub fn render(run: &RunFacts) -> String {
     page
 }
 
-fn section(page: &mut String, title: &str, content: &str) {
+pub(super) fn section(page: &mut String, title: &str, content: &str) {
     if !content.is_empty() {
         let _ = write!(page, "<section><h2>{title}</h2>{content}</section>");
     }
 }
 
 /// A definition list.
-fn list(class: &str, items: &[(String, String)]) -> String {
+pub(super) fn list(class: &str, items: &[(String, String)]) -> String {
     if items.is_empty() {
         return String::new();
     }
@@ -141,7 +141,7 @@ fn goal_verdict(goal: &GoalVerdict) -> String {
 }
 
 /// The name of a value as a reader says it.
-fn spoken(name: &str) -> String {
+pub(super) fn spoken(name: &str) -> String {
     match name {
         "auroc" => "AUROC".into(),
         "f1" => "F1 (macro)".into(),

@@ -9,9 +9,10 @@ use crate::{Error, RunDir};
 pub mod data;
 pub mod facts;
 pub mod html;
+pub mod sweep;
 
 /// Every report, in alphabetical order.
-pub const MEMBERS: &[Entry] = &[data::ENTRY, html::ENTRY];
+pub const MEMBERS: &[Entry] = &[data::ENTRY, html::ENTRY, sweep::ENTRY];
 
 /// What a report tells about a run. Texts are shown as they are: any character in them is safe.
 #[derive(Clone, Debug, Default)]

@@ -123,6 +123,12 @@ impl Dimensions {
         self.settle(|index, dimension| dimension.kind.spread(drawn[index]))
     }
 
+    /// The same point with the places of the numbers that it stands for, by which equal ones are found.
+    pub fn exact(&self, point: &[Option<f64>]) -> Point {
+        let each = self.all.iter().zip(point);
+        each.map(|(dimension, place)| place.map(|place| dimension.kind.exact(place))).collect()
+    }
+
     /// The values that a point stands for; parameters that do not count are left out.
     pub fn settings(&self, point: &[Option<f64>]) -> Settings {
         let at = |address: &str, part: Part| {
@@ -181,11 +187,11 @@ impl Kind {
         }
     }
 
-    /// The place of the number that a place stands for, which is another where there are steps; choices as they are.
+    /// The place of the number that a place stands for: another one where numbers can be counted.
     pub fn exact(&self, place: f64) -> f64 {
         match self {
-            Self::Range(range) => range.place(range.at(place)).unwrap_or(place),
-            Self::Choice(_) => place,
+            Self::Range(range) if range.count().is_some() => range.place(range.at(place)).unwrap_or(place),
+            Self::Range(_) | Self::Choice(_) => place,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod default_space;
 mod diary;
 pub mod dimensions;
+pub mod importance;
 pub mod keep;
 pub mod known;
 pub mod leases;

@@ -67,9 +67,9 @@ fn a_worker_goes_on_where_there_are_many_trials() {
     let mut study = large(folder.path(), 1000);
     let Next::Train(lease) = study.next_for("me", &mut Watch::default()).unwrap() else { panic!("there is work") };
     assert_eq!((lease.number, lease.attempt), (1000, 1));
-    let settings = worker::propose(&study, lease.number);
+    let settings = worker::propose(&mut study, lease.number);
     assert_eq!(settings.len(), 5);
-    assert_eq!(settings, worker::propose(&study, lease.number), "of equal histories equal settings come");
+    assert_eq!(settings, worker::propose(&mut study, lease.number), "of equal histories equal settings come");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn overhead_of_a_trial_among_ten_thousand() {
         let Next::Train(lease) = study.next_for("me", &mut watch).unwrap() else { panic!("there is work") };
         parts[0].push(begun.elapsed());
         let mut trial = study.trials[lease.number as usize].clone();
-        trial.settings = Some(worker::propose(&study, lease.number));
+        trial.settings = Some(worker::propose(&mut study, lease.number));
         parts[1].push(begun.elapsed());
         assert!(study.write(&lease, &trial).unwrap());
         trial.state = State::Complete;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::config::Sweep;
-use super::dimensions::Dimensions;
+use super::dimensions::{Dimensions, Point};
+use super::known::Known;
 use super::objectives::Objective;
 use super::place::Place;
 use super::proposal::{self, Proposal};
@@ -26,6 +27,8 @@ pub struct Study {
     pub dimensions: Dimensions,
     /// The trials by their numbers, as they were when the database was asked last.
     pub trials: Vec<Trial>,
+    /// The points of trials, as far as they were worked out.
+    points: Vec<Option<Point>>,
     pub(super) row: StudyRow,
     pub(super) database: Box<dyn Database>,
     /// Where the runs of the trials lie.
@@ -113,6 +116,7 @@ impl Study {
             sweep,
             dimensions,
             trials: Vec::new(),
+            points: Vec::new(),
             row: StudyRow { revision: 0, ..row },
             database,
             folder,
@@ -158,6 +162,11 @@ impl Study {
     /// Where the run of a trial lies, if one is kept.
     pub fn run_of(&self, number: u64) -> PathBuf {
         self.folder.join("trials").join(format!("{number:05}"))
+    }
+
+    /// Where the page about it lies.
+    pub fn page(&self) -> PathBuf {
+        self.folder.join("study.html")
     }
 
     /// The run of a trial, if it lies here.
@@ -215,9 +224,27 @@ impl Study {
         self.take_over(changed);
         if row.config != self.row.config {
             (self.experiment, self.sweep, self.dimensions) = read_config(&row, self.database.place())?;
+            self.points.clear();
         }
         self.row = row;
         Ok(())
+    }
+
+    /// The trials as searchers see them.
+    pub fn known(&mut self) -> Vec<Known> {
+        // Settings stay what they are, but for those of a population.
+        if self.sweep.population.is_some() {
+            self.points.clear();
+        }
+        self.points.resize(self.trials.len(), None);
+        let each = self.trials.iter().zip(&mut self.points);
+        each.filter_map(|(trial, point)| {
+            if point.is_none() {
+                *point = trial.settings.as_ref().and_then(|settings| self.dimensions.point(settings));
+            }
+            trial.known_at(point.clone()?, &self.sweep.objectives)
+        })
+        .collect()
     }
 
     /// Takes note of trials as they are in the database.

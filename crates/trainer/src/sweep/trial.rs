@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::dimensions::Dimensions;
+use super::dimensions::{Dimensions, Point};
 use super::known::{Known, Outcome};
 use super::objectives::{Objective, losses};
 use super::pareto;
@@ -141,7 +141,11 @@ impl Trial {
 
     /// The trial as searchers see it; nothing if it has no settings yet, or some that lie outside the space.
     pub fn known(&self, dimensions: &Dimensions, objectives: &[Objective]) -> Option<Known> {
-        let point = dimensions.point(self.settings.as_ref()?)?;
+        self.known_at(dimensions.point(self.settings.as_ref()?)?, objectives)
+    }
+
+    /// The same, where its point is known already.
+    pub fn known_at(&self, point: Point, objectives: &[Objective]) -> Option<Known> {
         let outcome = match self.state {
             State::Waiting | State::Running => Outcome::Running,
             State::Failed => Outcome::Failed,

@@ -12,7 +12,6 @@ use model_zoo::device::Found;
 use serde_json::json;
 
 use super::attempt::{self, Attempt, Ended};
-use super::known::Known;
 use super::leases::{Lease, Next, now};
 use super::presence::{BEAT, Watch, Worker};
 use super::proposal;
@@ -193,9 +192,8 @@ fn begin_generation(study: &Study, trial: &Trial) -> Option<Trial> {
 }
 
 /// The settings of a new trial.
-pub(super) fn propose(study: &Study, number: u64) -> std::collections::BTreeMap<String, serde_json::Value> {
-    let known: Vec<Known> =
-        study.trials.iter().filter_map(|trial| trial.known(&study.dimensions, &study.sweep.objectives)).collect();
+pub(super) fn propose(study: &mut Study, number: u64) -> std::collections::BTreeMap<String, serde_json::Value> {
+    let known = study.known();
     let turn = Turn { seed: study.experiment.seed, number };
     let point = study.sweep.searcher.propose(&study.dimensions, &known, turn);
     study.dimensions.settings(&point).into_iter().collect()

@@ -2,7 +2,7 @@
 
 /// An axis from data to the unit interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scale {
+pub(in crate::reports) struct Scale {
     low: f64,
     high: f64,
     logarithmic: bool,
@@ -10,7 +10,7 @@ pub(super) struct Scale {
 
 impl Scale {
     /// An axis on which all finite values lie, with a little room; logarithmic if `may_be_log` and they span 30 times.
-    pub(super) fn around(values: impl Iterator<Item = f64>, may_be_log: bool) -> Self {
+    pub(in crate::reports) fn around(values: impl Iterator<Item = f64>, may_be_log: bool) -> Self {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values.filter(|value| value.is_finite()) {
             (low, high) = (low.min(value), high.max(value));
@@ -32,23 +32,28 @@ impl Scale {
     }
 
     /// An axis exactly from the first to the last value, for steps.
-    pub(super) fn spanning(low: f64, high: f64) -> Self {
+    pub(in crate::reports) fn spanning(low: f64, high: f64) -> Self {
         let high = if high > low { high } else { low + 1.0 };
         Self { low, high, logarithmic: false }
     }
 
+    /// An axis exactly from the one to the other, by factors if it is logarithmic and both are above 0.
+    pub(in crate::reports) fn between(low: f64, high: f64, logarithmic: bool) -> Self {
+        Self { logarithmic: logarithmic && low > 0.0, ..Self::spanning(low, high) }
+    }
+
     /// Whether equal distances are equal ratios.
-    pub(super) fn is_logarithmic(self) -> bool {
+    pub(in crate::reports) fn is_logarithmic(self) -> bool {
         self.logarithmic
     }
 
     /// Both ends.
-    pub(super) fn ends(self) -> (f64, f64) {
+    pub(in crate::reports) fn ends(self) -> (f64, f64) {
         (self.low, self.high)
     }
 
     /// Where a value lies: 0 at the low end, 1 at the high end.
-    pub(super) fn place(self, value: f64) -> f64 {
+    pub(in crate::reports) fn place(self, value: f64) -> f64 {
         if self.logarithmic {
             return (value / self.low).ln() / (self.high / self.low).ln();
         }
@@ -57,7 +62,7 @@ impl Scale {
     }
 
     /// About `count` round numbers on the axis, and their distance (the smallest one on a logarithmic axis).
-    pub(super) fn ticks(self, count: usize) -> Vec<(f64, f64)> {
+    pub(in crate::reports) fn ticks(self, count: usize) -> Vec<(f64, f64)> {
         if self.logarithmic {
             let ticks = self.logarithmic_ticks(count);
             if ticks.len() >= 2 {

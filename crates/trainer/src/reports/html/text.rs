@@ -12,14 +12,21 @@ pub(in crate::reports) fn escape(text: &str) -> String {
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(character),
             '\r' => {}
-            // Control characters are not allowed, and marks that turn the direction of text could disguise it.
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                escaped.push('\u{fffd}');
-            }
+            c if is_forbidden(c) => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }
     escaped
+}
+
+/// Control characters are not allowed, and marks that turn the direction of text could disguise it.
+fn is_forbidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text for a script, which shows it as it is and never as HTML: without characters that no page may contain.
+pub(in crate::reports) fn shown(text: &str) -> String {
+    text.chars().map(|c| if is_forbidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The name of a class as HTML; one that cannot be seen is called so.
@@ -56,7 +63,7 @@ pub(in crate::reports) fn number(value: f64) -> String {
 }
 
 /// A number as a person wrote it, without digits that say nothing: `0.99`, `5`.
-pub(super) fn plain(value: f64) -> String {
+pub(in crate::reports) fn plain(value: f64) -> String {
     let text = number(value);
     if text.contains(['e', ',']) { text } else { trimmed(&text).to_owned() }
 }
@@ -68,7 +75,7 @@ pub(in crate::reports) fn capital(text: &str) -> String {
 }
 
 /// A number on an axis, its form chosen by the distance to the next one, so that all numbers of an axis look alike.
-pub(super) fn tick(value: f64, step: f64) -> String {
+pub(in crate::reports) fn tick(value: f64, step: f64) -> String {
     if value.abs() < step.abs() * 1e-6 {
         return "0".into();
     }
@@ -121,7 +128,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// Seconds as a person says them: `48 s`, `3 min 20 s`, `2 h 5 min`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(in crate::reports) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
     match whole {
         0..10 => format!("{seconds:.1} s"),

@@ -11,7 +11,7 @@ use data_loader::random::Random;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Search, Turn, check_least};
+use super::{Search, Turn, check_count};
 use crate::sweep::dimensions::{Dimension, Dimensions, Kind, Part, Point};
 use crate::sweep::known::{Known, Outcome};
 use crate::sweep::space::Range;
@@ -45,11 +45,7 @@ impl Grid {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        check_least("points", self.points, 1)?;
-        if self.points > MOST_POINTS {
-            return Err(format!("points is {}; it must be at most {MOST_POINTS}", self.points));
-        }
-        Ok(())
+        check_count("points", self.points, 1, MOST_POINTS)
     }
 }
 

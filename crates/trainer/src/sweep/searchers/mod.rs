@@ -12,6 +12,7 @@ use crate::sweep::dimensions::{Dimensions, Point};
 use crate::sweep::known::Known;
 
 pub mod cma_es;
+pub mod gaussian_process;
 pub mod grid;
 pub mod nsga2;
 pub mod random;
@@ -21,6 +22,7 @@ pub mod tpe;
 /// Every searcher, alphabetically.
 pub const MEMBERS: &[Entry] = &[
     Entry { name: "cma_es", summary: cma_es::SUMMARY },
+    Entry { name: "gaussian_process", summary: gaussian_process::SUMMARY },
     Entry { name: "grid", summary: grid::SUMMARY },
     Entry { name: "nsga2", summary: nsga2::SUMMARY },
     Entry { name: "random", summary: random::SUMMARY },
@@ -34,6 +36,8 @@ pub const MEMBERS: &[Entry] = &[
 pub enum Searcher {
     /// A normal distribution that moves, stretches and turns from generation to generation.
     CmaEs(cma_es::CmaEs),
+    /// A model of the loss and of what it does not know.
+    GaussianProcess(gaussian_process::GaussianProcess),
     /// Every combination.
     Grid(grid::Grid),
     /// Generations of trials, for several losses at once.
@@ -82,6 +86,7 @@ impl Searcher {
     pub fn name(&self) -> &'static str {
         match self {
             Self::CmaEs(_) => "cma_es",
+            Self::GaussianProcess(_) => "gaussian_process",
             Self::Grid(_) => "grid",
             Self::Nsga2(_) => "nsga2",
             Self::Random(_) => "random",
@@ -99,7 +104,7 @@ impl Searcher {
             Self::CmaEs(s) => s.check(),
             Self::Grid(s) => s.check(),
             Self::Nsga2(s) => s.check(),
-            Self::Random(_) | Self::Sobol(_) => Ok(()),
+            Self::GaussianProcess(_) | Self::Random(_) | Self::Sobol(_) => Ok(()),
             Self::Tpe(s) => s.check(),
         }
     }
@@ -117,6 +122,7 @@ impl Search for Searcher {
     fn propose(&self, dimensions: &Dimensions, known: &[Known], turn: Turn) -> Point {
         match self {
             Self::CmaEs(s) => s.propose(dimensions, known, turn),
+            Self::GaussianProcess(s) => s.propose(dimensions, known, turn),
             Self::Grid(s) => s.propose(dimensions, known, turn),
             Self::Nsga2(s) => s.propose(dimensions, known, turn),
             Self::Random(s) => s.propose(dimensions, known, turn),
@@ -134,12 +140,12 @@ fn check_share(key: &str, value: f64) -> Result<(), String> {
     Err(format!("{key} is {value}; it must be from 0 to 1"))
 }
 
-/// Whether there are enough of something.
-fn check_least(key: &str, value: u64, least: u64) -> Result<(), String> {
-    if value >= least {
+/// Whether there are enough of something, and not too many.
+fn check_count(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
+    if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(format!("{key} is {value}; it must be at least {least}"))
+    Err(format!("{key} is {value}; it must be from {least} to {most}"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use data_loader::random::Random;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Search, Turn, check_least, check_share};
+use super::{Search, Turn, check_count, check_share};
 use crate::sweep::dimensions::{Dimensions, Point};
 use crate::sweep::known::{Known, Outcome};
 use crate::sweep::pareto;
@@ -43,7 +43,7 @@ impl Default for Nsga2 {
 
 impl Nsga2 {
     pub(super) fn check(&self) -> Result<(), String> {
-        check_least("population", self.population, 2)?;
+        check_count("population", self.population, 2, 10_000)?;
         check_share("crossover", self.crossover)?;
         check_share("swap", self.swap)?;
         self.mutation.map_or(Ok(()), |mutation| check_share("mutation", mutation))
@@ -86,9 +86,10 @@ impl Search for Nsga2 {
         if parents.is_empty() {
             return dimensions.random(random);
         }
+        let tried: Vec<Point> = known.iter().map(|trial| dimensions.exact(&trial.point)).collect();
         let mut child = self.child(&parents, dimensions, random);
         for _ in 0..REPLACED {
-            if known.iter().all(|trial| trial.point != child) {
+            if !tried.contains(&child) {
                 break;
             }
             child = self.child(&parents, dimensions, random);

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tpe::Tpe;
-use super::{Search, Turn, check_least};
+use super::{Search, Turn, check_count};
 use crate::sweep::dimensions::{Dimensions, Kind, Point};
 use crate::sweep::known::{Known, Outcome};
 use crate::sweep::normal;
@@ -27,6 +27,8 @@ use distribution::Distribution;
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "a normal distribution that learns where to look, for many trials of numbers";
 
+/// A generation of more trials never ends.
+const MOST: u64 = 10_000;
 /// Keeps the restarts apart from all other chance.
 const STREAM: u64 = 0x63_6d61_6573;
 /// So often per dimension a point outside is drawn again before it is moved to the edge.
@@ -54,7 +56,7 @@ impl Default for CmaEs {
 impl CmaEs {
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(population) = self.population {
-            check_least("population", population, 4)?;
+            check_count("population", population, 4, MOST)?;
         }
         if !(self.sigma > 0.0 && self.sigma <= 1.0) {
             return Err(format!("sigma is {}; it must be above 0 and at most 1", self.sigma));
@@ -78,8 +80,8 @@ impl CmaEs {
         complete.sort_by_key(|(number, ..)| *number);
         let n = indices.len();
         let usual = 4 + (3.0 * (n as f64).ln()).floor() as usize;
-        let population = self.population.and_then(|population| usize::try_from(population).ok()).unwrap_or(usual);
-        let mut distribution = Distribution::new(vec![0.5; n], self.sigma, population.max(4));
+        let population = self.population.map_or(usual, |population| population.clamp(4, MOST) as usize);
+        let mut distribution = Distribution::new(vec![0.5; n], self.sigma, population);
         let (mut left, mut restarts) = (complete.as_slice(), 0);
         while let Some((generation, rest)) = left.split_at_checked(distribution.population()) {
             left = rest;

@@ -11,14 +11,14 @@ use data_loader::random::Random;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Search, Turn, check_least};
+use super::{Search, Turn, check_count};
 use crate::sweep::dimensions::{Dimension, Dimensions, Point};
 use crate::sweep::known::{Known, Outcome};
 use crate::sweep::pareto;
 
 mod parzen;
 
-use parzen::{Estimator, Kernels};
+use parzen::Estimator;
 
 /// One line for `firebox list`.
 pub const SUMMARY: &str = "densities of good and of other trials, the usual first choice";
@@ -26,7 +26,11 @@ pub const SUMMARY: &str = "densities of good and of other trials, the usual firs
 /// No more trials than this count as good.
 const MOST_GOOD: usize = 25;
 /// No more of the others make a density: of older ones those that lie evenly among them tell the same.
-const MOST_OTHERS: usize = 4000;
+const MOST_OTHERS: usize = 2000;
+/// Of so many candidates the best one is proposed where all dimensions are looked at: less is found of many.
+const TOGETHER: u64 = 64;
+/// Of so many where each dimension is looked at by itself: the best of more would lie where l is of no weight.
+const APART: u64 = 24;
 /// What share of the trials counts as good.
 const GOOD: f64 = 0.1;
 
@@ -36,15 +40,16 @@ const GOOD: f64 = 0.1;
 pub struct Tpe {
     /// So many trials are made by chance before.
     pub startup: u64,
-    /// Of so many candidates the best is proposed.
-    pub candidates: usize,
+    /// Of so many candidates the best is proposed; by default of 64 if parameters are looked at together, else of 24.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u64>,
     /// Whether parameters are looked at together, so that what goes well together is seen.
     pub multivariate: bool,
 }
 
 impl Default for Tpe {
     fn default() -> Self {
-        Self { startup: 10, candidates: 24, multivariate: true }
+        Self { startup: 10, candidates: None, multivariate: true }
     }
 }
 
@@ -67,7 +72,7 @@ impl Search for Tpe {
 
 impl Tpe {
     pub(super) fn check(&self) -> Result<(), String> {
-        check_least("candidates", self.candidates as u64, 1)
+        self.candidates.map_or(Ok(()), |candidates| check_count("candidates", candidates, 1, 10_000))
     }
 
     /// What the densities are made of; nothing while trials are made by chance.
@@ -81,30 +86,35 @@ impl Tpe {
     pub(super) fn along(&self, index: usize, dimension: &Dimension, trials: &Trials, random: &mut Random) -> f64 {
         let estimator = |trials: &[&Known]| {
             let column: Vec<f64> = trials.iter().filter_map(|trial| trial.point[index]).collect();
-            Estimator::new(&[dimension.kind], column.len(), Kernels::ByNeighbours, |row, _| Some(column[row]))
+            Estimator::new(&[dimension.kind], column.len(), |row, _| Some(column[row]))
         };
         let (l, g) = (estimator(&trials.good), estimator(&trials.others));
-        self.best(&l, &g, random, |random| l.draw(random))[0].unwrap_or(0.0)
+        self.best(APART, &l, &g, random, |random| l.draw(random))[0].unwrap_or(0.0)
     }
 
     /// All dimensions at once.
     fn together(&self, dimensions: &Dimensions, trials: &Trials, random: &mut Random) -> Point {
         let kinds: Vec<_> = dimensions.all.iter().map(|dimension| dimension.kind).collect();
-        let estimator = |trials: &[&Known]| {
-            Estimator::new(&kinds, trials.len(), Kernels::ByNumber, |row, index| trials[row].point[index])
-        };
+        let estimator = |trials: &[&Known]| Estimator::new(&kinds, trials.len(), |row, index| trials[row].point[index]);
         let (l, g) = (estimator(&trials.good), estimator(&trials.others));
-        self.best(&l, &g, random, |random| {
+        self.best(TOGETHER, &l, &g, random, |random| {
             let drawn = l.draw(random);
             dimensions.settle(|index, _| drawn[index].unwrap_or(0.0))
         })
     }
 
-    fn best(&self, l: &Estimator, g: &Estimator, random: &mut Random, draw: impl Fn(&mut Random) -> Point) -> Point {
+    fn best(
+        &self,
+        usual: u64,
+        l: &Estimator,
+        g: &Estimator,
+        random: &mut Random,
+        draw: impl Fn(&mut Random) -> Point,
+    ) -> Point {
         let first = draw(random);
         let score = |point: &Point| l.log_density(point) - g.log_density(point);
         let mut best = (score(&first), first);
-        for _ in 1..self.candidates {
+        for _ in 1..self.candidates.unwrap_or(usual) {
             let point = draw(random);
             let found = score(&point);
             if found > best.0 {
@@ -215,6 +225,17 @@ mod tests {
         // Of 20 that are done, a tenth.
         assert_eq!(numbers(good), [16, 17]);
         assert_eq!(numbers(others), (0..16).chain([19, 20, 21]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_several_losses_those_on_the_first_front_are_good() {
+        let both = |number: u64, a: f64, b: f64| known(number, Outcome::Complete(vec![a, b]));
+        let mut trials: Vec<Known> = (0..17).map(|n| both(n, 5.0 + n as f64, 9.0)).collect();
+        trials.extend([both(17, 9.0, 1.0), both(18, 4.0, 4.0), both(19, 8.0, 2.0)]);
+        let Trials { good, others } = split(&trials);
+        // Of the front of three the outermost ones, which are least crowded.
+        assert_eq!(good.iter().map(|trial| trial.number).collect::<Vec<_>>(), [17, 18]);
+        assert_eq!(others.len(), 18);
     }
 
     #[test]

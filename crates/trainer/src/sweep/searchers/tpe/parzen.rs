@@ -8,17 +8,6 @@ use crate::sweep::dimensions::{Kind, Point};
 use crate::sweep::normal::{log_density, mass, truncated};
 use crate::sweep::space::Range;
 
-/// How wide the kernels are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kernels {
-    /// By the distance to the neighbours on either side: for one dimension.
-    ByNeighbours,
-    /// All alike, narrower the more there are: for several dimensions.
-    ByNumber,
-}
-
-/// The widest share of a dimension of a kernel among one, for [`Kernels::ByNumber`].
-const WIDTH: f64 = 0.2;
 /// The latest trials weigh alike; what is older than so many weighs less.
 const FRESH: usize = 25;
 
@@ -69,6 +58,10 @@ impl Normal {
     }
 
     fn log_mass(&self, (from, to): (f64, f64)) -> f64 {
+        // So close together the density is all the same.
+        if to - from < 0.1 * self.width {
+            return self.log_density(f64::midpoint(from, to)) + (to - from).max(f64::MIN_POSITIVE).ln();
+        }
         let log_mass = mass(self.middle, self.width, from, to).max(f64::MIN_POSITIVE).ln();
         log_mass + self.log_most - log_density(0.0) + self.width.ln()
     }
@@ -77,12 +70,7 @@ impl Normal {
 impl Estimator {
     /// Around points, from the oldest to the latest; a dimension that does not count at a point is as likely there as anywhere. `point` gives the
     /// place of a row along a dimension.
-    pub(super) fn new(
-        kinds: &[Kind],
-        rows: usize,
-        widths: Kernels,
-        place: impl Fn(usize, usize) -> Option<f64>,
-    ) -> Self {
+    pub(super) fn new(kinds: &[Kind], rows: usize, place: impl Fn(usize, usize) -> Option<f64>) -> Self {
         let dimensions = kinds.iter().enumerate().map(|(index, kind)| {
             let column: Vec<Option<f64>> =
                 (0..rows).map(|row| place(row, index).map(|place| kind.exact(place))).collect();
@@ -92,7 +80,7 @@ impl Estimator {
                     Mixture::Choice(choices(*count, rows), of.chain([*count]).collect())
                 }
                 Kind::Range(range) => {
-                    let normals = normals(&column, kinds.len(), widths);
+                    let normals = normals(&column);
                     match range.count() {
                         None => Mixture::Normal(*range, normals.into_iter().map(Normal::new).collect()),
                         Some(_) => steps(*range, &normals),
@@ -167,30 +155,22 @@ fn weights(count: usize) -> Vec<f64> {
     all.into_iter().map(|weight| weight / sum).collect()
 }
 
-/// Middles and widths of the kernels, and of the one over everything.
-fn normals(column: &[Option<f64>], dimensions: usize, widths: Kernels) -> Vec<(f64, f64)> {
-    let count = column.len();
+/// Middles and widths of the kernels, and of the one over everything. A kernel reaches as far as its neighbours, which lie close where much was
+/// tried.
+fn normals(column: &[Option<f64>]) -> Vec<(f64, f64)> {
     // Kernels that are too narrow would see nothing but what was tried.
-    let narrowest = 1.0 / (1.0 + count as f64 + 1.0).min(100.0);
-    let alike = WIDTH * (count.max(1) as f64).powf(-1.0 / (dimensions as f64 + 4.0));
-    let mut sorted: Vec<f64> = match widths {
-        Kernels::ByNumber => Vec::new(),
-        Kernels::ByNeighbours => column.iter().flatten().copied().chain([Normal::WIDE.0]).collect(),
-    };
+    let narrowest = 1.0 / (column.len() as f64 + 2.0).min(100.0);
+    let mut sorted: Vec<f64> = column.iter().flatten().copied().collect();
     sorted.sort_unstable_by(f64::total_cmp);
-    let width = |place: f64| match widths {
-        Kernels::ByNumber => alike,
-        Kernels::ByNeighbours => {
-            let at = sorted.partition_point(|&other| other < place);
-            let behind = sorted.partition_point(|&other| other <= place);
-            let twins = behind - at > 1;
-            let left = if at > 0 { place - sorted[at - 1] } else { place };
-            let right = if behind < sorted.len() { sorted[behind] - place } else { 1.0 - place };
-            match twins {
-                true => left.min(right),
-                false => left.max(right),
-            }
-        }
+    // Towards an end with nobody before it the other side counts, unless nobody is there either.
+    let edge = |away: f64| if sorted.len() > 1 { 0.0 } else { away };
+    let width = |place: f64| {
+        let at = sorted.partition_point(|&other| other < place);
+        let behind = sorted.partition_point(|&other| other <= place);
+        let left = if at > 0 { place - sorted[at - 1] } else { edge(place) };
+        let right = if behind < sorted.len() { sorted[behind] - place } else { edge(1.0 - place) };
+        let twins = behind - at > 1;
+        if twins { left.min(right) } else { left.max(right) }
     };
     let kernel = |place: &Option<f64>| match place {
         Some(place) => (*place, width(*place).clamp(narrowest, 1.0)),
