@@ -10,7 +10,10 @@ mod bench;
 mod sweep;
 
 pub use bench::{Bench, BenchBatch, BenchData, BenchOther, BenchTrain};
-pub use sweep::{Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepReport, SweepResume, SweepStop, SweepWorker};
+pub use sweep::{
+    EngineArgs, EngineName, ExportTo, Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepExport, SweepImport,
+    SweepReport, SweepResume, SweepStop, SweepWorker,
+};
 
 /// Train deep-learning models from one command, and carry them through their whole life.
 #[derive(Debug, Parser)]

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 33] = [
     "",
     "train",
     "select",
     "sweep",
     "sweep best",
     "sweep enqueue",
+    "sweep export",
+    "sweep import",
     "sweep report",
     "sweep resume",
     "sweep status",
@@ -108,7 +110,9 @@ fn the_set_of_flags_is_frozen() {
         "select --out",
         "select --set",
         "select --steps",
+        "sweep --address",
         "sweep --device",
+        "sweep --engine",
         "sweep --run",
         "sweep --set",
         "sweep --storage",
@@ -116,8 +120,16 @@ fn the_set_of_flags_is_frozen() {
         "sweep --workers",
         "sweep best --out",
         "sweep enqueue --set",
+        "sweep export --address",
+        "sweep export --out",
+        "sweep export --replace",
+        "sweep export --to",
+        "sweep export --workers",
+        "sweep import --name",
         "sweep report --out",
+        "sweep resume --address",
         "sweep resume --device",
+        "sweep resume --engine",
         "sweep resume --run",
         "sweep resume --space",
         "sweep resume --trials",

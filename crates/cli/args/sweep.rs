@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Settings;
 
@@ -29,7 +29,46 @@ pub struct Sweep {
     #[arg(long, value_name = "URL")]
     pub storage: Option<String>,
     #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
     pub settings: Settings,
+}
+
+/// Who runs the workers.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// An engine that runs the workers on many machines; the study must lie in a database.
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineName>,
+    /// Where the engine is: for Ray `http://HOST:8265`.
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+}
+
+/// An engine that runs workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    /// The pods of an indexed job.
+    Kubernetes,
+    /// The jobs of a Ray cluster.
+    Ray,
+}
+
+/// What a study is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportTo {
+    /// Event files for the view `HParams` of TensorBoard.
+    Hparams,
+    /// An experiment of Katib, which searches the space itself.
+    Katib,
+    /// A pipeline of Kubeflow: check, sweep, train, evaluate.
+    Kubeflow,
+    /// An indexed job of workers, for `kubectl apply -f`.
+    Kubernetes,
+    /// Runs on an `MLflow` server.
+    Mlflow,
+    /// A database file of Optuna.
+    Optuna,
 }
 
 /// What can be done with a study.
@@ -39,6 +78,10 @@ pub enum SweepCommand {
     Best(SweepBest),
     /// Add a trial with settings of your own.
     Enqueue(SweepEnqueue),
+    /// Write a study for another tool, or tell it to one.
+    Export(SweepExport),
+    /// Bring in the trials of a study of Optuna, from which searchers learn.
+    Import(SweepImport),
     /// Write a page about a study: how the search went, what matters, every trial.
     Report(SweepReport),
     /// Go on with a study, with a larger budget or another space if you like.
@@ -71,6 +114,40 @@ pub struct SweepEnqueue {
     pub set: Vec<String>,
 }
 
+/// `firebox sweep export`
+#[derive(Debug, Args)]
+pub struct SweepExport {
+    /// The study: its folder, its file, or `postgres://...#NAME`.
+    pub study: String,
+    /// For what.
+    #[arg(long, value_enum)]
+    pub to: ExportTo,
+    /// The file, or for TensorBoard the folder; beside the study if left out.
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// The `MLflow` server; `MLFLOW_TRACKING_URI` if left out.
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// How many workers are to work beside each other.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
+    /// Replace what lies there.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `firebox sweep import`
+#[derive(Debug, Args)]
+pub struct SweepImport {
+    /// The study: its folder, its file, or `postgres://...#NAME`.
+    pub study: String,
+    /// The database file of Optuna.
+    pub file: PathBuf,
+    /// The study in it; the only one if left out.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
 /// `firebox sweep report`
 #[derive(Debug, Args)]
 pub struct SweepReport {
@@ -95,6 +172,8 @@ pub struct SweepResume {
     /// The folder for the runs of trials, where the study lies in a database.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Another range or other choices of a parameter from now on, or a new parameter: ADDRESS={ low = 1e-4, high = 1e-1, log = true }.
     #[arg(long = "space", value_name = "PATH=VALUES")]
     pub space: Vec<String>,
@@ -120,8 +199,8 @@ pub struct SweepStop {
 /// `firebox sweep worker`
 #[derive(Debug, Args)]
 pub struct SweepWorker {
-    /// The study: its folder, its file, or `postgres://...#NAME`.
-    pub study: String,
+    /// The study: its folder, its file, or `postgres://...#NAME`; what `FIREBOX_STUDY` says if left out.
+    pub study: Option<String>,
     /// The folder for the runs of trials, where the study lies in a database; workers that share it go on with each other's trials.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,

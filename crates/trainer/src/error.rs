@@ -193,6 +193,18 @@ pub enum Error {
         /// The addresses with both values, a line each.
         differences: Vec<String>,
     },
+    /// Another tool, or a file of one, does not do what was asked.
+    #[error("{place}: {reason}")]
+    Interchange {
+        /// The file or the address, without a secret.
+        place: String,
+        /// What is wrong.
+        reason: String,
+        /// What can be done.
+        way_out: String,
+        /// Whether the user's words or files are the cause.
+        usage: bool,
+    },
     /// There are fewer steps than candidates.
     #[error("{steps} steps are less than one for each of {candidates} candidates in each rung")]
     SmallBudget {
@@ -250,6 +262,7 @@ impl Error {
             Self::SmallBudget { least, .. } => format!("give `--steps {least}` at least; a few hundred for each candidate tell them apart"),
             Self::Selection { .. } => "remove the folder in which it lies, and the same command begins anew".into(),
             Self::Study { way_out, .. } => return way_out.clone(),
+            Self::Interchange { way_out, .. } => way_out.clone(),
             Self::NoStudy(_) => "`firebox sweep CONFIG` begins one; name its folder, such as runs/sweep-CONFIG".into(),
             Self::OtherStudy { .. } => "`--run DIR` begins another study in another folder; budget and limits may change".into(),
             Self::NoChoice(_) => "`firebox train` trains the network that a config names; `firebox list architectures` shows them".into(),
@@ -271,6 +284,7 @@ impl Error {
         match self {
             Self::Io { source, .. } => model_zoo::error::is_wrong_path(source),
             Self::NotFinite { .. } | Self::NotFiniteState { .. } | Self::NotEqual(_) | Self::Baseline { .. } => false,
+            Self::Interchange { usage, .. } => *usage,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),
             _ => true,

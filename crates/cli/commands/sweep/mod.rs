@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use trainer::address::typed;
+use trainer::sweep::engines;
 use trainer::sweep::place::Place;
 use trainer::sweep::proposal::Proposal;
 use trainer::sweep::space::Parameter;
@@ -25,6 +26,8 @@ use crate::failure::{self, Failure};
 use crate::report;
 
 mod conduct;
+mod engine;
+mod exchange;
 mod show;
 
 pub(super) fn run(args: &Sweep, json: bool) -> Ended {
@@ -32,6 +35,8 @@ pub(super) fn run(args: &Sweep, json: bool) -> Ended {
         None => begin(args, json),
         Some(SweepCommand::Best(args)) => best(args, json),
         Some(SweepCommand::Enqueue(args)) => enqueue(args, json),
+        Some(SweepCommand::Export(args)) => exchange::export(args, json),
+        Some(SweepCommand::Import(args)) => exchange::import(args, json),
         Some(SweepCommand::Report(args)) => page(args, json),
         Some(SweepCommand::Resume(args)) => resume(args, json),
         Some(SweepCommand::Status(args)) => {
@@ -76,7 +81,11 @@ fn begin(args: &Sweep, json: bool) -> Ended {
     if opened.existed && !json {
         report::note(format!("Going on with the study in {}.", study.folder().display()));
     }
-    conduct::conduct(study, &place, args.workers, args.settings.device.as_deref(), json)
+    let device = args.settings.device.as_deref();
+    match args.engine.engine {
+        Some(engine) => engine::conduct(engine, &args.engine, study, &place, args.workers, device, json),
+        None => conduct::conduct(study, &place, args.workers, device, json),
+    }
 }
 
 fn resume(args: &SweepResume, json: bool) -> Ended {
@@ -100,12 +109,22 @@ fn resume(args: &SweepResume, json: bool) -> Ended {
         study.change(|sweep| sweep.trials = args.trials)?;
     }
     study.stop(false)?;
-    conduct::conduct(study, &place, args.workers, args.device.as_deref(), json)
+    match args.engine.engine {
+        Some(engine) => {
+            engine::conduct(engine, &args.engine, study, &place, args.workers, args.device.as_deref(), json)
+        }
+        None => conduct::conduct(study, &place, args.workers, args.device.as_deref(), json),
+    }
 }
 
 /// Trains trials in this process.
 fn work(args: &SweepWorker, json: bool) -> Ended {
-    let mut study = open(&args.study, args.run.as_deref())?;
+    let named = args.study.clone().or_else(|| std::env::var(engines::STUDY).ok());
+    let Some(named) = named else {
+        let message = format!("no study is named, and {} is not set", engines::STUDY);
+        return Err(Failure::usage(message, "`firebox sweep worker STUDY` works on one"));
+    };
+    let mut study = open(&named, args.run.as_deref())?;
     let device = model_zoo::device::open(args.device.as_deref().unwrap_or(&study.experiment.device))?;
     let interrupt = interrupt_flag()?;
     if args.attended {

@@ -143,7 +143,7 @@ impl Recorder for TensorBoard {
 }
 
 /// Data with its length and the checksums of both, little-endian.
-fn framed(data: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut bytes = Vec::with_capacity(data.len() + 16);
     bytes.extend_from_slice(&length);

@@ -15,6 +15,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::Cluster;
 use super::objectives::Objective;
 use super::population::{self, Population};
 use super::pruners::{Pruner, none};
@@ -56,6 +57,9 @@ pub struct Sweep {
     /// Lets all trials train beside each other, the worst going on from the checkpoints of the best.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub population: Option<Population>,
+    /// What workers need where an engine runs them on many machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// What is varied, by the addresses of the config; what suits architecture and optimizer if left out.
     #[serde(skip_serializing_if = "Space::is_empty")]
     pub space: Space,
@@ -75,6 +79,7 @@ impl Default for Sweep {
             searcher: Searcher::default(),
             pruner: None,
             population: None,
+            cluster: None,
             space: Space::new(),
         }
     }
@@ -109,6 +114,9 @@ impl Sweep {
         }
         if !positive(self.checkpoints_gib) {
             return wrong("checkpoints_gib", format!("is {}; it must be above 0", self.checkpoints_gib));
+        }
+        if let Some(Err(reason)) = self.cluster.as_ref().map(Cluster::check) {
+            return wrong("cluster", reason);
         }
         if let Some((_, twice)) = self
             .objectives

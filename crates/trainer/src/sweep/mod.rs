@@ -9,11 +9,14 @@
 //! ```
 
 pub mod attempt;
+pub mod cluster;
 pub mod config;
 pub mod default_space;
 mod diary;
 pub mod dimensions;
+pub mod engines;
 pub mod importance;
+pub mod interchange;
 pub mod keep;
 pub mod known;
 pub mod leases;
@@ -31,6 +34,7 @@ pub mod status;
 pub mod storage;
 pub mod study;
 pub mod trial;
+pub mod web;
 pub mod winner;
 pub mod worker;
 

@@ -93,6 +93,7 @@ impl Proposal {
                 checkpoints_gib: limits.checkpoints_gib,
                 retries: limits.retries,
                 max_crashes: limits.max_crashes,
+                cluster: None,
                 ..sweep.clone()
             };
             let table: toml::Table = to_toml(experiment, &sweep).parse().unwrap_or_default();

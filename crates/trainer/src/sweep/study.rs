@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::config::Sweep;
 use super::dimensions::{Dimensions, Point};
+use super::interchange::View;
 use super::known::Known;
 use super::objectives::Objective;
 use super::place::Place;
@@ -187,6 +188,11 @@ impl Study {
     /// What is made good, the first one deciding about pruning.
     pub fn objectives(&self) -> &[Objective] {
         &self.sweep.objectives
+    }
+
+    /// What other tools are told of it.
+    pub fn view(&self) -> View<'_> {
+        View { name: &self.row.name, sweep: &self.sweep, dimensions: &self.dimensions, trials: &self.trials }
     }
 
     /// The complete trials, the best first.
