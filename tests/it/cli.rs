@@ -121,6 +121,7 @@ fn the_set_of_flags_is_frozen() {
         "sweep best --out",
         "sweep enqueue --set",
         "sweep export --address",
+        "sweep export --experiment",
         "sweep export --out",
         "sweep export --replace",
         "sweep export --to",

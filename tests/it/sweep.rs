@@ -215,7 +215,8 @@ fn one_worker_that_is_killed_again_and_again_finds_what_an_undisturbed_one_finds
 fn what_is_stopped_or_interrupted_is_saved_and_goes_on() {
     let sandbox = sandbox(100_000, "trials = 2\n[sweep.pruner.none]");
     let begun = |sandbox: &Sandbox| {
-        sandbox.path("s/study.db").exists() && study(sandbox, "s").trials.first().is_some_and(|trial| trial.step > 0)
+        let opened = Study::open(&Place::Folder(sandbox.path("s")), None);
+        opened.is_ok_and(|study| study.trials.first().is_some_and(|trial| trial.step > 0))
     };
     let mut sweep = sandbox.start("sweep config.toml --run s");
     sweep.wait_until(|| begun(&sandbox));

@@ -112,7 +112,7 @@ def katib(path):
     others = spec["objective"].get("additionalMetricNames", [])
     assert spec["objective"]["objectiveMetricName"] not in others
     assert 0 < spec["parallelTrialCount"] <= spec["maxTrialCount"] >= spec["maxFailedTrialCount"] >= 0
-    algorithms = {"random", "tpe", "grid", "cmaes", "sobol"}
+    algorithms = {"random", "tpe", "grid", "cmaes", "sobol", "bayesianoptimization"}
     assert spec["algorithm"]["algorithmName"] in algorithms
     names = [p["name"] for p in spec["parameters"]]
     assert names and len(set(names)) == len(names)

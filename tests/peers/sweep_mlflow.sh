@@ -48,7 +48,7 @@ serve() { # name, arguments; sets address
     echo "MLflow did not start" >&2
     exit 1
 }
-export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true
+export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
 cat > "$work/config.toml" << EOF
 [data]

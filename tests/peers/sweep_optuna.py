@@ -122,7 +122,13 @@ def compare(ours, theirs):
     other = optuna.create_study(directions=study.directions)
     other.add_trials([t for t in study.get_trials() if t.state.is_finished()])
     study.sampler = optuna.samplers.TPESampler(seed=1)
-    asked = study.ask({name: d for t in found for name, d in t.distributions.items()})
+    distributions = {name: d for t in found for name, d in t.distributions.items()}
+    waiting = {t.number: t.system_attrs["fixed_params"] for t in found if t.state == TrialState.WAITING}
+    for _ in range(len(waiting)):
+        # Whoever waits comes first, with the settings that it waits with.
+        asked = study.ask(distributions)
+        assert all(same(asked.params[name], value) for name, value in waiting.pop(asked.number).items())
+    asked = study.ask(distributions)
     assert asked.number == len(found) and asked.params
     print(f"Optuna {optuna.__version__}: {len(found)} trials of `{study.study_name}` are as they were, {len(best)} best")
 

@@ -128,6 +128,9 @@ pub struct SweepExport {
     /// The `MLflow` server; `MLFLOW_TRACKING_URI` if left out.
     #[arg(long, value_name = "URL")]
     pub address: Option<String>,
+    /// The experiment of the server; the name of the study if left out.
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
     /// How many workers are to work beside each other.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: u16,

@@ -24,7 +24,8 @@ pub(super) fn export(args: &SweepExport, json: bool) -> Ended {
         ExportTo::Mlflow => {
             let server = mlflow::server(args.address.as_deref(), |name| std::env::var(name).ok())?;
             let over = Standing::of(&study).state == "over";
-            (server.address().to_owned(), mlflow::export(&server, study.name(), study.place(), study.view(), over)?)
+            let experiment = args.experiment.as_deref().unwrap_or(study.name());
+            (server.address().to_owned(), mlflow::export(&server, experiment, study.place(), study.view(), over)?)
         }
         ExportTo::Optuna => {
             let out = beside("optuna.db");

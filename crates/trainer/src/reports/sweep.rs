@@ -19,7 +19,7 @@ use crate::Error;
 use crate::metrics::Direction;
 use crate::sweep::dimensions::Dimensions;
 use crate::sweep::objectives::Objective;
-use crate::sweep::space::Space;
+use crate::sweep::space::{Space, Values};
 use crate::sweep::trial::Trial;
 use told::{Told, moment};
 
@@ -132,16 +132,14 @@ fn sentence(told: &Told) -> String {
         })
         .collect();
     let goals = if goals.is_empty() { "nothing".to_owned() } else { goals.join(" and ") };
-    let varied = match told.axes.len() {
-        1 => "1 dimension".to_owned(),
-        count => format!("{count} dimensions"),
-    };
+    let varied = told.facts.space.values().filter(|parameter| !matches!(parameter.values, Values::Fixed(_))).count();
+    let varied = if varied == 1 { "1 parameter".to_owned() } else { format!("{varied} parameters") };
     let finished = told.own().filter(|trial| trial.state.is_finished()).count();
     let budget = told.facts.budget.map_or_else(String::new, |budget| format!(" of {}", grouped(budget as f64)));
     let began = told.own().filter_map(|trial| moment(trial.began)).reduce(f64::min);
     let began = began.map_or_else(String::new, |began| format!(" It began at {}.", date(began)));
     format!(
-        "A sweep for {goals} on the validation split, over {varied}. It is {}: {}{budget} trials are finished.{began}",
+        "A sweep for {goals} on the validation split, over {varied}. It is {}: {}{budget} trials finished.{began}",
         told.facts.state,
         grouped(finished as f64)
     )

@@ -50,13 +50,16 @@ pub fn is_among_the_best(study: &Study, trial: &Trial) -> bool {
 fn kept_with(study: &Study, trial: &Trial) -> Vec<u64> {
     let done = Trial { state: State::Complete, ..trial.clone() };
     let others = study.trials.iter().filter(|other| other.number != trial.number).cloned();
-    let all: Vec<Trial> = others.filter(|other| other.state == State::Complete).chain([done]).collect();
+    // What was made elsewhere has no run here.
+    let others = others.filter(|other| other.state == State::Complete && !other.is_brought());
+    let all: Vec<Trial> = others.chain([done]).collect();
     ranked(&all, study.objectives()).iter().take(study.sweep.keep).map(|best| best.number).collect()
 }
 
 /// The trials whose runs are kept, as things stand, the best first.
 pub fn kept(study: &Study) -> Vec<u64> {
-    study.ranked().iter().take(study.sweep.keep).map(|trial| trial.number).collect()
+    let own = study.ranked().into_iter().filter(|trial| !trial.is_brought());
+    own.take(study.sweep.keep).map(|trial| trial.number).collect()
 }
 
 /// Removes the runs of trials that are finished and not among the best.

@@ -10,6 +10,11 @@ use super::super::html::text::escape;
 /// The drawing is so many units wide and high.
 pub(super) const SIZE: f64 = 1000.0;
 
+/// Longer numbers and names stand in the drawing, not beside it.
+const BESIDE: usize = 7;
+/// From so many dots on they are small, as they lie on each other.
+const MANY: usize = 400;
+
 /// A drawing with its axes. Every text is shown as it is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Area<'a> {
@@ -66,8 +71,9 @@ impl Area<'_> {
     pub(super) fn area(&self) -> String {
         let height = self.height.map_or_else(String::new, |height| format!(" style=\"height:{height}px\""));
         let (title, description) = (escape(self.title), escape(&self.description));
-        let mut html =
-            format!("<div class=\"area\"{height} tabindex=\"0\" role=\"group\" aria-label=\"{title}. {description}\">");
+        // Words have no room beside the drawing.
+        let inside = if self.y.iter().any(|(_, label)| label.chars().count() > BESIDE) { " inside" } else { "" };
+        let mut html = open(&title, inside, &height);
         let mut grid = String::new();
         for (place, label) in &self.y {
             let _ = write!(grid, "M0 {:.1}H{SIZE}", (1.0 - place) * SIZE);
@@ -80,19 +86,31 @@ impl Area<'_> {
         if !self.rightwards.is_empty() {
             let _ = write!(html, "<span class=\"along\">{}</span>", escape(self.rightwards));
         }
-        let _ = write!(
-            html,
-            "<svg viewBox=\"0 0 {SIZE} {SIZE}\" preserveAspectRatio=\"none\" role=\"img\"><title>{title}</title>\
-             <desc>{description}</desc><path class=\"grid\" d=\"{grid}\"/>{}</svg></div>",
-            self.marks
-        );
+        let _ =
+            write!(html, "{}<path class=\"grid\" d=\"{grid}\"/>{}</svg></div>", svg(&title, &description), self.marks);
         html
     }
 }
 
+/// The beginning of an area, in which the arrow keys lead from trial to trial. All texts are HTML.
+pub(super) fn open(title: &str, class: &str, style: &str) -> String {
+    format!(
+        "<div class=\"area{class}\"{style} tabindex=\"0\" role=\"group\" aria-label=\"{title}: arrow keys lead from trial to trial\">"
+    )
+}
+
+/// The beginning of a drawing, with words for who cannot see it. Both texts are HTML.
+pub(super) fn svg(title: &str, description: &str) -> String {
+    format!(
+        "<svg viewBox=\"0 0 {SIZE} {SIZE}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{title}. {description}\">"
+    )
+}
+
 /// A dot for each trial: (number, place to the right, place upwards), both from 0 to 1.
 pub(super) fn dots(class: &str, points: impl IntoIterator<Item = (u64, f64, f64)>) -> String {
-    pieces(&format!("dots {class}"), points.into_iter().map(|(number, x, y)| (number, vec![(x, y)])))
+    let points: Vec<_> = points.into_iter().collect();
+    let many = if points.len() > MANY { " many" } else { "" };
+    pieces(&format!("dots {class}{many}"), points.into_iter().map(|(number, x, y)| (number, vec![(x, y)])))
 }
 
 /// A line for each trial.

@@ -133,8 +133,9 @@ pub(super) fn curves(told: &Told) -> String {
     let ends = pruned.iter().filter_map(|(number, points)| points.last().map(|&(x, y)| (*number, x, y)));
     let ends: Vec<_> = ends.collect();
     let mut marks = lines("pruned", pruned) + &lines("running", open) + &lines("complete", of(State::Complete));
+    let mut legend = vec![("curve complete", "complete".to_owned())];
+    legend.extend((!ends.is_empty()).then(|| ("pruned", "pruned where it ends".to_owned())));
     marks += &(dots("pruned", ends.clone()) + &dots("hole", ends));
-    let mut legend = vec![("curve complete", "complete".to_owned()), ("pruned", "pruned where it ends".to_owned())];
     if is_open {
         legend.push(("curve running", "not at its end".to_owned()));
     }

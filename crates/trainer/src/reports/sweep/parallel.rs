@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::html::text::{escape, grouped, shortened};
-use super::area::{SIZE, instead, lines, shades};
+use super::area::{SIZE, instead, lines, open, shades, svg};
 use super::told::{Told, settings};
 use crate::sweep::trial::Trial;
 
@@ -82,12 +82,8 @@ pub(super) fn draw(told: &Told) -> String {
         let _ = write!(html, "<span class=\"remark\">{}</span>", remarks.join("; "));
     }
     let description = format!("{} complete trials across {} parameters, the best in front.", kept.len(), order.len());
-    let _ = write!(
-        html,
-        "</figcaption><div class=\"scroll\"><div class=\"area\" style=\"min-width:{}px\" tabindex=\"0\" role=\"group\" aria-label=\"{TITLE}. \
-         {description}\">",
-        columns * WIDTH
-    );
+    html += "</figcaption><div class=\"scroll\">";
+    html += &open(TITLE, "", &format!(" style=\"min-width:{}px\"", columns * WIDTH));
     let mut grid = String::new();
     for (column, (&axis, &lacking)) in order.iter().zip(&lacking).enumerate() {
         let floor = if lacking { FLOOR } else { 0.0 };
@@ -111,8 +107,8 @@ pub(super) fn draw(told: &Told) -> String {
     }
     let _ = write!(
         html,
-        "<svg viewBox=\"0 0 {SIZE} {SIZE}\" preserveAspectRatio=\"none\" role=\"img\"><title>{TITLE}</title><desc>{description}</desc>{marks}\
-         <path class=\"axis\" d=\"{grid}\"/></svg></div></div></figure>"
+        "{}{marks}<path class=\"axis\" d=\"{grid}\"/></svg></div></div></figure>",
+        svg(TITLE, &description)
     );
     if lacking.iter().any(|lacking| *lacking) {
         html += "<p class=\"why\">none: the parameter did not count in that trial.</p>";

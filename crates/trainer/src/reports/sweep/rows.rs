@@ -51,7 +51,7 @@ pub(super) fn table(told: &Told) -> String {
     let addresses: Vec<&str> = varied.map(|(address, _)| address.as_str()).collect();
     let shown = all.len().min(ROWS);
     let mut html = String::from("<div class=\"card\"><div class=\"tools\" hidden>");
-    html += "<label>Find <input type=\"search\" placeholder=\"a setting, a worker, a state\"></label><label>State <select><option value=\"\">all</option>";
+    html += "<label>Find <input type=\"search\" placeholder=\"a setting or a state\"></label><label>State <select><option value=\"\">all</option>";
     for state in State::ALL.into_iter().filter(|state| all.iter().take(ROWS).any(|trial| trial.state == *state)) {
         let _ = write!(html, "<option>{}</option>", state.name());
     }

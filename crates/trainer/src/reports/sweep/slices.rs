@@ -62,6 +62,9 @@ fn slice(told: &Told, number: usize) -> String {
         trials.filter_map(|trial| point(trial)).collect::<Vec<_>>()
     };
     let (complete, pruned) = (of(State::Complete), of(State::Pruned));
+    if complete.is_empty() {
+        return instead(&axis.short, "It counted in no complete trial yet.");
+    }
     let count = complete.len();
     let mut marks = dots("pruned", pruned.clone()) + &dots("hole", pruned) + &dots("complete", complete);
     let importance = told.importance.first().and_then(Option::as_ref);

@@ -58,6 +58,7 @@ function show(n, area, at) {
         for (const piece of of(each, n)) {
           for (const kind of piece.kind === "dot" ? ["dot", "dot in"] : [piece.kind]) {
             const path = each.querySelector("path").cloneNode();
+            path.removeAttribute("data-n");
             path.setAttribute("class", "chosen " + kind);
             path.setAttribute("d", "M" + piece.d);
             each.querySelector("svg").append(path);

@@ -53,7 +53,7 @@ fn a_sweep_is_told_on_one_page() {
         format!("<p class=\"label\">Best accuracy</p><p class=\"value\">{value}</p>"),
         format!("in trial {} of 200", best.number),
         "the highest accuracy".into(),
-        "200 of 200 trials are finished".into(),
+        "over 7 parameters. It is over: 200 of 200 trials finished".into(),
         "firebox train --from runs/sweep-penguins_mlp".into(),
         "Saved by pruning".into(),
         "fANOVA from".into(),

@@ -15,7 +15,6 @@ use crate::metrics::Direction;
 use crate::sweep::interchange::{View, as_text, refused};
 use crate::sweep::objectives::OF_TRIALS;
 use crate::sweep::pruners::Pruner;
-use crate::sweep::searchers::Searcher;
 use crate::sweep::space::{Range, Values};
 
 /// Where the config lies in a container, and its run.
@@ -237,18 +236,21 @@ fn of_choices(choices: &[Value]) -> (&'static str, Value) {
 }
 
 fn algorithm(view: View<'_>, parameters: &[Value], remarks: &mut Vec<String>) -> Value {
-    let name = match &view.sweep.searcher {
-        Searcher::CmaEs(_) => "cmaes",
-        Searcher::GaussianProcess(_) => "bayesianoptimization",
-        Searcher::Grid(_) => "grid",
-        Searcher::Random(_) => "random",
-        Searcher::Sobol(_) => "sobol",
-        Searcher::Tpe(_) => "tpe",
-        Searcher::Nsga2(_) => {
-            remarks.push("Katib has no `nsga2`; `tpe` proposes instead.".into());
+    let name = match view.sweep.searcher.name() {
+        "cma_es" => "cmaes",
+        "gaussian_process" => "bayesianoptimization",
+        "grid" => "grid",
+        "random" => "random",
+        "sobol" => "sobol",
+        "tpe" => "tpe",
+        other => {
+            remarks.push(format!("Katib has no `{other}`; `tpe` proposes instead."));
             "tpe"
         }
     };
+    if view.sweep.population.is_some() {
+        remarks.push("Trials of Katib know nothing of each other's checkpoints: there is no population.".into());
+    }
     let numbers = |one: &&Value| matches!(one["parameterType"].as_str(), Some("int" | "double"));
     if name == "cmaes" && parameters.iter().filter(numbers).count() < 2 {
         remarks.push("Katib's `cmaes` wants two ranges at least; `tpe` proposes instead.".into());
@@ -348,6 +350,7 @@ mod tests {
         assert_eq!(of(&format!("[searcher.cma_es]\n[space]\n{a}")).0, "tpe");
         assert_eq!(of(&format!("[searcher.grid]\n[space]\n{a}\n{b}")).0, "sobol");
         assert_eq!(of(&format!("[searcher.grid]\n[space]\n{b}")).0, "grid");
+        assert_eq!(of(&format!("[searcher.gaussian_process]\n[space]\n{b}")).0, "bayesianoptimization");
         let (name, remarks) = of(&format!(
             "[searcher.nsga2]\n[space]\n{a}\n\"c\" = {{ each = {{ low = 1, high = 2 }}, count = {{ low = 1, high = 2 }} }}"
         ));

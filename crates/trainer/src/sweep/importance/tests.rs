@@ -104,7 +104,7 @@ fn a_stray_trial_decides_nothing() {
     known[4].outcome = Outcome::Complete(vec![f64::INFINITY]);
     known[5].outcome = Outcome::Pruned { step: 1, loss: -9.0 };
     let found = Importance::of(&dimensions, &known, 0, 0).unwrap();
-    assert!(found.dimensions[0].share > 0.7 && found.trials == 198, "{found:?}");
+    assert!(found.dimensions[0].share > 0.85 && found.trials == 198, "{found:?}");
     assert_eq!(Importance::of(&dimensions, &known, 0, 0), Some(found), "the same seed, the same shares");
 }
 

@@ -69,15 +69,13 @@ fn ray(next: impl Fn(&str, u64) -> Value + Send + 'static) -> (String, Shared) {
 
 type Said = Vec<String>;
 
-fn run(address: &str, workers: &Workers, mut open: u64) -> (Result<Ending, Error>, Said) {
-    let mut said = Said::new();
+/// Looks after workers until what was said shows that it is over.
+fn run(address: &str, workers: &Workers, over: impl Fn(&Said) -> bool) -> (Result<Ending, Error>, Said) {
+    let said = std::cell::RefCell::new(Said::new());
     let server = server(address, |_| None).unwrap();
-    let mut standing = || {
-        open = open.saturating_sub(1);
-        Ok(if open > 0 { Standing::Open } else { Standing::Over })
-    };
+    let mut standing = || Ok(if over(&said.borrow()) { Standing::Over } else { Standing::Open });
     let mut told = |event: Event<'_>| {
-        said.push(match event {
+        said.borrow_mut().push(match event {
             Event::Begun { worker, .. } => format!("begun {worker}"),
             Event::Found { worker, .. } => format!("found {worker}"),
             Event::Stands { worker, stand, .. } => format!("{} {worker}", stand.name()),
@@ -85,7 +83,7 @@ fn run(address: &str, workers: &Workers, mut open: u64) -> (Result<Ending, Error
         });
     };
     let ended = conduct(&server, workers, &AtomicBool::new(false), &mut standing, &mut told);
-    (ended, said)
+    (ended, said.into_inner())
 }
 
 #[test]
@@ -134,7 +132,7 @@ fn who_is_killed_is_begun_again_and_who_is_done_is_not() {
         (true, _) => json!({ "status": "FAILED", "driver_exit_code": -9 }),
         (false, _) => json!({ "status": "SUCCEEDED" }),
     });
-    let (ended, said) = run(&address, &workers(2), 7);
+    let (ended, said) = run(&address, &workers(2), |said| said.iter().filter(|line| *line == "killed 1").count() == 2);
     assert_eq!(ended.unwrap(), Ending::Done);
     let count = |what: &str| said.iter().filter(|line| *line == what).count();
     assert!(count("begun 1") >= 2 && count("killed 1") >= 2 && count("done 0") >= 1, "{said:?}");
@@ -149,7 +147,7 @@ fn who_fails_again_and_again_ends_everything_with_its_log() {
         (_, 1000..) => json!({ "status": "STOPPED" }),
         _ => json!({ "status": "RUNNING" }),
     });
-    let (ended, said) = run(&address, &workers(2), u64::MAX);
+    let (ended, said) = run(&address, &workers(2), |_| false);
     let error = ended.unwrap_err();
     assert!(error.to_string().contains("3 times") && error.to_string().contains("error: no device"), "{error}");
     assert!(error.hint().unwrap().contains("ray job logs firebox-penguins-0-"));
@@ -164,7 +162,7 @@ fn jobs_that_are_there_are_taken_over() {
     ray.lock().unwrap().jobs.insert("old".into(), (there, 0));
     let other = Workers { shown: "postgres://db/other#x".into(), ..workers(1) };
     ray.lock().unwrap().jobs.insert("other".into(), (submission(&other, 0, "other"), 0));
-    let (ended, said) = run(&address, &workers(1), 1);
+    let (ended, said) = run(&address, &workers(1), |_| true);
     assert_eq!(ended.unwrap(), Ending::Done);
     assert_eq!(said, ["found 0", "done 0"]);
     assert_eq!(ray.lock().unwrap().jobs.len(), 2);
@@ -186,7 +184,7 @@ fn an_interrupt_stops_all_jobs() {
 #[test]
 fn a_study_that_is_over_begins_nobody() {
     let (address, ray) = ray(|_, _| json!({ "status": "RUNNING" }));
-    let (ended, said) = run(&address, &workers(2), 0);
+    let (ended, said) = run(&address, &workers(2), |_| true);
     assert_eq!((ended.unwrap(), said.len()), (Ending::Done, 0));
     assert!(ray.lock().unwrap().jobs.is_empty());
 }

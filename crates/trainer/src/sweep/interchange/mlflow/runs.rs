@@ -110,13 +110,19 @@ pub fn of_trial(trial: &Trial, view: View<'_>) -> Option<Run> {
         ("firebox.origin".into(), trial.origin.clone()),
     ];
     tags.extend(trial.error.iter().map(|error| ("firebox.error".to_owned(), error.clone())));
+    if !trial.course.is_empty() {
+        tags.push(("firebox.course".into(), json!(trial.course).to_string()));
+    }
+    // In a population settings change while a trial goes on, and parameters of MLflow never do.
+    let settled = finished || view.sweep.population.is_none();
+    let parameters = settings.iter().filter(|_| settled);
     Some(Run {
         trial: trial.number.to_string(),
         name: format!("{} {}", view.name, trial.number),
         status,
         began,
         ended: finished.then(|| trial.ended.map_or(began, milliseconds)),
-        parameters: settings.iter().map(|(address, value)| (key(address), cut(&as_text(value), PARAMETER))).collect(),
+        parameters: parameters.map(|(address, value)| (key(address), cut(&as_text(value), PARAMETER))).collect(),
         tags: tags.into_iter().map(|(name, value)| (name, cut(&value, TAG))).collect(),
         metrics,
     })

@@ -141,6 +141,17 @@ fn trials_are_told_with_all_that_is_known() {
 }
 
 #[test]
+fn settings_that_may_change_are_no_parameters_yet() {
+    let mut sample = Sample::new();
+    sample.sweep.population = Some(crate::sweep::population::Population::default());
+    let changed = sample.trials[3].settings.clone().unwrap();
+    sample.trials[3].course.push(crate::sweep::population::Change { generation: 1, from: Some(0), settings: changed });
+    let of = |number: usize| of_trial(&sample.trials[number], sample.view()).unwrap();
+    assert!(of(3).parameters.is_empty() && !of(0).parameters.is_empty());
+    assert!(of(3).tags.iter().any(|(name, value)| name == "firebox.course" && value.contains("\"from\":0")));
+}
+
+#[test]
 fn batches_keep_the_limits_of_mlflow() {
     let sample = Sample::new();
     let mut run = of_trial(&sample.trials[0], sample.view()).unwrap();

@@ -264,6 +264,9 @@ impl Writer<'_> {
         if let Some(settings) = &trial.settings {
             attributes.insert("settings".into(), json!(settings));
         }
+        if !trial.course.is_empty() {
+            attributes.insert("course".into(), json!(trial.course));
+        }
         if let Some(error) = &trial.error {
             attributes.insert("error".into(), json!(error));
         }
@@ -290,6 +293,10 @@ impl Writer<'_> {
             let settings = counted(self.outside, "setting");
             let reason = "outside the space as it is now";
             remarks.push(format!("{settings} {reason}: to be found under the attribute `settings` of their trials."));
+        }
+        if self.view.sweep.population.is_some() {
+            let last = "Settings of a population change while its trials go on: the last ones stand there";
+            remarks.push(format!("{last}, and all of them under the attribute `course`."));
         }
         remarks
     }
