@@ -7,7 +7,7 @@
 
 Every seed makes other functions: sums of terms, products (Sobol's g-function), bilinear ones, choices that change a slope, terms with noise, and
 spaces in which a parameter counts for one choice alone. Of the latter Optuna leaves out what does not always count. The error is the mean distance
-between the share of a parameter and the true one, of the variance of the function without its noise.
+between the share of a parameter and the true one, of the variance of the function without its noise, over the parameters that both tell.
 """
 import itertools, json, os, sys, time, warnings
 import numpy as np
@@ -136,7 +136,8 @@ def score(folder):
         said = np.array([np.nan if v is None else v for v in function["optuna"]])
         pairs = {(i, j): v for i, j, v in our["double"]}
         true_pairs = {(i, j): v for i, j, v in function["double"]}
-        row = [np.abs(our["single"] - truth).mean(), np.nanmean(np.abs(said - truth)),
+        both = ~np.isnan(said)
+        row = [np.abs(our["single"] - truth)[both].mean(), np.nanmean(np.abs(said - truth)),
                np.mean([abs(v - true_pairs.get(key, 0)) for key, v in pairs.items()]), our["seconds"] * 1e3, function["seconds"] * 1e3,
                float(np.argmax(our["single"]) == np.argmax(truth)), float(np.nanargmax(said) == np.argmax(truth))]
         rows.setdefault((function["family"], len(function["losses"])), []).append(row)

@@ -95,7 +95,7 @@ fi
 
 for version in optuna optuna4; do
     "$peers/$version/bin/python" tests/peers/sweep_optuna.py make "$work/$version.db" 2> /dev/null
-    sweep --json import "$work/one" "$work/$version.db" --name theirs > "$work/brought.json"
+    sweep import "$work/one" "$work/$version.db" --name theirs --json > "$work/brought.json"
     "$peers/$version/bin/python" tests/peers/sweep_optuna.py brought "$work/$version.db" "$work/brought.json"
 done
 

@@ -59,7 +59,7 @@ impl State {
 pub struct Look(pub u64, pub Option<f64>);
 
 /// A trial.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trial {
     /// Which of the study, from 0.
     pub number: u64,
@@ -186,8 +186,9 @@ fn by_rank<'a>(trials: &'a [Trial], objectives: &[Objective]) -> Vec<(usize, &'a
         _ => pareto::ranks(&losses.iter().map(Vec::as_slice).collect::<Vec<_>>()),
     };
     let mut order: Vec<usize> = (0..complete.len()).collect();
+    let first = |index: usize| losses[index].first().copied().unwrap_or(0.0);
     order.sort_by(|&a, &b| {
-        let by_loss = losses[a][0].total_cmp(&losses[b][0]);
+        let by_loss = first(a).total_cmp(&first(b));
         ranks[a].cmp(&ranks[b]).then(by_loss).then(complete[a].number.cmp(&complete[b].number))
     });
     order.into_iter().map(|index| (ranks[index], complete[index])).collect()

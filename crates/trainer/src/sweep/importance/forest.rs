@@ -12,6 +12,10 @@ use super::bins::{BINS, Bins};
 pub(super) const TREES: usize = 64;
 /// A tree is grown on so many trials at most.
 const DRAWN: usize = 2000;
+/// Fewer trials than this are not told apart any further.
+const FEWEST: usize = 4;
+/// Nor are fewer than such a part of those that were drawn: of many the mean says more than each by itself.
+const PARTS: usize = 100;
 
 /// What a forest learns from: of each trial its bins, none where a dimension does not count, and its loss.
 #[derive(Debug)]
@@ -75,6 +79,7 @@ impl Tree {
     pub(super) fn grow(table: &Table, losses: &[f64], random: &mut Random) -> (Self, Vec<bool>) {
         let trials = table.losses.len();
         let mut drawn: Vec<u32> = (0..trials.min(DRAWN)).map(|_| random.below(trials as u64) as u32).collect();
+        let least = FEWEST.max(drawn.len() / PARTS);
         let mut seen = vec![false; trials];
         for &trial in &drawn {
             seen[trial as usize] = true;
@@ -86,7 +91,7 @@ impl Tree {
             let here = &mut drawn[from..to];
             let mean = here.iter().map(|&trial| losses[trial as usize]).sum::<f64>() / here.len().max(1) as f64;
             tree.nodes[node] = Node::Leaf(mean);
-            let Some(cut) = best_cut(table, losses, here, &cell, random) else { continue };
+            let Some(cut) = best_cut(table, losses, here, least, &cell, random) else { continue };
             let Cut { dimension, bins, .. } = cut;
             let goes_left = |trial: u32| bins >> table.row(trial as usize)[dimension] & 1 == 1;
             let middle = from + partition(here, goes_left);
@@ -149,8 +154,18 @@ fn partition(trials: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
     left
 }
 
-/// The cut that explains most of the losses of some trials; none where nothing is left to explain.
-fn best_cut(table: &Table, losses: &[f64], trials: &[u32], cell: &[u64], random: &mut Random) -> Option<Cut> {
+/// The cut that explains most of the losses of some trials; none where they are fewer than `least`, or nothing is left to explain.
+fn best_cut(
+    table: &Table,
+    losses: &[f64],
+    trials: &[u32],
+    least: usize,
+    cell: &[u64],
+    random: &mut Random,
+) -> Option<Cut> {
+    if trials.len() < least {
+        return None;
+    }
     let first = losses[*trials.first()? as usize];
     if trials.iter().all(|&trial| losses[trial as usize] == first) {
         return None;
