@@ -13,8 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 peers=${PEERS:-$work/peers}
 bin=$(realpath "${BIN:-target/release/firebox}")
-# Export and import may be another program than the one that trains.
-sweep() { if [ -n "${INTERCHANGE:-}" ]; then "$INTERCHANGE" "$@"; else "$bin" sweep "$@"; fi; }
+sweep() { "$bin" sweep "$@"; }
 
 environment() { # name, packages
     local place="$peers/$1"
@@ -95,9 +94,17 @@ fi
 
 for version in optuna optuna4; do
     "$peers/$version/bin/python" tests/peers/sweep_optuna.py make "$work/$version.db" 2> /dev/null
-    sweep import "$work/one" "$work/$version.db" --name theirs --json > "$work/brought.json"
-    "$peers/$version/bin/python" tests/peers/sweep_optuna.py brought "$work/$version.db" "$work/brought.json"
+    cp -r "$work/one" "$work/$version"
+    # A second time nothing is new.
+    for _ in first second; do
+        "$bin" sweep import "$work/$version" "$work/$version.db" --name theirs --json > "$work/said.json"
+        [ -e "$work/$version.json" ] || cp "$work/said.json" "$work/$version.json"
+    done
+    grep -q '"trials": *0' "$work/said.json" || { cat "$work/said.json" >&2; exit 1; }
+    "$peers/$version/bin/python" tests/peers/sweep_optuna.py brought "$work/$version.db" "$work/$version/study.db" "$work/$version.json"
 done
+# Whoever goes on with the study learns from what came along.
+"$bin" --threads 1 sweep resume "$work/optuna" --trials 20 > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 
 for study in one two; do
     sweep export "$work/$study" --to hparams --out "$work/$study.events" > /dev/null

@@ -12,8 +12,7 @@ cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 peers=${PEERS:-$work/peers}
 bin=$(realpath "${BIN:-target/release/firebox}")
-# The export may be another program than the one that trains.
-sweep() { if [ -n "${INTERCHANGE:-}" ]; then "$INTERCHANGE" "$@"; else "$bin" sweep "$@"; fi; }
+sweep() { "$bin" sweep "$@"; }
 groups=()
 cleanup() {
     local group
@@ -21,6 +20,7 @@ cleanup() {
     for group in "${groups[@]:-}"; do [ -z "$group" ] || kill -- "-$group" 2> /dev/null || true; done
     sleep 1
     for group in "${groups[@]:-}"; do [ -z "$group" ] || kill -9 -- "-$group" 2> /dev/null || true; done
+    wait 2> /dev/null || true
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -79,13 +79,13 @@ change "UPDATE firebox_trials SET state = 'failed', error = 'on purpose' WHERE n
 export MLFLOW_TRACKING_URI=
 serve open
 for _ in first second; do
-    sweep export "$work/study" --to mlflow --address "$address" --experiment 'penguins & co' > "$work/said"
+    sweep export "$work/study" --to mlflow --address "$address" --experiment 'penguins & co' > "$work/said" 2>&1
     "$peers/mlflow/bin/python" tests/peers/sweep_mlflow.py "$address" 'penguins & co' "$work/study/study.db"
 done
 grep -q 'Nothing was new' "$work/said" || { cat "$work/said" >&2; exit 1; }
 # What has changed is told, and nothing else is there twice.
 change "UPDATE firebox_trials SET state = 'complete', ended = began + 5 WHERE number = 2"
-sweep export "$work/study" --to mlflow --address "$address" --experiment 'penguins & co' > "$work/said"
+sweep export "$work/study" --to mlflow --address "$address" --experiment 'penguins & co' > "$work/said" 2>&1
 grep -q '1 of 12 trials were new' "$work/said" || { cat "$work/said" >&2; exit 1; }
 "$peers/mlflow/bin/python" tests/peers/sweep_mlflow.py "$address" 'penguins & co' "$work/study/study.db"
 

@@ -3,7 +3,7 @@
     sweep_optuna.py compare STUDY.db OPTUNA.db      every trial of the file against the rows of the study
     sweep_optuna.py dashboard OPTUNA.db             the JSON of `optuna-dashboard`, on a port of this machine
     sweep_optuna.py make OPTUNA.db                  a study of Optuna's own, for the import
-    sweep_optuna.py brought OPTUNA.db BROUGHT.json  what came along against what Optuna says
+    sweep_optuna.py brought OPTUNA.db STUDY.db SAID.json    what came along against what Optuna says
 
 `sweep_interchange.sh` calls it.
 """
@@ -17,7 +17,6 @@ import time
 import tomllib
 import urllib.request
 import warnings
-from datetime import datetime
 from pathlib import Path
 
 import optuna
@@ -201,24 +200,27 @@ def make(path):
     study.enqueue_trial({"learning_rate": 1e-3})
 
 
-def brought(path, told):
-    study, told = only(path), json.loads(Path(told).read_text())
+def brought(path, ours, said):
+    study, said = only(path), json.loads(Path(said).read_text())
+    with sqlite3.connect(ours) as on:
+        asked = "SELECT origin, state, settings, history, scores, began FROM firebox_trials WHERE origin LIKE 'optuna:%'"
+        found = on.execute(asked).fetchall()
     # In our space learning rates begin at 1e-4.
     wanted = {t.number: t for t in study.trials if t.state.is_finished() and t.params["learning_rate"] >= 1e-4}
-    assert 5 < len(wanted) < 40
-    assert {t["number"] for t in told["trials"]} == set(wanted)
-    for trial in told["trials"]:
-        theirs = wanted[trial["number"]]
-        assert STATES[trial["state"]] == theirs.state and trial["origin"] == f"optuna:theirs#{trial['number']}"
-        settings, p = trial["settings"], theirs.params
+    assert 5 < len(wanted) < 40 and said["trials"] == len(wanted) == len(found), (said, len(wanted), len(found))
+    assert {row[0] for row in found} == {f"optuna:theirs#{number}" for number in wanted}
+    for origin, state, settings, history, scores, began in found:
+        theirs = wanted[int(origin.rpartition("#")[2])]
+        assert STATES[state] == theirs.state
+        settings, p = json.loads(settings), theirs.params
         assert settings["optimizer.adamw.learning_rate"] == p["learning_rate"]
         assert settings["model.mlp.hidden"] == [p["hidden.each"]] * p["hidden.count"]
         assert settings["model.mlp.dropout"] == p["dropout"] and settings["train.batch_size"] == p["train.batch_size"]
         if theirs.state == TrialState.COMPLETE:
-            assert trial["scores"]["accuracy"] == theirs.value
-        assert trial["history"] == [[step, value] for step, value in sorted(theirs.intermediate_values.items())]
-        assert abs(datetime.fromtimestamp(trial["began"]).timestamp() - theirs.datetime_start.timestamp()) < 1e-3
-    remarks = " ".join(told["remarks"])
+            assert json.loads(scores)["accuracy"] == theirs.value
+        assert json.loads(history) == [[step, value] for step, value in sorted(theirs.intermediate_values.items())]
+        assert abs(began - theirs.datetime_start.timestamp()) < 1e-3
+    remarks = " ".join(said["remarks"])
     for words in ("`momentum` has no counterpart", "`learning_rate` is taken for", "lies outside", "waited or ran"):
         assert words in remarks, (words, remarks)
     print(f"{len(wanted)} of {len(study.trials)} trials of Optuna's came along as they were")

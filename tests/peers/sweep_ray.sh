@@ -28,6 +28,7 @@ cleanup() {
     for process in "${started[@]:-}"; do [ -z "$process" ] || kill "$process" 2> /dev/null || true; done
     sleep 3
     for process in "${started[@]:-}" $(ours); do [ -z "$process" ] || kill -9 "$process" 2> /dev/null || true; done
+    wait 2> /dev/null || true
     [ -z "$database" ] || "${as[@]}" "$postgres/pg_ctl" -D "$database" -m immediate stop > /dev/null 2>&1 || true
     rm -rf "$work"
 }
@@ -84,9 +85,13 @@ epochs = 400
 [sweep]
 trials = 12
 [sweep.pruner.none]
+[sweep.cluster]
+program = "$bin"
+run = "$work/study"
+memory_gib = 0.25
 EOF
 "$bin" sweep "$work/penguins.toml" --engine ray --address "$address" --workers 3 --storage "$study" --run "$work/study" \
-    --program "$bin" > "$work/sweep.log" 2>&1 &
+    > "$work/sweep.log" 2>&1 &
 sweep=$!
 started+=("$sweep")
 # One worker is killed as soon as there are some.

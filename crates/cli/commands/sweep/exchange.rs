@@ -64,7 +64,7 @@ pub(super) fn import(args: &SweepImport, json: bool) -> Ended {
     let brought = optuna::import(&args.file, args.name.as_deref(), study.view())?;
     study.bring_in(&brought.trials)?;
     if json {
-        report::json(&json!({ "trials": brought.trials, "remarks": brought.remarks }));
+        report::json(&json!({ "trials": brought.trials.len(), "remarks": brought.remarks }));
         return Ok(Status::Done);
     }
     for remark in &brought.remarks {

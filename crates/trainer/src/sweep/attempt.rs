@@ -306,7 +306,11 @@ impl Attempt<'_> {
         let own = self.trial.track(objective);
         let rivals = self.study.trials.iter().filter(|trial| trial.number != self.trial.number);
         let others: Vec<Track> = match self.pruner().compares(evaluations) {
-            true => rivals.filter(|rival| rival.state != State::Failed).map(|rival| rival.track(objective)).collect(),
+            // What was made elsewhere was evaluated at other steps.
+            true => rivals
+                .filter(|rival| rival.state != State::Failed && !rival.is_brought())
+                .map(|rival| rival.track(objective))
+                .collect(),
             false => Vec::new(),
         };
         let others: Vec<&Track> = others.iter().collect();

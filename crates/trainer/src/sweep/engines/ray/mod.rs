@@ -250,17 +250,19 @@ impl Seat {
     ) -> Result<(), Stumble> {
         let moment = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let id = jobs::id(workers, worker, moment);
+        // Kept before it is known whether it arrived: the next look asks for it, and no second one is begun beside it.
+        self.begun = Instant::now();
+        self.job = Some(id.clone());
+        self.stand = Some(Stand::Pending);
         let answer = server.ask("POST", "/api/jobs/", Some(&jobs::submission(workers, worker, &id)))?;
         match answer.status {
-            200..300 => {}
-            500.. => return Err(Stumble::Silent(format!("it answers with status {}", answer.status))),
-            _ => return Err(Stumble::from(server.refusal(&answer))),
+            200..300 => {
+                told(Event::Begun { worker, job: &id });
+                Ok(())
+            }
+            500.. => Err(Stumble::Silent(format!("it answers with status {}", answer.status))),
+            _ => Err(Stumble::from(server.refusal(&answer))),
         }
-        told(Event::Begun { worker, job: &id });
-        self.begun = Instant::now();
-        self.job = Some(id);
-        self.stand = Some(Stand::Pending);
-        Ok(())
     }
 }
 

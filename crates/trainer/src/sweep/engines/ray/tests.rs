@@ -46,8 +46,12 @@ fn ray(next: impl Fn(&str, u64) -> Value + Send + 'static) -> (String, Shared) {
             }
             ("POST", ["api", "jobs"]) => {
                 let id = asked.body["submission_id"].as_str().unwrap().to_owned();
+                let first = ray.jobs.is_empty();
                 ray.jobs.insert(id.clone(), (asked.body.clone(), 0));
-                (200, json!({ "submission_id": id }))
+                match next(&id, 0)["status"] == "LOST" && first {
+                    true => (504, Value::Null),
+                    false => (200, json!({ "submission_id": id })),
+                }
             }
             ("GET", ["api", "jobs", _, "logs"]) => (200, json!({ "logs": "first\nerror: no device\n" })),
             ("POST", ["api", "jobs", id, "stop"]) => {
@@ -166,6 +170,19 @@ fn jobs_that_are_there_are_taken_over() {
     assert_eq!(ended.unwrap(), Ending::Done);
     assert_eq!(said, ["found 0", "done 0"]);
     assert_eq!(ray.lock().unwrap().jobs.len(), 2);
+}
+
+#[test]
+fn a_job_whose_beginning_got_no_answer_is_not_begun_twice() {
+    let (address, ray) = ray(|_, looks| match looks {
+        0 => json!({ "status": "LOST" }),
+        1..=3 => json!({ "status": "RUNNING" }),
+        _ => json!({ "status": "SUCCEEDED" }),
+    });
+    let (ended, said) = run(&address, &workers(1), |said| !said.is_empty());
+    assert_eq!(ended.unwrap(), Ending::Done);
+    assert_eq!(said, ["silent it answers with status 504", "running 0", "done 0"]);
+    assert_eq!(ray.lock().unwrap().jobs.len(), 1);
 }
 
 #[test]
