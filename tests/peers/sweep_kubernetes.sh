@@ -25,7 +25,7 @@ environment kubernetes kubernetes kubernetes-validate kubeflow-katib pyyaml ruam
 environment kubeflow kfp kfp-kubernetes pyyaml
 
 mkdir "$work/manifests"
-FIREBOX_MANIFESTS_OUT="$work/manifests" cargo test ${CARGO_FLAGS---release} -p trainer --lib sweep::engines > "$work/log" 2>&1 \
+FIREBOX_MANIFESTS_OUT="$work/manifests" cargo test ${CARGO_FLAGS---release} --workspace --lib sweep::engines > "$work/log" 2>&1 \
     || { cat "$work/log" >&2; exit 1; }
 check() { "$peers/$1/bin/python" tests/peers/sweep_kubernetes.py "$2" "$3"; }
 check kubernetes yaml "$work/manifests/texts.yaml"

@@ -56,7 +56,7 @@ done
 curl --silent --fail --max-time 5 "$address/api/jobs/" > /dev/null || { cat "$work/ray.log" >&2; echo "Ray did not start" >&2; exit 1; }
 
 FIREBOX_RAY="$address" FIREBOX_RAY_FOLDER="$work/workers" \
-    cargo test ${CARGO_FLAGS---release} -p trainer --lib ray::cluster_tests -- --ignored --test-threads=1 > "$work/log" 2>&1 \
+    cargo test ${CARGO_FLAGS---release} --workspace --lib ray::cluster_tests -- --ignored --test-threads=1 > "$work/log" 2>&1 \
     || { cat "$work/log" >&2; exit 1; }
 grep -E '^test .*cluster_tests' "$work/log"
 version=$("$peers/ray/bin/python" -c 'import ray; print(ray.__version__)')
@@ -97,7 +97,7 @@ started+=("$sweep")
 # One worker is killed as soon as there are some.
 killed=
 for _ in $(seq 300); do
-    for process in $(cat /proc/[0-9]*/stat 2> /dev/null | awk '$2 == "(firebox)" { print $1 }'); do
+    for process in $(pgrep -f -- "$bin sweep worker" || true); do
         words=$({ tr '\0' ' ' < "/proc/$process/cmdline"; } 2> /dev/null || true)
         if [[ "$words" = "$bin sweep worker"* ]] \
             && { tr '\0' '\n' < "/proc/$process/environ"; } 2> /dev/null | grep -qF "FIREBOX_STUDY=$study"; then
