@@ -1,5 +1,6 @@
 //! How does this program start itself, where a task needs a process of its own?
 
+use std::io::Read;
 use std::process::{Command, Stdio};
 
 use serde::de::DeserializeOwned;
@@ -38,4 +39,12 @@ pub fn json<T: DeserializeOwned>(command: &mut Command) -> Result<T, Failure> {
         usage: output.status.code() == Some(2),
         gate: false,
     })
+}
+
+/// Does something once standard input is closed, in a thread of its own: the other end is open as long as the parent lives, however it ends.
+pub fn when_nobody_waits(then: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        then();
+    });
 }

@@ -1,6 +1,5 @@
 //! `firebox select`: which network suits this data? Each task of the race runs in a process of its own.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -83,9 +82,7 @@ fn work(args: &Select, task: &str) -> Ended {
     let interrupt = interrupt_flag()?;
     let nobody_waits = Arc::clone(&interrupt);
     let saves = matches!(task, Task::Rung { .. });
-    std::thread::spawn(move || {
-        // The other end is open as long as the selection lives, however it ends.
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    child::when_nobody_waits(move || {
         nobody_waits.store(true, Ordering::Relaxed);
         if !saves {
             end_at_once();

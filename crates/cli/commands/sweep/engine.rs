@@ -7,14 +7,13 @@ use trainer::sweep::status::Status as Stands;
 use trainer::sweep::study::Study;
 
 use super::exchange::{cluster, no_image};
-use super::{Ended, interrupt_flag, show, written};
+use super::{Ended, conduct, interrupt_flag, show, written};
 use crate::args::{EngineArgs, EngineName};
 use crate::failure::{Failure, Status};
 use crate::report;
 
-/// Lets an engine run workers.
+/// Lets workers run where the engine puts them, or here where none is named.
 pub(super) fn conduct(
-    engine: EngineName,
     args: &EngineArgs,
     study: Study,
     place: &Place,
@@ -22,6 +21,7 @@ pub(super) fn conduct(
     device: Option<&str>,
     json: bool,
 ) -> Ended {
+    let Some(engine) = args.engine else { return conduct::conduct(study, place, workers, device, json) };
     let Place::Url { url, .. } = place else {
         return Err(Failure::usage(
             "workers of many machines share no file",

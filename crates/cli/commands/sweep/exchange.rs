@@ -8,7 +8,6 @@ use trainer::sweep::cluster::Cluster;
 use trainer::sweep::engines::{katib, kubeflow, kubernetes};
 use trainer::sweep::interchange::{Told, hparams, mlflow, optuna};
 use trainer::sweep::place::Place;
-use trainer::sweep::proposal;
 use trainer::sweep::status::Status as Standing;
 use trainer::sweep::study::Study;
 
@@ -134,10 +133,8 @@ fn as_kubeflow(study: &Study, args: &SweepExport) -> Result<(String, Told), Fail
         needs: cluster(study).needs().map_err(no_image)?,
     };
     let remark = format!(
-        "Its steps read the config at {}, in the image or below /work of the volume `{}`: copy it there.\n{}",
-        wanted.config,
-        wanted.claim,
-        proposal::to_toml(&study.experiment, &study.sweep).lines().next().unwrap_or_default()
+        "Its steps read the config at {}, in the image or below /work of the volume `{}`: copy it there.",
+        wanted.config, wanted.claim
     );
     Ok((kubeflow::yaml(&wanted)?, Told { trials: 0, remarks: vec![remark] }))
 }

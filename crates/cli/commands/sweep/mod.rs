@@ -1,10 +1,9 @@
 //! `firebox sweep`: better settings, found by many trials.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use trainer::address::typed;
@@ -21,6 +20,7 @@ use trainer::{Experiment, data_gate, origin, reports};
 use super::train::{RUNS, interrupt_flag};
 use super::{Ended, bench_batch};
 use crate::args::{Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepReport, SweepResume, SweepStop, SweepWorker};
+use crate::child;
 use crate::console::trials::line;
 use crate::failure::{self, Failure};
 use crate::report;
@@ -81,11 +81,7 @@ fn begin(args: &Sweep, json: bool) -> Ended {
     if opened.existed && !json {
         report::note(format!("Going on with the study in {}.", study.folder().display()));
     }
-    let device = args.settings.device.as_deref();
-    match args.engine.engine {
-        Some(engine) => engine::conduct(engine, &args.engine, study, &place, args.workers, device, json),
-        None => conduct::conduct(study, &place, args.workers, device, json),
-    }
+    engine::conduct(&args.engine, study, &place, args.workers, args.settings.device.as_deref(), json)
 }
 
 fn resume(args: &SweepResume, json: bool) -> Ended {
@@ -109,12 +105,7 @@ fn resume(args: &SweepResume, json: bool) -> Ended {
         study.change(|sweep| sweep.trials = args.trials)?;
     }
     study.stop(false)?;
-    match args.engine.engine {
-        Some(engine) => {
-            engine::conduct(engine, &args.engine, study, &place, args.workers, args.device.as_deref(), json)
-        }
-        None => conduct::conduct(study, &place, args.workers, args.device.as_deref(), json),
-    }
+    engine::conduct(&args.engine, study, &place, args.workers, args.device.as_deref(), json)
 }
 
 /// Trains trials in this process.
@@ -128,7 +119,8 @@ fn work(args: &SweepWorker, json: bool) -> Ended {
     let device = model_zoo::device::open(args.device.as_deref().unwrap_or(&study.experiment.device))?;
     let interrupt = interrupt_flag()?;
     if args.attended {
-        end_with(&interrupt);
+        let nobody_waits = Arc::clone(&interrupt);
+        child::when_nobody_waits(move || nobody_waits.store(true, Ordering::Relaxed));
     }
     study.when_waiting(|reason| report::note(format!("The database does not answer ({reason}); waiting for it.")));
     let (mut trained, objectives) = (0, study.objectives().to_vec());
@@ -150,15 +142,6 @@ fn work(args: &SweepWorker, json: bool) -> Ended {
         report::line(format!("Trained {trained} trials of {}.", study.name()));
     }
     Ok(if end == End::Over { failure::Status::Done } else { failure::Status::Interrupted })
-}
-
-/// Sets the flag once standard input is closed: whoever holds the other end lives no more.
-fn end_with(interrupt: &Arc<AtomicBool>) {
-    let nobody_waits = Arc::clone(interrupt);
-    std::thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        nobody_waits.store(true, Ordering::Relaxed);
-    });
 }
 
 fn stop(args: &SweepStop, json: bool) -> Ended {

@@ -117,12 +117,8 @@ impl Cluster {
         device: Option<&str>,
     ) -> Result<kubernetes::Workers, String> {
         let needs = self.needs()?;
-        Ok(kubernetes::Workers {
-            device: device.map(str::to_owned),
-            runs: self.volume.clone(),
-            storage_class: self.storage_class.clone(),
-            ..kubernetes::Workers::new(name, study, count, &needs.image.clone())
-        })
-        .map(|workers| kubernetes::Workers { needs, ..workers })
+        let plain = kubernetes::Workers::new(name, study, count, &needs.image);
+        let (runs, storage_class) = (self.volume.clone(), self.storage_class.clone());
+        Ok(kubernetes::Workers { device: device.map(str::to_owned), needs, runs, storage_class, ..plain })
     }
 }

@@ -94,13 +94,16 @@ pub fn has_room(study: &Study, trial: &Trial, complete: bool) -> Result<bool, Er
         return Ok(true);
     }
     let may_go: Vec<u64> = match complete {
-        true => kept_with(study, trial).into_iter().skip_while(|&number| number != trial.number).collect(),
-        false => kept(study).into_iter().skip(1).collect(),
+        true => {
+            let best = kept_with(study, trial);
+            let others = study.trials.iter().filter(|other| other.state == State::Complete);
+            let no_longer = others.map(|other| other.number).filter(|number| !best.contains(number));
+            let behind = best.iter().position(|&number| number == trial.number).unwrap_or(best.len());
+            no_longer.chain(best[behind..].iter().rev().copied()).collect()
+        }
+        false => kept(study).into_iter().skip(1).rev().collect(),
     };
-    let beaten = study.trials.iter().filter(|other| other.state == State::Complete && other.number != trial.number);
-    let best = kept_with(study, trial);
-    let no_longer = beaten.map(|other| other.number).filter(|number| complete && !best.contains(number));
-    for number in no_longer.chain(may_go.into_iter().rev().filter(|&number| number != trial.number)) {
+    for number in may_go.into_iter().filter(|&number| number != trial.number) {
         if !is_full() {
             break;
         }

@@ -45,15 +45,11 @@ impl Study {
         if self.is_stopped() {
             return Ok(Next::Stopped);
         }
-        if !self.has_work() {
-            if self.count(State::Running) == 0 {
-                return Ok(Next::Over);
-            }
-            self.observe(watch)?;
-            if !self.trials.iter().any(|trial| self.is_orphan(trial, watch)) {
-                return Ok(Next::Wait);
-            }
-        } else if self.count(State::Running) > 0 {
+        let (has_work, is_training) = (self.has_work(), self.count(State::Running) > 0);
+        if !has_work && !is_training {
+            return Ok(Next::Over);
+        }
+        if is_training {
             self.observe(watch)?;
         }
         // Another worker may take one up meanwhile; then its attempt is another.
@@ -63,6 +59,9 @@ impl Study {
             .filter(|trial| self.is_orphan(trial, watch))
             .map(|trial| (trial.number, trial.attempt))
             .collect();
+        if !has_work && orphans.is_empty() {
+            return Ok(Next::Wait);
+        }
         let (name, budget, max_crashes) = (self.row.name.clone(), self.open_budget(), self.sweep.max_crashes);
         let Self { database, row, trials, waits, sweep, .. } = self;
         let turn = storage::transact(database.as_mut(), waits, |on| {
