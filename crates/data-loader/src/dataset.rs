@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::batch::Batch;
 use crate::card::Card;
@@ -15,6 +15,7 @@ use crate::limit;
 use crate::lineage::Lineage;
 use crate::pieces::Pieces;
 use crate::pipeline::Pipeline;
+use crate::prepared::Prepared;
 use crate::random::Random;
 use crate::samplers::{Layout, Order, Sampler};
 use crate::schema::Schema;
@@ -42,6 +43,8 @@ pub struct Dataset {
     pub(crate) seed: u64,
     /// Why the transforms of the config could not be fitted, where the data were opened for checks alone.
     pub(crate) unfit: Option<String>,
+    /// The rows of each part, where they are prepared once and for all.
+    pub(crate) prepared: [OnceLock<Option<Arc<Prepared>>>; 3],
 }
 
 impl Dataset {
@@ -147,9 +150,19 @@ impl Dataset {
         let records = Pieces::over(records, &mut parts, &pipeline, skip)?;
         let config = DataConfig { split: Some(split), transforms: Some(transforms), ..config.clone() };
         let blocks = records.blocks();
-        let unfit = None;
-        let made =
-            Self { config, card, records: records.into(), blocks, parts, classes, pipeline, lineage, seed, unfit };
+        let made = Self {
+            config,
+            card,
+            records: records.into(),
+            blocks,
+            parts,
+            classes,
+            pipeline,
+            lineage,
+            seed,
+            unfit: None,
+            prepared: Default::default(),
+        };
         made.check_views()?;
         Ok(made)
     }
@@ -242,7 +255,12 @@ impl Dataset {
             0 => Random::derive(&[STREAM, self.seed, epoch, u64::from(row)]),
             _ => Random::derive(&[STREAM, self.seed, epoch, u64::from(row), view]),
         });
-        let example = self.pipeline.prepare_from(record, random.as_mut())?;
+        self.prepare_by(record, random.as_mut())
+    }
+
+    /// Prepares a row by this chance.
+    pub(crate) fn prepare_by(&self, record: &mut Record, random: Option<&mut Random>) -> Result<Example, Error> {
+        let example = self.pipeline.prepare_from(record, random)?;
         if let (TargetValue::None, Some(target)) = (&example.target, &self.pipeline.schema().target)
             && self.pipeline.signature().task.needs_target()
         {
@@ -288,6 +306,7 @@ impl Dataset {
     #[cfg(test)]
     pub(crate) fn with_pipeline(mut self, change: impl FnOnce(Pipeline) -> Pipeline) -> Self {
         self.pipeline = change(self.pipeline);
+        self.prepared = Default::default();
         self
     }
 }

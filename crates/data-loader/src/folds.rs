@@ -92,6 +92,7 @@ impl Dataset {
             lineage,
             seed: self.seed,
             unfit: self.unfit.clone(),
+            prepared: Default::default(),
         })
     }
 

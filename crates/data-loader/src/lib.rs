@@ -47,6 +47,7 @@ mod number_plan;
 mod output;
 mod pieces;
 pub mod pipeline;
+mod prepared;
 pub mod random;
 mod raster;
 pub mod reconstruction;

@@ -2,7 +2,8 @@
 //!
 //! Thread `w` of `n` prepares every `n`-th batch, beginning with the `w`-th, and puts them in a bounded queue of its own.
 //! The consumer asks the queues in turn, so the order does not depend on which thread is faster. A batch is a pure function
-//! of its position, so a loader can begin anywhere: position is one number, and resuming is exact.
+//! of its position, so a loader can begin anywhere: position is one number, and resuming is exact. What is ready in less time than
+//! it takes to be handed over, such as a few rows of a small table, is made by the consumer itself.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,7 @@ use crate::collate::collate;
 use crate::data_config::BadExamples;
 use crate::dataset::Dataset;
 use crate::error::Error;
+use crate::prepared::Prepared;
 use crate::samplers::Order;
 use crate::split::Part;
 
@@ -34,6 +36,8 @@ struct Plan {
     pass: Pass,
     batch_size: usize,
     batches_per_epoch: u64,
+    /// The rows of the part, where they are prepared already.
+    prepared: Option<Arc<Prepared>>,
     /// Raised when the loader is dropped.
     stop: AtomicBool,
     /// The orders of the epochs that were asked for last, one for all threads: a list of all rows is large, and at the end of an
@@ -69,6 +73,9 @@ impl Plan {
         let rows = order.rows(self.dataset.part(part), start..start + self.batch_size);
 
         let random_epoch = matches!(self.pass, Pass::Train { .. }).then_some(epoch);
+        if let Some(batch) = self.picked(part, &rows) {
+            return Some(self.finished(batch, random_epoch, index, 0));
+        }
         if let Some(batch) = self.dataset.batch_of(&rows) {
             let batch = batch.with_own_target(self.dataset.signature());
             return Some(Ok(Batch { epoch, index, ..batch }));
@@ -108,14 +115,34 @@ impl Plan {
             return Some(Ok(empty));
         }
         let skipped = rows.len() - examples.len() / self.dataset.views();
-        let batch = collate(examples, self.dataset.signature()).and_then(|mut batch| {
-            if let Some(epoch) = random_epoch {
-                self.dataset.mix(&mut batch, epoch, index)?;
-            }
-            let batch = batch.with_own_target(self.dataset.signature());
-            Ok(Batch { epoch, index, skipped, ..batch })
-        });
-        Some(batch)
+        let batch = collate(examples, self.dataset.signature());
+        Some(batch.and_then(|batch| self.finished(batch, random_epoch, index, skipped)))
+    }
+
+    /// The batch of these rows of the part, if they are prepared already.
+    fn picked(&self, part: Part, rows: &[u32]) -> Option<Batch> {
+        let prepared = self.prepared.as_ref()?;
+        let all = self.dataset.part(part);
+        let places: Option<Vec<usize>> = rows.iter().map(|row| all.binary_search(row).ok()).collect();
+        prepared.pick(&places?)
+    }
+
+    /// What remains to be done with a batch: in training its examples are mixed.
+    fn finished(&self, mut batch: Batch, epoch: Option<u64>, index: u64, skipped: usize) -> Result<Batch, Error> {
+        if let Some(epoch) = epoch {
+            self.dataset.mix(&mut batch, epoch, index)?;
+        }
+        let batch = batch.with_own_target(self.dataset.signature());
+        Ok(Batch { epoch: epoch.unwrap_or_default(), index, skipped, ..batch })
+    }
+
+    /// The batch at `position`; a panic becomes an error. `None` when the loader was dropped meanwhile.
+    fn made(&self, position: u64) -> Option<Result<Batch, Error>> {
+        catch_unwind(AssertUnwindSafe(|| self.batch(position))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let message = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned();
+            Some(Err(Error::WorkerFailed { batch: position, message }))
+        })
     }
 }
 
@@ -176,7 +203,13 @@ impl Loader {
         let partial = u64::from(!examples.is_multiple_of(batch_size) && (!endless || !config.drop_last));
         let batches_per_epoch = full + partial;
         let end = (!endless).then_some(batches_per_epoch);
-        let mut threads = [threads, config.threads].into_iter().find(|&threads| threads > 0).unwrap_or_else(cores);
+        let prepared = dataset.prepared(match pass {
+            Pass::Train { .. } => Part::Train,
+            Pass::Once { part } => part,
+        });
+        let quick = prepared.as_ref().is_some_and(|prepared| prepared.is_quick(batch_size));
+        let asked = [threads, config.threads].into_iter().find(|&threads| threads > 0);
+        let mut threads = asked.unwrap_or_else(|| if quick { 0 } else { cores() });
         if let Some(end) = end {
             // No thread without a batch to prepare.
             threads = threads.min(usize::try_from(end).unwrap_or(usize::MAX));
@@ -185,7 +218,7 @@ impl Loader {
         let threads = threads.min(256);
         let prefetch = config.prefetch.clamp(1, 1024);
         let (stop, orders) = (AtomicBool::new(false), Mutex::new(Vec::new()));
-        let plan = Arc::new(Plan { dataset, pass, batch_size, batches_per_epoch, stop, orders });
+        let plan = Arc::new(Plan { dataset, pass, batch_size, batches_per_epoch, prepared, stop, orders });
         let mut loader =
             Self { plan, position, start: position, end, queues: Vec::new(), threads: Vec::new(), failed: false };
         for worker in 0..threads {
@@ -208,7 +241,7 @@ impl Loader {
         self.position
     }
 
-    /// How many threads prepare batches.
+    /// How many threads prepare batches; none where the consumer does.
     pub fn threads(&self) -> usize {
         self.threads.len()
     }
@@ -231,8 +264,10 @@ impl Iterator for Loader {
         if self.end.is_some_and(|end| self.position >= end) {
             return None;
         }
-        let turn = (self.position - self.start) % (self.queues.len() as u64).max(1);
-        let next = self.queues.get(turn as usize).and_then(|queue| queue.recv().ok());
+        let next = match self.queues.len() as u64 {
+            0 => self.plan.made(self.position),
+            queues => self.queues[((self.position - self.start) % queues) as usize].recv().ok(),
+        };
         let next = next.unwrap_or_else(|| {
             Err(Error::WorkerFailed {
                 batch: self.position,
@@ -263,17 +298,7 @@ impl Drop for Loader {
 fn work(plan: &Plan, first: u64, step: u64, end: Option<u64>, queue: &SyncSender<Result<Batch, Error>>) {
     let mut position = first;
     while end.is_none_or(|end| position < end) {
-        let made = catch_unwind(AssertUnwindSafe(|| plan.batch(position)));
-        let result = match made {
-            Ok(Some(result)) => result,
-            Ok(None) => return,
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let message =
-                    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned();
-                Err(Error::WorkerFailed { batch: position, message })
-            }
-        };
+        let Some(result) = plan.made(position) else { return };
         let failed = result.is_err();
         if queue.send(result).is_err() || failed {
             return;

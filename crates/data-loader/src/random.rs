@@ -5,7 +5,7 @@
 //! change when a dependency does.
 
 /// A stream of random numbers that is a pure function of the numbers it was derived from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Random {
     state: [u64; 4],
 }

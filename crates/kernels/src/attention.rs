@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
+use crate::grain::least_of_products;
 use crate::lanes::{exp, maximum, sums, widest};
 use crate::product::{Matrix, Target, multiply, multiply_into};
 
@@ -80,11 +81,12 @@ pub fn forward(projection: &[f32], attention: Attention) -> (Vec<f32>, Vec<[f32;
     let Attention { batch, length, heads, features, .. } = attention;
     let width = attention.width();
     let mut totals = Vec::new();
+    let least = least_of_products(2 * length * length * features);
     // SAFETY: each task writes the features of its head at every place of its text, and together they are all.
     #[expect(unsafe_code, reason = "see above")]
     let y = unsafe {
         written(batch * length * width, |y| {
-            let tasks = (0..batch * heads).into_par_iter().map_init(
+            let tasks = (0..batch * heads).into_par_iter().with_min_len(least).map_init(
                 || vec![0.0_f32; ROWS.min(length.max(1)) * length],
                 |scores, task| {
                     let [query, key, value] = attention.parts(projection, task);
@@ -152,14 +154,15 @@ pub fn backward(
     attention: Attention,
 ) -> Vec<f32> {
     attention.check(projection.len());
-    let Attention { batch, length, heads, .. } = attention;
+    let Attention { batch, length, heads, features, .. } = attention;
+    let least = least_of_products(5 * length * length * features);
     assert!(y.len() * 3 == projection.len() && gradient.len() == y.len(), "{attention:?}");
     assert_eq!(totals.len(), batch * heads * length, "{attention:?}");
     // SAFETY: each task writes query, key and value of its head at every place of its text, and together they are all.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         written(projection.len(), |result| {
-            (0..batch * heads).into_par_iter().for_each_init(
+            (0..batch * heads).into_par_iter().with_min_len(least).for_each_init(
                 || Scratch::new(attention),
                 |scratch, task| back(projection, y, totals, gradient, attention, task, scratch, result),
             );

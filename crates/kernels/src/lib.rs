@@ -17,6 +17,7 @@ mod dots;
 mod each;
 pub mod embedding;
 mod fresh;
+mod grain;
 #[cfg(all(test, target_os = "linux"))]
 mod guarded_tests;
 mod lanes;

@@ -14,6 +14,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::fresh::{Aligned, Shared};
+use crate::grain::least_of_products;
 use crate::lanes::{WIDTH, load, store, tile_rows, vectorized};
 use crate::squares::{SIDE, turn};
 
@@ -321,7 +322,8 @@ pub(crate) unsafe fn multiply_all(
     let (rows, columns) = (a.size[0], b.size[1]);
     let tasks_down = rows.div_ceil(TASK_ROWS);
     let tasks_across = columns.div_ceil(TASK_COLUMNS);
-    (0..tasks_down * tasks_across).into_par_iter().for_each(|task| {
+    let least = least_of_products(rows.min(TASK_ROWS) * columns.min(TASK_COLUMNS) * a.size[1]);
+    (0..tasks_down * tasks_across).into_par_iter().with_min_len(least).for_each(|task| {
         let down = task / tasks_across * TASK_ROWS;
         let across = task % tasks_across * TASK_COLUMNS;
         let (down, across) = (down..(down + TASK_ROWS).min(rows), across..(across + TASK_COLUMNS).min(columns));

@@ -6,6 +6,7 @@ use super::{Affine, Planes};
 use crate::activation::{ReluGradient, passed};
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
+use crate::grain::least_of_floats;
 use crate::lanes::{sums, widest};
 
 /// How the gradient finds out what was rectified.
@@ -60,13 +61,14 @@ pub fn backward(
         "{planes:?}"
     );
     let mut parameters = Vec::new();
+    let least = least_of_floats(planes.batch * planes.area);
     let mut before = None;
     // SAFETY: each channel writes its own planes of either result, and together they are all.
     #[expect(unsafe_code, reason = "see above")]
     let to_x = unsafe {
         written(x.len(), |to_x| {
             let mut work = |to_sum: Option<Shared>| {
-                let channels = (0..planes.channels).into_par_iter().map(|channel| {
+                let channels = (0..planes.channels).into_par_iter().with_min_len(least).map(|channel| {
                     let statistics = [f64::from(mean[channel]), f64::from(variance[channel]) + epsilon];
                     let own = match rectified {
                         Rectified::Not => Own::Not,

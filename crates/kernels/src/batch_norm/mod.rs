@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
+use crate::grain::least_of_floats;
 use crate::lanes::{sums, widest};
 pub use crate::planes::Planes;
 pub use backward::{Gradients, Rectified, backward};
@@ -47,11 +48,12 @@ pub fn forward(
     assert_eq!((x.len(), weight.len(), bias.len()), (planes.count(), planes.channels, planes.channels), "{planes:?}");
     assert!(residual.is_none_or(|residual| residual.len() == x.len()), "{planes:?}");
     let mut statistics = Vec::new();
+    let least = least_of_floats(planes.batch * planes.area);
     // SAFETY: each channel writes its own planes, and together they are all.
     #[expect(unsafe_code, reason = "see above")]
     let y = unsafe {
         written(x.len(), |y| {
-            let channels = (0..planes.channels).into_par_iter().map(|channel| {
+            let channels = (0..planes.channels).into_par_iter().with_min_len(least).map(|channel| {
                 let affine = [weight[channel], bias[channel]];
                 normalize_widest(x, residual, affine, epsilon, relu, planes, channel, y)
             });
@@ -78,11 +80,12 @@ pub fn apply(
     let of_channels = [weight, bias, mean, variance].iter().all(|values| values.len() == planes.channels);
     assert!(x.len() == planes.count() && of_channels, "{planes:?}");
     assert!(residual.is_none_or(|residual| residual.len() == x.len()), "{planes:?}");
+    let least = least_of_floats(planes.batch * planes.area);
     // SAFETY: each channel writes its own planes, and together they are all.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         written(x.len(), |y| {
-            (0..planes.channels).into_par_iter().for_each(|channel| {
+            (0..planes.channels).into_par_iter().with_min_len(least).for_each(|channel| {
                 let statistics = [f64::from(mean[channel]), f64::from(variance[channel]) + epsilon];
                 let affine = Affine::new([weight[channel], bias[channel]], statistics, relu);
                 write_widest(x, residual, affine, planes, channel, y);
