@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
 use crate::lanes::{exp, upper_tail, widest};
+use crate::threads::least_of_floats;
 
 /// So many floats are worth a task of their own.
 const TASK: usize = 1 << 14;
@@ -35,7 +36,7 @@ macro_rules! function {
             #[expect(unsafe_code, reason = "see above")]
             unsafe {
                 written(length, |result| {
-                    (0..length.div_ceil(TASK)).into_par_iter().for_each(|task| {
+                    (0..length.div_ceil(TASK)).into_par_iter().with_min_len(least_of_floats(TASK)).for_each(|task| {
                         let start = task * TASK;
                         let end = (start + TASK).min(length);
                         work(slices.map(|slice| &slice[start..end]), result, start, $kind);

@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use crate::lanes::{WIDTH, widest};
+use crate::threads::least_of_floats;
 
 /// So many floats are a task.
 const TASK: usize = 1 << 14;
@@ -42,7 +43,10 @@ pub fn step(weight: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32], 
     assert!(gradient.len() == count && m.len() == count && v.len() == count, "slices of different lengths");
     let tasks = weight.par_chunks_mut(TASK).zip(gradient.par_chunks(TASK));
     let averages = m.par_chunks_mut(TASK).zip(v.par_chunks_mut(TASK));
-    tasks.zip(averages).for_each(|((weight, gradient), (m, v))| part_widest(weight, gradient, m, v, settings));
+    tasks
+        .zip(averages)
+        .with_min_len(least_of_floats(TASK))
+        .for_each(|((weight, gradient), (m, v))| part_widest(weight, gradient, m, v, settings));
 }
 
 widest!(fn part_widest(weight: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32], settings: Adamw) = part);

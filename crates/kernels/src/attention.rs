@@ -12,9 +12,9 @@
 use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
-use crate::grain::least_of_products;
 use crate::lanes::{exp, maximum, sums, widest};
 use crate::product::{Matrix, Target, multiply, multiply_into};
+use crate::threads::least_of_products;
 
 /// So many rows of the queries are gone through at a time.
 const ROWS: usize = 64;

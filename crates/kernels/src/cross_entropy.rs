@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
 use crate::lanes::{exp, maximum, sums, widest};
+use crate::threads::least_of_floats;
 
 /// So many floats are a task.
 const TASK: usize = 1 << 14;
@@ -22,6 +23,7 @@ pub fn forward(scores: &[f32], targets: &[i64], classes: usize, smoothing: f32) 
     let parts = scores
         .par_chunks(rows * classes.max(1))
         .zip(targets.par_chunks(rows))
+        .with_min_len(least_of_floats(TASK))
         .map(|(scores, targets)| losses_widest(scores, targets, classes, smoothing));
     let parts: Vec<Vec<(f32, [f32; 2])>> = parts.collect();
     parts.concat().into_iter().unzip()
@@ -83,7 +85,8 @@ pub fn backward(
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         written(scores.len(), |result| {
-            scores.par_chunks(rows * classes.max(1)).enumerate().for_each(|(task, scores)| {
+            let tasks = scores.par_chunks(rows * classes.max(1)).with_min_len(least_of_floats(TASK)).enumerate();
+            tasks.for_each(|(task, scores)| {
                 let range = task * rows..task * rows + scores.len() / classes.max(1);
                 let start = task * rows * classes;
                 let (totals, gradient) = (&totals[range.clone()], &gradient[range.clone()]);

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::fresh::{Shared, written};
 use crate::lanes::{sums, widest};
+use crate::threads::least_of_floats;
 
 /// So many rows are a task.
 const ROWS: usize = 64;
@@ -30,6 +31,7 @@ pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> (Vec<f3
         written(x.len(), |y| {
             let tasks = x
                 .par_chunks(ROWS * features.max(1))
+                .with_min_len(least_of_floats(ROWS * features))
                 .enumerate()
                 .map(|(task, rows)| normalize_widest(rows, weight, bias, epsilon, task * ROWS * features, y));
             tasks.collect_into_vec(&mut statistics);
@@ -93,7 +95,12 @@ pub fn backward(
     let to_x = unsafe {
         written(x.len(), |to_x| {
             let each = ROWS * features.max(1);
-            let tasks = x.par_chunks(each).zip(gradient.par_chunks(each)).zip(statistics.par_chunks(ROWS)).enumerate();
+            let tasks = x
+                .par_chunks(each)
+                .zip(gradient.par_chunks(each))
+                .zip(statistics.par_chunks(ROWS))
+                .enumerate()
+                .with_min_len(least_of_floats(each));
             let tasks = tasks.map(|(task, ((x, gradient), statistics))| {
                 back_widest(x, gradient, weight, statistics, task * each, to_x)
             });

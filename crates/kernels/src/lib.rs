@@ -14,10 +14,10 @@ pub mod batch_norm;
 pub mod conv2d;
 pub mod cross_entropy;
 mod dots;
+pub mod dropout;
 mod each;
 pub mod embedding;
 mod fresh;
-mod grain;
 #[cfg(all(test, target_os = "linux"))]
 mod guarded_tests;
 mod lanes;
@@ -29,5 +29,6 @@ mod product;
 #[cfg(test)]
 mod samples;
 mod squares;
+pub mod threads;
 #[cfg(test)]
 mod threads_tests;

@@ -14,9 +14,9 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::fresh::{Aligned, Shared};
-use crate::grain::least_of_products;
 use crate::lanes::{WIDTH, load, store, tile_rows, vectorized};
 use crate::squares::{SIDE, turn};
+use crate::threads::least_of_products;
 
 /// A matrix within a slice.
 #[derive(Clone, Copy)]

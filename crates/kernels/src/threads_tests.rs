@@ -5,7 +5,7 @@ use crate::batch_norm::{self, Planes, Rectified};
 use crate::conv2d::{self, Conv2d};
 use crate::linear::{self, Linear, Lying};
 use crate::samples::{PLAIN, numbers};
-use crate::{activation, cross_entropy, layer_norm};
+use crate::{activation, cross_entropy, dropout, layer_norm};
 
 /// What every kernel gives for one set of numbers, as bits.
 fn everything() -> Vec<Vec<u32>> {
@@ -51,6 +51,7 @@ fn everything() -> Vec<Vec<u32>> {
     let (losses, totals) = cross_entropy::forward(&scores, &targets, 10, 0.1);
     found.push(cross_entropy::backward(&scores, &targets, &totals, &losses, 10, 0.1));
     found.push(activation::gelu(&scores));
+    found.push(dropout::dropout(&scores, 0.3, [1, 2]));
     found.into_iter().map(|values| values.into_iter().map(f32::to_bits).collect()).collect()
 }
 

@@ -3,6 +3,7 @@
 pub use burn::tensor::{Device, Tensor};
 
 use burn::tensor::DeviceType;
+pub use kernels::threads::count as computing_threads;
 
 use crate::Error;
 
@@ -44,6 +45,14 @@ pub fn open(asked: &str) -> Result<Found, Error> {
         ("wgpu", index) => pick(asked, wgpu().ok_or_else(|| not_built(asked, "wgpu"))?, index),
         ("vulkan", index) => pick(asked, vulkan().ok_or_else(|| not_built(asked, "vulkan"))?, index),
         _ => Err(Error::UnknownDevice(asked.to_owned())),
+    }
+}
+
+/// Makes the calling thread one of those that compute on the processor, if that is the device: it waits for no other one then where there is
+/// little to do. Only the first thread of a process can be.
+pub fn compute_here(device: &Device) {
+    if is_processor(device) {
+        kernels::threads::compute_here();
     }
 }
 

@@ -60,7 +60,7 @@ impl Environment {
             device: device.name.clone(),
             device_description: model_zoo::device::describe(device),
             cpu_features: model_zoo::device::cpu_features().to_owned(),
-            threads: computing_threads(),
+            threads: model_zoo::device::computing_threads(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             command: std::env::args().collect(),
             data_root: data_root.to_owned(),
@@ -84,10 +84,4 @@ impl Environment {
         });
         self
     }
-}
-/// How many threads compute: as many as there are cores, unless `--threads` says otherwise by the variable that all libraries read.
-fn computing_threads() -> usize {
-    let asked =
-        std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse().ok()).filter(|&threads| threads > 0);
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use data_loader::{Dataset, Part};
 use model_zoo::Network;
+use model_zoo::device::compute_here;
 
 use crate::Error;
 use crate::checkpoint::{self, Identity};
@@ -59,6 +60,7 @@ pub fn fit<M: Network>(
     let patience = plan.experiment.stopping.as_ref().map(|stopping| stopping.patience);
     let min_delta = plan.experiment.stopping.as_ref().map_or(0.0, |stopping| stopping.min_delta);
     let mut last_save = Instant::now();
+    compute_here(&state.device);
     let last = around.until.map_or(plan.total_steps, |until| until.min(plan.total_steps));
 
     while state.memory.step < last && !state.memory.best.is_due(patience) {

@@ -6,8 +6,8 @@ use super::{Affine, Planes};
 use crate::activation::{ReluGradient, passed};
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
-use crate::grain::least_of_floats;
 use crate::lanes::{sums, widest};
+use crate::threads::least_of_floats;
 
 /// How the gradient finds out what was rectified.
 #[derive(Clone, Copy)]

@@ -13,9 +13,9 @@ use rayon::prelude::*;
 
 use crate::each::{Function, each};
 use crate::fresh::{Shared, written};
-use crate::grain::least_of_floats;
 use crate::lanes::{sums, widest};
 pub use crate::planes::Planes;
+use crate::threads::least_of_floats;
 pub use backward::{Gradients, Rectified, backward};
 
 mod backward;

@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use burn::backend::Dispatch;
-use burn::tensor::{Distribution, Tensor, activation};
+use burn::tensor::{Device, Distribution, Tensor, activation};
 
 use super::has_kernels;
 use super::processor::Processor;
@@ -84,15 +84,26 @@ pub fn log_softmax<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
 
 /// Sets each value to 0 with the given probability and scales the others up, so that the mean stays (inverted dropout).
 pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64) -> Tensor<D> {
+    if has_kernels(&x) {
+        let key = random_key(&x.device());
+        return Tensor::from_dispatch(Dispatch::drop_out(x.into_dispatch(), probability, key));
+    }
     let keep = 1.0 - probability;
     let noise = x.random_like(Distribution::Bernoulli(keep));
     x * noise * (1.0 / keep)
 }
 
+/// 64 bits of the chance that the seed of the device gives.
+fn random_key(device: &Device) -> [u32; 2] {
+    // Every whole number below 2^16 is a float.
+    let halves = Tensor::<1>::random([4], Distribution::Uniform(0.0, 65_536.0), device);
+    let halves: Vec<f32> = halves.try_into_vec_as().expect("floats of the processor are at hand");
+    let word = |place: usize| (halves[place] as u32) << 16 | halves[place + 1] as u32;
+    [word(0), word(2)]
+}
+
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     /// The derivative of `x Phi(x)` is `Phi(x) + x phi(x)`; by differences of the function itself, in 64 bits.
@@ -117,5 +128,19 @@ mod tests {
             }
             assert_eq!(found.len(), count);
         }
+    }
+
+    /// The gradient passes where the value did; each call has a chance of its own.
+    #[test]
+    fn the_gradient_of_dropout_passes_where_the_value_did() {
+        let x = Tensor::<2>::ones([40, 30], &Device::flex().autodiff()).require_grad();
+        let y = dropout(x.clone(), 0.4);
+        let gradient = x.grad(&y.clone().sum().backward()).unwrap();
+        let [y, gradient, again] = [y.inner(), gradient, dropout(x, 0.4).inner()].map(|values| {
+            let values: Vec<f32> = values.try_into_vec_as().unwrap();
+            values
+        });
+        assert_eq!(y, gradient);
+        assert_ne!(y, again, "two layers drop the same units");
     }
 }

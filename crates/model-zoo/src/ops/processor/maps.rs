@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
+use kernels::dropout::dropout;
 use kernels::linear::{Linear, Lying};
 use kernels::{activation, linear};
 
@@ -28,6 +29,17 @@ pub(super) fn gelu_unit([x]: [FlexTensor; 1], by_tanh: bool) -> Forth<1> {
         let [gradient] = contiguous([gradient]);
         let back = if by_tanh { activation::gelu_tanh_gradient } else { activation::gelu_gradient };
         [Some(tensor(back(floats(&x), floats(&gradient)), shape(&x)))]
+    });
+    (y, back)
+}
+
+pub(super) fn drop_out([x]: [FlexTensor; 1], probability: f64, key: [u32; 2]) -> Forth<1> {
+    let [x] = contiguous([x]);
+    let shape = shape(&x);
+    let y = tensor(dropout(floats(&x), probability, key), shape.clone());
+    let back: Back<1> = Arc::new(move |gradient, _| {
+        let [gradient] = contiguous([gradient]);
+        [Some(tensor(dropout(floats(&gradient), probability, key), shape.clone()))]
     });
     (y, back)
 }

@@ -16,7 +16,7 @@ use kernels::linear::Lying;
 use kernels::max_pool::MaxPool;
 
 use images::{convolve, convolve_with_bias, pool_largest};
-use maps::{gelu_unit, map, map_with_bias, rectify};
+use maps::{drop_out, gelu_unit, map, map_with_bias, rectify};
 pub(super) use norms::apply_norm;
 use norms::{back_through_norm, norm_forth, normalize_rows};
 use recorded::{Back, Tracked, recorded};
@@ -37,6 +37,8 @@ pub trait Processor: Backend {
     fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x Phi(x)`, or its approximation by tanh.
     fn gelu_unit(x: FloatTensor<Self>, by_tanh: bool) -> FloatTensor<Self>;
+    /// Each number set to 0 with this probability, or scaled up, by the chance that belongs to the key.
+    fn drop_out(x: FloatTensor<Self>, probability: f64, key: [u32; 2]) -> FloatTensor<Self>;
     /// A linear map, perhaps rectified.
     fn map(x: FloatTensor<Self>, weight: FloatTensor<Self>, lying: Lying, relu: bool) -> FloatTensor<Self>;
     /// The same with a bias.
@@ -147,6 +149,10 @@ impl Processor for Flex {
         gelu_unit([x], by_tanh).0
     }
 
+    fn drop_out(x: FlexTensor, probability: f64, key: [u32; 2]) -> FlexTensor {
+        drop_out([x], probability, key).0
+    }
+
     fn map(x: FlexTensor, weight: FlexTensor, lying: Lying, relu: bool) -> FlexTensor {
         map([x, weight], [false; 2], lying, relu).0
     }
@@ -238,6 +244,10 @@ impl<C: CheckpointStrategy> Processor for Autodiff<Flex, C> {
             true => recorded::<C, _>([x], |inputs, _| gelu_unit(inputs, by_tanh)),
             false => <Self as burn::backend::ops::ActivationOps<Self>>::gelu(x),
         }
+    }
+
+    fn drop_out(x: Tracked<C>, probability: f64, key: [u32; 2]) -> Tracked<C> {
+        recorded::<C, _>([x], |inputs, _| drop_out(inputs, probability, key))
     }
 
     fn map(x: Tracked<C>, weight: Tracked<C>, lying: Lying, relu: bool) -> Tracked<C> {
