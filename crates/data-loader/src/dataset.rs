@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use crate::batch::Batch;
 use crate::card::Card;
 use crate::data_config::{BadExamples, DataConfig};
-use crate::error::{Error, listed};
+use crate::decoded::{Decoded, DecodedCache};
+use crate::error::Error;
 use crate::example::{Example, Record, TargetValue};
 use crate::formats::{self, Records};
 use crate::limit;
@@ -18,7 +19,6 @@ use crate::pipeline::Pipeline;
 use crate::prepared::Prepared;
 use crate::random::Random;
 use crate::samplers::{Layout, Order, Sampler};
-use crate::schema::Schema;
 use crate::series;
 use crate::signature::Signature;
 use crate::split::{Part, Parts, Rows, SplitConfig};
@@ -51,8 +51,23 @@ impl Dataset {
     /// Opens the card that `config` names, relative to `root`; splits it, and fits the transforms on the training part.
     /// Without a `task`, that of the card. `seed` chooses the examples under a `limit` and drives random transforms.
     pub fn open(config: &DataConfig, root: &Path, task: Option<Task>, seed: u64) -> Result<Self, Error> {
+        Self::open_shared(config, root, task, seed, None)
+    }
+
+    /// Opens the card as [`open`](Self::open) does, for one of many processes that learn from the same images: they share what the first
+    /// of them decoded.
+    pub fn open_shared(
+        config: &DataConfig,
+        root: &Path,
+        task: Option<Task>,
+        seed: u64,
+        cache: Option<&DecodedCache>,
+    ) -> Result<Self, Error> {
         let card = Self::card_of(config, root)?;
-        let records = formats::open(&card)?;
+        let mut records = formats::open(&card)?;
+        if let Some(cache) = cache {
+            records = Decoded::over(records, &card, cache);
+        }
         let mut config = config.clone();
         config.transforms.iter_mut().for_each(|transforms| transforms.look_in(root));
         Self::from_records(&config, card, records, task, None, seed)
@@ -135,9 +150,11 @@ impl Dataset {
             // Only classes are looked up by their rows from here on; every row takes four bytes.
             targets.usable = Vec::new();
         }
+        records.keep(&parts.all());
         let transforms = transforms_of(config, &card);
         let pipeline = if let Some(fitted) = pipeline {
-            same_columns(fitted, schema)?
+            fitted.schema().check_same_columns(schema)?;
+            fitted
         } else {
             let classes = targets.of(&parts.train);
             // Transforms learn from the rows under the windows of the training part, each once.
@@ -368,43 +385,4 @@ fn place_classes(
         }
     }
     Ok(placed)
-}
-
-/// The pipeline, if it reads the columns that the card describes, and reads them as the card does.
-fn same_columns(pipeline: Pipeline, schema: &Schema) -> Result<Pipeline, Error> {
-    let fitted = pipeline.schema();
-    let differs = fitted.features.0.iter().find(|(name, kind)| schema.features.get(name) != Some(kind));
-    if let Some((name, kind)) = differs {
-        return Err(Error::Mismatch {
-            message: format!(
-                "The model was trained with the {} `{name}`, and the card has no such feature",
-                kind.name()
-            ),
-            hint: "Use the card with which the model was trained, or one whose schema has the same features.".into(),
-        });
-    }
-    if fitted.target != schema.target {
-        return Err(Error::Mismatch {
-            message: "The model was trained for another target than that of the card".into(),
-            hint: "Use the card with which the model was trained, or one whose schema has the same target.".into(),
-        });
-    }
-    if fitted.windows != schema.windows {
-        return Err(Error::Mismatch {
-            message: "The model was trained on other windows than those of the card or config".into(),
-            hint: "Give [data.windows] the values with which the model was trained.".into(),
-        });
-    }
-    let markers = |schema: &Schema| schema.missing.iter().cloned().collect::<BTreeSet<String>>();
-    if markers(fitted) != markers(schema) {
-        return Err(Error::Mismatch {
-            message: format!(
-                "For the model the texts {} stood for a missing value, and in the card they are {}",
-                listed(&fitted.missing),
-                listed(&schema.missing)
-            ),
-            hint: "The same file would be read differently: give `missing` in [schema] of the card the texts of the model, or train anew.".into(),
-        });
-    }
-    Ok(pipeline)
 }

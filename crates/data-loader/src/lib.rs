@@ -30,6 +30,7 @@ pub mod config;
 pub mod data_config;
 pub mod dataset;
 mod decode;
+pub mod decoded;
 pub mod error;
 pub mod example;
 pub mod fetch;

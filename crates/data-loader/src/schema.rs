@@ -1,11 +1,11 @@
 //! What do the columns of a data set mean?
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::OrderedMap;
-use crate::error::Error;
+use crate::error::{Error, listed};
 use crate::tables::number;
 use crate::task::Task;
 use crate::windows;
@@ -151,6 +151,45 @@ impl Schema {
     /// Whether `number` is one of the markers of missing values, however it is written: `-9`, `-9.0` and `-9e0` are one.
     pub fn is_missing_number(&self, number: f64) -> bool {
         self.missing_numbers().any(|marker| marker == number || (marker.is_nan() && number.is_nan()))
+    }
+
+    /// Refuses a schema that reads other columns than this one, with which a model was trained.
+    pub(crate) fn check_same_columns(&self, schema: &Schema) -> Result<(), Error> {
+        let differs = self.features.0.iter().find(|(name, kind)| schema.features.get(name) != Some(kind));
+        if let Some((name, kind)) = differs {
+            return Err(Error::Mismatch {
+                message: format!(
+                    "The model was trained with the {} `{name}`, and the card has no such feature",
+                    kind.name()
+                ),
+                hint: "Use the card with which the model was trained, or one whose schema has the same features."
+                    .into(),
+            });
+        }
+        if self.target != schema.target {
+            return Err(Error::Mismatch {
+                message: "The model was trained for another target than that of the card".into(),
+                hint: "Use the card with which the model was trained, or one whose schema has the same target.".into(),
+            });
+        }
+        if self.windows != schema.windows {
+            return Err(Error::Mismatch {
+                message: "The model was trained on other windows than those of the card or config".into(),
+                hint: "Give [data.windows] the values with which the model was trained.".into(),
+            });
+        }
+        let markers = |schema: &Schema| schema.missing.iter().cloned().collect::<BTreeSet<String>>();
+        if markers(self) != markers(schema) {
+            return Err(Error::Mismatch {
+                message: format!(
+                    "For the model the texts {} stood for a missing value, and in the card they are {}",
+                    listed(&self.missing),
+                    listed(&schema.missing)
+                ),
+                hint: "The same file would be read differently: give `missing` in [schema] of the card the texts of the model, or train anew.".into(),
+            });
+        }
+        Ok(())
     }
 
     /// The task that follows from the target: classes are told apart, numbers estimated, and without a target the inputs

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use data_loader::decoded::DecodedCache;
 use data_loader::{Dataset, Lineage, Pipeline};
 use model_zoo::pretrained::BeganWith;
 use serde_json::{Value, json};
@@ -19,8 +20,16 @@ use crate::{Error, Plan, RunDir};
 /// # Errors
 /// If card or data cannot be used.
 pub fn open(experiment: &Experiment, config: &Path) -> Result<Dataset, Error> {
+    open_shared(experiment, config, None)
+}
+
+/// Opens the data of a new run that is one of many on the same images, which share what the first one decoded.
+///
+/// # Errors
+/// As of [`open`].
+pub fn open_shared(experiment: &Experiment, config: &Path, cache: Option<&DecodedCache>) -> Result<Dataset, Error> {
     let root = root_of(config, &experiment.data.card).unwrap_or_default();
-    Ok(Dataset::open(&experiment.data, &root, experiment.task, experiment.seed)?)
+    Ok(Dataset::open_shared(&experiment.data, &root, experiment.task, experiment.seed, cache)?)
 }
 
 /// Opens the data of a run that has begun, with the transforms as they were fitted then.

@@ -118,7 +118,11 @@ fn as_katib(study: &Study, args: &SweepExport) -> Result<(String, Told), Failure
         parallel: u32::from(args.workers),
         needs: cluster(study).needs().map_err(no_image)?,
     };
-    let (text, remarks) = katib::yaml(study.view(), &wanted)?;
+    let (text, mut remarks) = katib::yaml(study.view(), &wanted)?;
+    remarks.push(format!(
+        "Its trials read the data at {}: in the image, or on a volume of [sweep.cluster.mounts].",
+        study.experiment.data.card.display()
+    ));
     Ok((text, Told { trials: 0, remarks }))
 }
 

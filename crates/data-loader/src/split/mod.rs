@@ -73,6 +73,13 @@ impl Parts {
         }
     }
 
+    /// The rows of all parts, ascending.
+    pub(crate) fn all(&self) -> Vec<u32> {
+        let mut rows: Vec<u32> = Part::ALL.into_iter().flat_map(|part| self.part(part)).copied().collect();
+        rows.sort_unstable();
+        rows
+    }
+
     /// The rows of one part, to be changed.
     pub(crate) fn part_mut(&mut self, part: Part) -> &mut Vec<u32> {
         match part {

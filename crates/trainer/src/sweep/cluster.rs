@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::engines::manifest::Needs;
+use super::engines::manifest::{Mount, Needs};
 use super::engines::{kubernetes, ray};
 
 /// What each worker needs, and where it finds the program.
@@ -35,6 +35,9 @@ pub struct Cluster {
     /// On Kubernetes, the kind of that volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
+    /// On Kubernetes, claims to volumes with data, each with the path where workers see it and may not write.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mounts: BTreeMap<String, String>,
     /// On Kubernetes, the namespace; that of whoever applies the manifest if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -55,6 +58,7 @@ impl Default for Cluster {
             resources: BTreeMap::new(),
             volume: None,
             storage_class: None,
+            mounts: BTreeMap::new(),
             namespace: None,
             pull_secret: None,
         }
@@ -81,7 +85,10 @@ impl Cluster {
     pub fn needs(&self) -> Result<Needs, String> {
         let image =
             self.image.as_deref().ok_or("`sweep.cluster.image` is missing: name the image with firebox in it")?;
+        let mount =
+            |(claim, path): (&String, &String)| Mount { claim: claim.clone(), path: path.clone(), read_only: true };
         Ok(Needs {
+            mounts: self.mounts.iter().map(mount).collect(),
             cpu: format!("{}m", (self.cpus * 1000.0).ceil() as u64),
             memory: format!("{}Mi", (self.memory_gib * 1024.0).ceil() as u64),
             gpus: self.gpus.ceil() as u32,

@@ -45,6 +45,8 @@ pub struct Sweep {
     pub keep: usize,
     /// Checkpoints of all trials together may take so many GiB of the disk.
     pub checkpoints_gib: f64,
+    /// Images are decoded once for all trials, into files of so many GiB at most; 0 decodes them anew each time.
+    pub decoded_gib: f64,
     /// How often a trial that ended with an error is tried again. Training is deterministic: most errors would come again.
     pub retries: u64,
     /// How often the process that trains a trial may die before the trial counts as failed.
@@ -74,6 +76,7 @@ impl Default for Sweep {
             objectives: Vec::new(),
             keep: 3,
             checkpoints_gib: 20.0,
+            decoded_gib: 8.0,
             retries: 0,
             max_crashes: 10,
             searcher: Searcher::default(),
@@ -114,6 +117,9 @@ impl Sweep {
         }
         if !positive(self.checkpoints_gib) {
             return wrong("checkpoints_gib", format!("is {}; it must be above 0", self.checkpoints_gib));
+        }
+        if !self.decoded_gib.is_finite() || self.decoded_gib < 0.0 {
+            return wrong("decoded_gib", format!("is {}; it must be 0 or above", self.decoded_gib));
         }
         if let Some(Err(reason)) = self.cluster.as_ref().map(Cluster::check) {
             return wrong("cluster", reason);

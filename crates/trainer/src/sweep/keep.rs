@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use data_loader::Dataset;
+use data_loader::decoded::DecodedCache;
 use model_zoo::atomic;
 use model_zoo::device::Found;
 use model_zoo::pretrained::BeganWith;
@@ -19,6 +20,9 @@ use crate::{Error, Experiment, Plan, checkpoint};
 
 /// A trial writes its row at most so often, unless it is compared with others.
 pub const ROWS: Duration = Duration::from_secs(2);
+
+/// In bytes.
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
 /// The run of a trial that is to be saved for the first time. What lay there was of no use.
 ///
@@ -88,7 +92,7 @@ pub fn tidy(study: &Study) -> Result<(), Error> {
 /// If the disk fails.
 pub fn has_room(study: &Study, trial: &Trial, complete: bool) -> Result<bool, Error> {
     let all = study.folder().join("trials");
-    let most = study.sweep.checkpoints_gib * f64::from(1 << 30);
+    let most = study.sweep.checkpoints_gib * GIB;
     let is_full = || size(&all) as f64 >= most;
     if !is_full() {
         return Ok(true);
@@ -137,6 +141,18 @@ pub fn finish(study: &Study, device: &Found, interrupt: &AtomicBool) -> Result<V
         whole.push(number);
     }
     Ok(whole)
+}
+
+/// Where the trials of a study share the images that they learn from.
+pub fn decoded_cache(study: &Study) -> DecodedCache {
+    let max_bytes = (study.sweep.decoded_gib * GIB) as u64;
+    DecodedCache { folder: study.folder().join("decoded"), max_bytes }
+}
+
+/// Removes what was shared, where nobody needs it any more.
+pub fn forget_decoded(study: &Study) {
+    // Whoever still reads holds the files open.
+    let _ = fs::remove_dir_all(decoded_cache(study).folder);
 }
 
 /// The numbers of the trials that have a folder here.

@@ -91,6 +91,7 @@ impl Proposal {
                 target: None,
                 keep: limits.keep,
                 checkpoints_gib: limits.checkpoints_gib,
+                decoded_gib: limits.decoded_gib,
                 retries: limits.retries,
                 max_crashes: limits.max_crashes,
                 cluster: None,

@@ -74,6 +74,7 @@ pub fn work(
             Next::Stopped => return Ok(End::Stopped),
             Next::Over => {
                 presence::clear(study.folder());
+                keep::forget_decoded(study);
                 return Ok(End::Over);
             }
             Next::Wait => std::thread::sleep(LOOK),
@@ -211,7 +212,8 @@ impl Data {
         match &self.latest {
             Some((known, dataset)) if *known == key => Ok(Arc::clone(dataset)),
             _ => {
-                let dataset = Arc::new(origin::open(experiment, study.config())?);
+                let cache = keep::decoded_cache(study);
+                let dataset = Arc::new(origin::open_shared(experiment, study.config(), Some(&cache))?);
                 if dataset.part(Part::Validation).is_empty() {
                     let reason = "leaves no validation split, and trials are compared on nothing else".to_owned();
                     return Err(Error::Config { path: study.config().to_owned(), key: "data".into(), reason });

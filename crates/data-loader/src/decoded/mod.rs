@@ -1,0 +1,180 @@
+//! How do many processes that learn from the same images decode each of them once? The first one writes what it decoded into a file,
+//! and all of them read from that.
+//!
+//! The file lies in the memory of the system once for all, where there is room, and is read at places, not mapped: a record owns its
+//! pixels, so they are copied either way, and a file that is cut off under a reader is an error then, not the end of the process. What
+//! cannot be read from it, for whatever reason, is decoded as ever.
+
+mod file;
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::card::Card;
+use crate::error::Error;
+use crate::example::{Record, Value};
+use crate::formats::{FormatConfig, Records, VisitKey};
+use crate::schema::FeatureKind;
+use crate::split::Part;
+
+use file::DecodedFile;
+
+/// Where decoded rows are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodedCache {
+    /// A folder that belongs to whoever shares the rows.
+    pub folder: PathBuf,
+    /// How much the files in it may take together.
+    pub max_bytes: u64,
+}
+
+/// Records whose rows are decoded once.
+pub(crate) struct Decoded {
+    records: Box<dyn Records>,
+    cache: DecodedCache,
+    /// What tells these files in this format from all others.
+    files: serde_json::Value,
+    file: OnceLock<DecodedFile>,
+}
+
+impl Decoded {
+    /// Wraps the records of a card, if decoding them costs more than reading what came out.
+    pub(crate) fn over(records: Box<dyn Records>, card: &Card, cache: &DecodedCache) -> Box<dyn Records> {
+        let images = card.schema().features.0.iter().any(|(_, kind)| *kind == FeatureKind::Image);
+        // What these formats hold are pixels already, in memory.
+        let raw = matches!(card.config.format, FormatConfig::Idx(_) | FormatConfig::Cifar(_));
+        if !images || raw || cache.max_bytes == 0 {
+            return records;
+        }
+        let hashes: Vec<_> = card.files.iter().map(|file| json!([file.name, file.sha256, file.bytes])).collect();
+        let files = json!([card.name(), card.config.format, card.schema(), hashes]);
+        Box::new(Self { records, cache: cache.clone(), files, file: OnceLock::new() })
+    }
+
+    /// Opens the file of these rows, or writes it while whoever else wants it waits. Nothing if it cannot be had.
+    fn file_of(&self, rows: &[u32]) -> Option<DecodedFile> {
+        let name = name_of(&self.files, rows);
+        let path = self.cache.folder.join(format!("{name}.rows"));
+        std::fs::create_dir_all(&self.cache.folder).ok()?;
+        let lock = File::create(self.cache.folder.join(format!("{name}.lock"))).ok()?;
+        // It falls with the process that holds it, however that ends.
+        lock.lock().ok()?;
+        if let Some(file) = DecodedFile::open(&path) {
+            return Some(file);
+        }
+        let refused = self.cache.folder.join(format!("{name}.too-large"));
+        if refused.exists() {
+            return None;
+        }
+        let room = self.cache.max_bytes.saturating_sub(bytes_in(&self.cache.folder));
+        match DecodedFile::write(&path, self.records.as_ref(), rows, room) {
+            Ok(true) => DecodedFile::open(&path),
+            Ok(false) => {
+                // Nobody tries in vain what takes that long.
+                let _ = File::create(refused);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// The name of the file of these rows.
+fn name_of(files: &serde_json::Value, rows: &[u32]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(files.to_string());
+    rows.iter().for_each(|row| hash.update(row.to_le_bytes()));
+    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+impl Records for Decoded {
+    fn keep(&self, rows: &[u32]) {
+        if self.file.get().is_none()
+            && let Some(file) = self.file_of(rows)
+        {
+            let _ = self.file.set(file);
+        }
+    }
+
+    fn read(&self, row: usize) -> Result<Record, Error> {
+        let kept = self.file.get().and_then(|file| file.record(u32::try_from(row).ok()?));
+        kept.map_or_else(|| self.records.read(row), Ok)
+    }
+
+    fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    fn field(&self, row: usize, name: &str) -> Result<Value, Error> {
+        self.records.field(row, name)
+    }
+
+    fn key(&self, row: usize) -> Result<String, Error> {
+        self.records.key(row)
+    }
+
+    fn content(&self, row: usize, target: Option<&str>) -> Result<[u8; 16], Error> {
+        self.records.content(row, target)
+    }
+
+    fn part(&self, row: usize) -> Option<Part> {
+        self.records.part(row)
+    }
+
+    fn image_size(&self) -> Option<[usize; 2]> {
+        self.records.image_size()
+    }
+
+    fn passed_over(&self) -> &[PathBuf] {
+        self.records.passed_over()
+    }
+
+    fn steps(&self, windows: &[u32]) -> Option<(&dyn Records, Vec<u32>)> {
+        self.records.steps(windows)
+    }
+
+    fn blocks(&self) -> Vec<usize> {
+        self.records.blocks()
+    }
+
+    fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
+        if self.file.get().is_none() {
+            return self.records.visit(rows, visit);
+        }
+        for &row in rows {
+            let flow = match self.read(row as usize) {
+                Ok(mut record) => visit(Ok(&mut record)),
+                Err(error) => visit(Err(error)),
+            };
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+
+    fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {
+        self.records.fields(rows, name)
+    }
+
+    fn numbers(&self, rows: &[u32], names: &[&str], numbers: &mut Vec<f64>) -> bool {
+        self.records.numbers(rows, names, numbers)
+    }
+
+    fn visit_keys(&self, rows: &[u32], visit: VisitKey<'_>) {
+        self.records.visit_keys(rows, visit);
+    }
+}
+
+#[cfg(test)]
+#[path = "decoded_tests.rs"]
+mod tests;
