@@ -36,7 +36,7 @@ pub fn collate(examples: Vec<Example>, signature: &Signature) -> Result<Batch, E
     let inputs = inputs.collect::<Result<_, _>>()?;
     let target = join_targets(targets, &ids, signature)?;
     let weights = weights.iter().any(|&weight| weight != 1.0).then_some(weights);
-    Ok(Batch { inputs, target, ids, weights, epoch: 0, index: 0, skipped: 0 })
+    Ok(Batch { weights, ..Batch::of(inputs, target, ids) })
 }
 
 /// Joins one input of all examples along a new first axis.

@@ -171,7 +171,7 @@ impl NumberPlan {
         let ids = ids.collect::<Option<_>>()?;
         let array = Array { shape: vec![rows.len(), width], data: ArrayData::F32(numbers) };
         let inputs = vec![InputArray { name: self.input.clone(), array, mask: None, lengths: None }];
-        Some(Batch { inputs, target, ids, weights: None, epoch: 0, index: 0, skipped: 0 })
+        Some(Batch::of(inputs, target, ids))
     }
 }
 

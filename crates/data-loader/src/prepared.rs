@@ -124,7 +124,7 @@ impl Prepared {
             _ => Target::None,
         };
         let ids = places.iter().map(|&place| self.all.ids[place].clone()).collect();
-        Some(Batch { inputs: inputs.collect(), target, ids, weights: None, epoch: 0, index: 0, skipped: 0 })
+        Some(Batch::of(inputs.collect(), target, ids))
     }
 }
 

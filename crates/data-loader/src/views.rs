@@ -110,8 +110,7 @@ mod tests {
     fn each_view_is_the_class_of_the_other() {
         let of = |count: usize| {
             let ids = (0..count).map(|k| ExampleId { key: k.to_string() }).collect();
-            let (inputs, target) = (Vec::new(), Target::None);
-            target_of(&Batch { inputs, target, ids, weights: None, epoch: 0, index: 0, skipped: 0 })
+            target_of(&Batch::of(Vec::new(), Target::None, ids))
         };
         assert_eq!(of(4), [1, 0, 3, 2]);
         assert_eq!(of(3), [1, 0, -1]);

@@ -151,15 +151,10 @@ impl Records for Decoded {
         if self.file.get().is_none() {
             return self.records.visit(rows, visit);
         }
-        for &row in rows {
-            let flow = match self.read(row as usize) {
-                Ok(mut record) => visit(Ok(&mut record)),
-                Err(error) => visit(Err(error)),
-            };
-            if flow.is_break() {
-                return;
-            }
-        }
+        let _ = rows.iter().try_for_each(|&row| match self.read(row as usize) {
+            Ok(mut record) => visit(Ok(&mut record)),
+            Err(error) => visit(Err(error)),
+        });
     }
 
     fn fields(&self, rows: &[u32], name: &str) -> Vec<Result<Value, Error>> {

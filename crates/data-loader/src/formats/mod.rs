@@ -135,15 +135,10 @@ pub trait Records: Send + Sync {
     /// Reads `rows` in their order and calls `visit` with the record of each, until it breaks off. A record may lie in the
     /// memory of the one before, whatever `visit` made of that; formats that lie on a disk read neighbours together.
     fn visit(&self, rows: &[u32], visit: &mut dyn FnMut(Result<&mut Record, Error>) -> ControlFlow<()>) {
-        for &row in rows {
-            let flow = match self.read(row as usize) {
-                Ok(mut record) => visit(Ok(&mut record)),
-                Err(error) => visit(Err(error)),
-            };
-            if flow.is_break() {
-                return;
-            }
-        }
+        let _ = rows.iter().try_for_each(|&row| match self.read(row as usize) {
+            Ok(mut record) => visit(Ok(&mut record)),
+            Err(error) => visit(Err(error)),
+        });
     }
 
     /// What [`field`](Self::field) says of each of `rows`, in their order.
