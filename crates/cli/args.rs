@@ -12,7 +12,7 @@ mod sweep;
 pub use bench::{Bench, BenchBatch, BenchData, BenchOther, BenchTrain};
 pub use sweep::{
     EngineArgs, EngineName, ExportTo, Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepExport, SweepImport,
-    SweepReport, SweepResume, SweepStop, SweepWorker,
+    SweepName, SweepReport, SweepResume, SweepWorker,
 };
 
 /// Train deep-learning models from one command, and carry them through their whole life.

@@ -353,3 +353,42 @@ fn what_cannot_be_meant_is_refused_in_a_sentence() {
     std::fs::write(&file, bytes).unwrap();
     sandbox.run("sweep config.toml --run s").refused(2, &["study.db"]);
 }
+
+/// As somebody who may not write: root may always, so it becomes nobody.
+#[cfg(unix)]
+#[test]
+fn a_study_that_may_not_be_written_to_can_be_read() {
+    use std::fs::{Permissions, copy, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let sandbox = sandbox(2, "trials = 3");
+    sandbox.run("sweep config.toml --run s").expect(0);
+    let program = sandbox.path("firebox");
+    copy(env!("CARGO_BIN_EXE_firebox"), &program).unwrap();
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let mode = |place: &str, mode: u32| set_permissions(sandbox.path(place), Permissions::from_mode(mode)).unwrap();
+    let run = |line: &str| -> crate::sandbox::Ended {
+        let mut command = Command::new(&program);
+        command.args(line.split(' ')).current_dir(sandbox.path("."));
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        command.output().unwrap().into()
+    };
+    for (place, bits) in
+        [(".", 0o755), ("firebox", 0o755), ("s/study.db", 0o444), ("s/study.html", 0o444), ("s", 0o555)]
+    {
+        mode(place, bits);
+    }
+    let status: Value = serde_json::from_str(&run("sweep status s --json").expect(0).stdout).unwrap();
+    assert_eq!((&status["finished"], &status["state"]), (&json!(3), &json!("over")));
+    run("sweep best s").expect(0);
+    for line in ["sweep resume s --trials 5", "sweep stop s", "sweep config.toml --run s --trials 5"] {
+        run(line).refused(2, &["s/study.db", "may not be written to"]);
+    }
+    run("sweep report s").refused(1, &["study.html"]);
+    for place in ["s", "s/study.db", "s/study.html"] {
+        mode(place, 0o755);
+    }
+}

@@ -87,9 +87,9 @@ pub enum SweepCommand {
     /// Go on with a study, with a larger budget or another space if you like.
     Resume(SweepResume),
     /// Show how a study stands.
-    Status(SweepStatus),
+    Status(SweepName),
     /// Ask all workers of a study to save and end.
-    Stop(SweepStop),
+    Stop(SweepName),
     /// Train trials of a study in this process, beside others on this machine or elsewhere.
     Worker(SweepWorker),
 }
@@ -185,16 +185,9 @@ pub struct SweepResume {
     pub device: Option<String>,
 }
 
-/// `firebox sweep status`
+/// `firebox sweep status` and `firebox sweep stop`
 #[derive(Debug, Args)]
-pub struct SweepStatus {
-    /// The study: its folder, its file, or `postgres://...#NAME`.
-    pub study: String,
-}
-
-/// `firebox sweep stop`
-#[derive(Debug, Args)]
-pub struct SweepStop {
+pub struct SweepName {
     /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
 }

@@ -65,6 +65,24 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     Ok(atomic::write_file(path, bytes)?)
 }
 
+/// Removes a folder, if it is there: first out of sight, so that nobody meets half of it, then from the disk.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_folder(place: &Path) -> Result<(), Error> {
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(".gone.tmp");
+    let gone = place.with_file_name(name);
+    let remove = |path: &Path, removed: std::io::Result<()>| match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
+        _ => Ok(()),
+    };
+    // What an earlier try left.
+    remove(&gone, fs::remove_dir_all(&gone))?;
+    remove(place, fs::rename(place, &gone))?;
+    remove(&gone, fs::remove_dir_all(&gone))
+}
+
 /// Exchanges two folders at one stroke; `false` where the system or the file system cannot.
 fn exchange(a: &Path, b: &Path) -> bool {
     #[cfg(any(target_os = "linux", target_os = "macos"))]

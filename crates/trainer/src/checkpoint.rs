@@ -347,11 +347,7 @@ fn prune(run: &RunDir, keep_last: usize, step: u64) -> Result<(), Error> {
         kept.extend(best);
     }
     for step in surplus.iter().filter(|step| !kept.contains(step)).chain(&later) {
-        let path = run.checkpoints().join(folder_name(*step));
-        // First out of sight, so that a crash in between leaves no half of a checkpoint under its name.
-        let gone = path.with_extension("gone.tmp");
-        fs::rename(&path, &gone).map_err(Error::io("remove", &path))?;
-        fs::remove_dir_all(&gone).map_err(Error::io("remove", &gone))?;
+        atomic::remove_folder(&run.checkpoints().join(folder_name(*step)))?;
     }
     Ok(())
 }

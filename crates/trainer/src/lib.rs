@@ -37,7 +37,7 @@ pub mod result;
 pub mod run_dir;
 pub mod schedules;
 pub mod select;
-mod setting;
+pub mod setting;
 pub mod state;
 pub mod step;
 pub mod stepper;

@@ -117,10 +117,7 @@ impl RunDir {
         for path in [self.result(), self.report(), self.not_finite()] {
             gone(fs::remove_file(&path), &path)?;
         }
-        // Out of sight at one stroke, so that nobody meets half of it.
-        let (bundle, aside) = (self.bundle(), self.path.join("bundle.gone.tmp"));
-        gone(fs::rename(&bundle, &aside), &bundle)?;
-        gone(fs::remove_dir_all(&aside), &aside)
+        Ok(atomic::remove_folder(&self.bundle())?)
     }
 
     /// The folder of a run that may not be there yet.

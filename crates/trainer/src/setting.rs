@@ -5,18 +5,26 @@ use crate::Error;
 /// The tables of which only one inner table may stand: naming another one replaces it.
 const CHOICES: &[&str] = &["model", "loss", "optimizer", "schedule", "data.split", "data.sampler"];
 
-/// Changes one value of a table: `train.epochs=3`. The value is TOML, or a plain word; `schedule=cosine` and
-/// `schedule.cosine.warmup=0.1` both replace another schedule.
-pub(crate) fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
-    let error = |reason: &str| Error::Setting { text: setting.to_owned(), reason: reason.to_owned() };
-    let (address, text) = setting.split_once('=').ok_or_else(|| error("there is no `=` in it"))?;
-    let address = address.trim();
+/// Address and value of `ADDRESS=VALUE`. The value is TOML, or a plain word.
+///
+/// # Errors
+/// [`Error::Setting`] where there is no `=`.
+pub fn parse(setting: &str) -> Result<(&str, toml::Value), Error> {
+    let Some((address, text)) = setting.split_once('=') else {
+        return Err(Error::Setting { text: setting.to_owned(), reason: "there is no `=` in it".into() });
+    };
     let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
         .filter(|parsed| parsed.len() == 1)
         .and_then(|mut parsed| parsed.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.trim().to_owned()));
-    place(table, address, value).map_err(|reason| error(&reason))
+    Ok((address.trim(), value))
+}
+
+/// Changes one value of a table: `train.epochs=3`; `schedule=cosine` and `schedule.cosine.warmup=0.1` both replace another schedule.
+pub(crate) fn set(table: &mut toml::Table, setting: &str) -> Result<(), Error> {
+    let (address, value) = parse(setting)?;
+    place(table, address, value).map_err(|reason| Error::Setting { text: setting.to_owned(), reason })
 }
 
 /// The words of an address; one with dots in it stands between quotation marks.

@@ -15,11 +15,11 @@ use trainer::sweep::status::Status;
 use trainer::sweep::study::Study;
 use trainer::sweep::winner;
 use trainer::sweep::worker::{self, End};
-use trainer::{Experiment, data_gate, origin, reports};
+use trainer::{Experiment, data_gate, origin, reports, setting};
 
 use super::train::{RUNS, interrupt_flag};
 use super::{Ended, bench_batch};
-use crate::args::{Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepReport, SweepResume, SweepStop, SweepWorker};
+use crate::args::{Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepName, SweepReport, SweepResume, SweepWorker};
 use crate::child;
 use crate::console::trials::line;
 use crate::failure::{self, Failure};
@@ -144,7 +144,7 @@ fn work(args: &SweepWorker, json: bool) -> Ended {
     Ok(if end == End::Over { failure::Status::Done } else { failure::Status::Interrupted })
 }
 
-fn stop(args: &SweepStop, json: bool) -> Ended {
+fn stop(args: &SweepName, json: bool) -> Ended {
     let mut study = open(&args.study, None)?;
     study.stop(true)?;
     if json {
@@ -234,14 +234,8 @@ fn open(written: &str, folder: Option<&Path>) -> Result<Study, Failure> {
 
 /// `ADDRESS=VALUE`, the value being TOML or a word.
 fn value(written: &str) -> Result<(String, Value), Failure> {
-    let hint = "write it as in `--set optimizer.adamw.learning_rate=1e-3`";
-    let Some((address, text)) = written.split_once('=') else {
-        return Err(Failure::usage(format!("`{written}` has no `=` in it"), hint));
-    };
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {text}")).ok().filter(|table| table.len() == 1);
-    let value = parsed.and_then(|mut table| table.remove("value"));
-    let value = value.map_or_else(|| Value::from(text.trim()), |value| serde_json::to_value(value).unwrap_or_default());
-    Ok((address.trim().trim_matches('"').to_owned(), value))
+    let (address, value) = setting::parse(written)?;
+    Ok((address.trim_matches('"').to_owned(), serde_json::to_value(value).unwrap_or_default()))
 }
 
 fn parameter(written: &str) -> Result<(String, Parameter), Failure> {

@@ -71,6 +71,13 @@ impl Decoded {
         if refused.exists() {
             return None;
         }
+        // What a process left that was killed while it wrote; nobody else is at it.
+        let unfinished = format!("{name}.rows.");
+        for entry in std::fs::read_dir(&self.cache.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&unfinished) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
         let room = self.cache.max_bytes.saturating_sub(bytes_in(&self.cache.folder));
         match DecodedFile::write(&path, self.records.as_ref(), rows, room) {
             Ok(true) => DecodedFile::open(&path),
@@ -86,10 +93,11 @@ impl Decoded {
 
 /// The name of the file of these rows.
 fn name_of(files: &serde_json::Value, rows: &[u32]) -> String {
-    let mut hash = Sha256::new();
-    hash.update(files.to_string());
-    rows.iter().for_each(|row| hash.update(row.to_le_bytes()));
-    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    let mut hash = Sha256::new_with_prefix(files.to_string());
+    for row in rows {
+        hash.update(row.to_le_bytes());
+    }
+    format!("{:x}", hash.finalize())
 }
 
 fn bytes_in(folder: &Path) -> u64 {

@@ -35,7 +35,7 @@ pub fn begin_run(
     dataset: &Dataset,
     began_with: Option<&BeganWith>,
 ) -> Result<(RunDir, Lock), Error> {
-    remove(path)?;
+    atomic::remove_folder(path)?;
     let run = RunDir::create(path)?;
     let lock = run.lock()?;
     if let Some(began_with) = began_with {
@@ -79,7 +79,7 @@ pub fn tidy(study: &Study) -> Result<(), Error> {
     for number in runs(study) {
         let finished = study.trials.get(number as usize).is_some_and(|trial| trial.state.is_finished());
         if finished && !best.contains(&number) {
-            remove(&study.run_of(number))?;
+            atomic::remove_folder(&study.run_of(number))?;
         }
     }
     Ok(())
@@ -111,7 +111,7 @@ pub fn has_room(study: &Study, trial: &Trial, complete: bool) -> Result<bool, Er
         if !is_full() {
             break;
         }
-        remove(&study.run_of(number))?;
+        atomic::remove_folder(&study.run_of(number))?;
     }
     Ok(!is_full())
 }
@@ -159,19 +159,6 @@ pub fn forget_decoded(study: &Study) {
 fn runs(study: &Study) -> Vec<u64> {
     let entries = fs::read_dir(study.folder().join("trials")).into_iter().flatten().filter_map(Result::ok);
     entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).collect()
-}
-
-/// First out of sight, so that nobody meets half of it.
-fn remove(path: &Path) -> Result<(), Error> {
-    let aside = path.with_extension("gone.tmp");
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
-    }
-    match fs::rename(path, &aside) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io("remove", path)(error)),
-        Ok(()) => fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside)),
-    }
 }
 
 /// The bytes below a folder.

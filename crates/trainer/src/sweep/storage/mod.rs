@@ -106,7 +106,8 @@ pub fn transact<T>(
 }
 
 fn failed(database: &dyn Database, reason: String) -> Error {
-    Error::Study { study: database.place().to_owned(), reason, way_out: None }
+    let way_out = "see that it can be reached and written to, and give the command again: what was finished is kept";
+    Error::Study { study: database.place().to_owned(), reason, way_out: Some(way_out.into()) }
 }
 
 impl Cell {

@@ -19,6 +19,8 @@ pub struct Sqlite {
     connection: Connection,
     path: PathBuf,
     place: String,
+    /// Whether it can be read and no more.
+    frozen: bool,
 }
 
 impl Sqlite {
@@ -30,12 +32,17 @@ impl Sqlite {
         Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
     }
 
-    /// Opens a file that is there.
+    /// Opens a file that is there; one that may not be written to can be read.
     ///
     /// # Errors
     /// [`Trouble`].
     pub fn open(path: &Path) -> Result<Self, Trouble> {
-        Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        let opened = Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        let (Err(Trouble::Refused(_)), Some(still)) = (&opened, still(path)) else { return opened };
+        // In a folder where nothing can be written readers find no place for what they share; but nobody writes there.
+        Self::open_with(&still, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+            .map(|opened| Self { path: path.to_owned(), place: path.display().to_string(), ..opened })
+            .or(opened)
     }
 
     fn open_with(path: &Path, flags: OpenFlags) -> Result<Self, Trouble> {
@@ -44,17 +51,20 @@ impl Sqlite {
         let number = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
         let (application, tables) =
             (number("application_id").map_err(trouble)?, number("schema_version").map_err(trouble)?);
+        let frozen = connection.is_readonly(rusqlite::MAIN_DB).map_err(trouble)?;
         match (application, tables) {
             (APPLICATION, _) => {}
             // An empty file is nobody's yet.
             (0, 0) => connection.pragma_update(None, "application_id", APPLICATION).map_err(trouble)?,
             _ => return Err(Trouble::Refused("it is a database, and not that of a study".into())),
         }
-        connection.pragma_update(None, "journal_mode", "wal").map_err(trouble)?;
-        // A crash of the machine may take the last moments with it, never the file.
-        connection.pragma_update(None, "synchronous", "normal").map_err(trouble)?;
+        if !frozen {
+            connection.pragma_update(None, "journal_mode", "wal").map_err(trouble)?;
+            // A crash of the machine may take the last moments with it, never the file.
+            connection.pragma_update(None, "synchronous", "normal").map_err(trouble)?;
+        }
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, path: path.to_owned(), place: path.display().to_string() })
+        Ok(Self { connection, path: path.to_owned(), place: path.display().to_string(), frozen })
     }
 
     /// Looks through the whole file for damage.
@@ -70,7 +80,8 @@ impl Sqlite {
 
 impl Database for Sqlite {
     fn transaction(&mut self, work: &mut Work<'_>) -> Result<(), Trouble> {
-        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let behavior = if self.frozen { TransactionBehavior::Deferred } else { TransactionBehavior::Immediate };
+        let begun = self.connection.transaction_with_behavior(behavior);
         let mut transaction = Transaction(begun.map_err(trouble)?);
         work(&mut transaction)?;
         transaction.0.commit().map_err(trouble)
@@ -83,6 +94,15 @@ impl Database for Sqlite {
     fn place(&self) -> &str {
         &self.place
     }
+}
+
+/// How `SQLite` is told that a file does not change while it is read, if there is nothing beside it that belongs into it.
+fn still(path: &Path) -> Option<PathBuf> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let all_is_in_it = std::fs::metadata(log).map_or(true, |found| found.len() == 0);
+    let path = path.to_str().filter(|_| all_is_in_it && path.is_file())?;
+    Some(format!("file:{}?immutable=1", path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")).into())
 }
 
 struct Transaction<'a>(rusqlite::Transaction<'a>);
