@@ -53,11 +53,11 @@ pub fn is_among_the_best(study: &Study, trial: &Trial) -> bool {
 /// The trials whose runs would be kept if this one were complete, the best first.
 fn kept_with(study: &Study, trial: &Trial) -> Vec<u64> {
     let done = Trial { state: State::Complete, ..trial.clone() };
-    let others = study.trials.iter().filter(|other| other.number != trial.number).cloned();
+    let others = study.trials.iter().filter(|other| other.number != trial.number);
     // What was made elsewhere has no run here.
     let others = others.filter(|other| other.state == State::Complete && !other.is_brought());
-    let all: Vec<Trial> = others.chain([done]).collect();
-    ranked(&all, study.objectives()).iter().take(study.sweep.keep).map(|best| best.number).collect()
+    let all = ranked(others.chain([&done]), study.objectives());
+    all.iter().take(study.sweep.keep).map(|best| best.number).collect()
 }
 
 /// The trials whose runs are kept, as things stand, the best first.

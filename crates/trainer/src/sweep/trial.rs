@@ -161,7 +161,7 @@ impl Trial {
 }
 
 /// The complete trials, the best first; of equals the earlier one. Of two objectives those come first that none beats in both.
-pub fn ranked<'a>(trials: &'a [Trial], objectives: &[Objective]) -> Vec<&'a Trial> {
+pub fn ranked<'a>(trials: impl IntoIterator<Item = &'a Trial>, objectives: &[Objective]) -> Vec<&'a Trial> {
     by_rank(trials, objectives).into_iter().map(|(_, trial)| trial).collect()
 }
 
@@ -177,9 +177,9 @@ pub fn front<'a>(trials: &'a [Trial], objectives: &[Objective]) -> Vec<&'a Trial
 }
 
 /// The complete trials in their order, each with its front.
-fn by_rank<'a>(trials: &'a [Trial], objectives: &[Objective]) -> Vec<(usize, &'a Trial)> {
+fn by_rank<'a>(trials: impl IntoIterator<Item = &'a Trial>, objectives: &[Objective]) -> Vec<(usize, &'a Trial)> {
     let (losses, complete): (Vec<Vec<f64>>, Vec<&Trial>) =
-        trials.iter().filter_map(|trial| Some((trial.losses(objectives)?, trial))).unzip();
+        trials.into_iter().filter_map(|trial| Some((trial.losses(objectives)?, trial))).unzip();
     let ranks = match objectives.len() {
         // On fronts of one loss lie equals, and their order is that of the loss.
         1 => vec![0; losses.len()],
