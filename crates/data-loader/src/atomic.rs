@@ -3,7 +3,7 @@
 //! Under a temporary name beside its place, flushed to the disk, then renamed: a reader, or a crash at any byte, meets nothing or
 //! the whole. What replaces folders that are there already is built on this in model-zoo.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -64,9 +64,28 @@ pub fn sync_folder(folder: &Path) -> Result<(), Failed> {
 /// # Errors
 /// [`Failed`]; the older file is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
+    write_as(path, bytes, &mut File::options())
+}
+
+/// Writes a file, as [`write_file`] does, that nobody but its owner may read, where there are such files.
+///
+/// # Errors
+/// [`Failed`].
+pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    write_as(path, bytes, &mut options)
+}
+
+fn write_as(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> Result<(), Failed> {
     let temporary = temporary(path);
-    let written =
-        write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path).map_err(failed("rename to", path)));
+    // One that is there already has rights of its own.
+    let _ = fs::remove_file(&temporary);
+    let opened = options.write(true).create_new(true).open(&temporary).map_err(failed("create", &temporary));
+    let written = opened
+        .and_then(|file| write_to(file, &temporary, bytes))
+        .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename to", path)));
     if let Err(error) = written {
         let _ = fs::remove_file(&temporary);
         return Err(error);
@@ -79,7 +98,10 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
 /// # Errors
 /// [`Failed`].
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
-    let mut file = File::create(path).map_err(failed("create", path))?;
+    write_to(File::create(path).map_err(failed("create", path))?, path, bytes)
+}
+
+fn write_to(mut file: File, path: &Path, bytes: &[u8]) -> Result<(), Failed> {
     file.write_all(bytes).map_err(failed("write", path))?;
     file.sync_all().map_err(failed("flush", path))
 }

@@ -43,8 +43,8 @@ pub struct Dataset {
     pub(crate) seed: u64,
     /// Why the transforms of the config could not be fitted, where the data were opened for checks alone.
     pub(crate) unfit: Option<String>,
-    /// The rows of each part, where they are prepared once and for all.
-    pub(crate) prepared: [OnceLock<Option<Arc<Prepared>>>; 3],
+    /// The rows of each part, to be judged by and to be learnt from, where they are prepared once and for all.
+    pub(crate) prepared: [[OnceLock<Option<Arc<Prepared>>>; 3]; 2],
 }
 
 impl Dataset {
@@ -150,7 +150,7 @@ impl Dataset {
             // Only classes are looked up by their rows from here on; every row takes four bytes.
             targets.usable = Vec::new();
         }
-        records.keep(&parts.all());
+        records.keep(&parts.all())?;
         let transforms = transforms_of(config, &card);
         let pipeline = if let Some(fitted) = pipeline {
             fitted.schema().check_same_columns(schema)?;

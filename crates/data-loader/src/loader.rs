@@ -203,10 +203,10 @@ impl Loader {
         let partial = u64::from(!examples.is_multiple_of(batch_size) && (!endless || !config.drop_last));
         let batches_per_epoch = full + partial;
         let end = (!endless).then_some(batches_per_epoch);
-        let prepared = dataset.prepared(match pass {
-            Pass::Train { .. } => Part::Train,
-            Pass::Once { part } => part,
-        });
+        let prepared = match pass {
+            Pass::Train { .. } => dataset.prepared(Part::Train, true),
+            Pass::Once { part } => dataset.prepared(part, false),
+        };
         let quick = prepared.as_ref().is_some_and(|prepared| prepared.is_quick(batch_size));
         let asked = [threads, config.threads].into_iter().find(|&threads| threads > 0);
         let mut threads = asked.unwrap_or_else(|| if quick { 0 } else { cores() });

@@ -32,14 +32,17 @@ pub(crate) struct Prepared {
 
 impl Dataset {
     /// The rows of a part, if they are a small table in which nothing is left to chance and every row can be used. They are
-    /// prepared when they are asked for first.
-    pub(crate) fn prepared(&self, part: Part) -> Option<Arc<Prepared>> {
-        let slot = &self.prepared[part as usize];
-        slot.get_or_init(|| Prepared::of(self, self.part(part)).map(Arc::new)).clone()
+    /// prepared when they are asked for first, to be learnt from or to be judged by: transforms may tell these apart.
+    pub(crate) fn prepared(&self, part: Part, to_learn: bool) -> Option<Arc<Prepared>> {
+        let slot = &self.prepared[usize::from(to_learn)][part as usize];
+        slot.get_or_init(|| Prepared::of(self, self.part(part), to_learn).map(Arc::new)).clone()
     }
 
     /// Prepares a row; none if it cannot be used, or not without chance.
-    fn prepare_for_good(&self, record: &mut Record) -> Option<Example> {
+    fn prepare_for_good(&self, record: &mut Record, to_learn: bool) -> Option<Example> {
+        if !to_learn {
+            return self.prepare_by(record, None).ok();
+        }
         let untouched = Random::derive(&[]);
         let mut random = untouched.clone();
         let example = self.prepare_by(record, Some(&mut random)).ok()?;
@@ -47,13 +50,13 @@ impl Dataset {
     }
 
     /// The batch of `rows` in their order; none if any of them cannot be prepared for good.
-    fn prepare_all(&self, rows: &[u32]) -> Option<Batch> {
+    fn prepare_all(&self, rows: &[u32], to_learn: bool) -> Option<Batch> {
         if let Some(batch) = self.batch_of(rows) {
             return Some(batch);
         }
         let mut examples = Vec::with_capacity(rows.len());
         self.records().visit(rows, &mut |record| {
-            let example = record.ok().and_then(|record| self.prepare_for_good(record));
+            let example = record.ok().and_then(|record| self.prepare_for_good(record, to_learn));
             example.map_or(ControlFlow::Break(()), |example| {
                 examples.push(example);
                 ControlFlow::Continue(())
@@ -64,7 +67,7 @@ impl Dataset {
 }
 
 impl Prepared {
-    fn of(dataset: &Dataset, rows: &[u32]) -> Option<Self> {
+    fn of(dataset: &Dataset, rows: &[u32], to_learn: bool) -> Option<Self> {
         let inputs = &dataset.signature().inputs;
         let table = inputs.iter().all(|input| {
             matches!(input.kind, InputKind::Numbers { .. } | InputKind::Categories { .. } | InputKind::Series { .. })
@@ -78,7 +81,7 @@ impl Prepared {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let share = rows.len().div_ceil(threads).max(ROWS_A_THREAD);
         // Whoever panics says so where the row is met again.
-        let prepare = |rows| catch_unwind(AssertUnwindSafe(|| dataset.prepare_all(rows))).ok().flatten();
+        let prepare = |rows| catch_unwind(AssertUnwindSafe(|| dataset.prepare_all(rows, to_learn))).ok().flatten();
         let batches: Option<Vec<Batch>> = if rows.len() <= share {
             Some(vec![prepare(rows)?])
         } else {

@@ -52,18 +52,26 @@ fn picked(data: &Arc<Dataset>, size: usize, threads: usize) -> Vec<Batch> {
 fn picked_batches_are_those_of_their_rows() {
     // More rows than one thread prepares alone.
     let folder = folder(10_000, |_, row| row);
-    for config in ["", "sampler = \"balanced\"", "[transforms.impute]\n[transforms.one_hot]\n[transforms.mixup]"] {
+    for config in [
+        "",
+        "sampler = \"balanced\"",
+        "[transforms.impute]\n[transforms.one_hot]\n[transforms.mixup]",
+        "[transforms.impute]\n[transforms.target_encode]",
+    ] {
         let data = open(folder.path(), config);
-        assert!(data.prepared(Part::Train).is_some(), "{config}: prepared in every epoch");
+        assert!(data.prepared(Part::Train, true).is_some(), "{config}: prepared in every epoch");
         let expected = row_by_row(&data, 77);
         for threads in [0, 2] {
             assert!(picked(&data, 77, threads) == expected, "{config}, {threads} threads");
         }
         assert_eq!(Loader::train(Arc::clone(&data), 77, 3, 0, 0).unwrap().threads(), 0);
-        let judged: Vec<u32> = data.part(Part::Validation).to_vec();
-        let examples = judged.iter().map(|&row| data.example(row, None).unwrap()).collect();
-        let expected = collate(examples, data.signature()).unwrap();
-        assert!(Loader::once(data, Part::Validation, judged.len()).unwrap().next().unwrap().unwrap() == expected);
+        for part in Part::ALL {
+            let rows: Vec<u32> = data.part(part).to_vec();
+            let examples = rows.iter().map(|&row| data.example(row, None).unwrap()).collect();
+            let expected = collate(examples, data.signature()).unwrap();
+            let judged = Loader::once(Arc::clone(&data), part, rows.len()).unwrap().next().unwrap().unwrap();
+            assert!(judged == expected, "{config}, {part}");
+        }
     }
 }
 
@@ -88,7 +96,7 @@ fn what_chance_changes_is_prepared_in_every_epoch() {
         transforms.insert(0, FittedTransform::Jitter);
         pipeline.with_transforms(transforms)
     }));
-    assert!(data.prepared(Part::Train).is_none());
+    assert!(data.prepared(Part::Train, true).is_none());
     assert!(picked(&data, 16, 0) == row_by_row(&data, 16));
 }
 
@@ -100,7 +108,7 @@ fn a_row_that_cannot_be_used_is_met_in_its_batch() {
         "[loader]\nbad_examples = \"skip\"\n[transforms.impute]\nnumbers = { constant = 0 }\n[transforms.encode]\n[split.random]",
     );
     let part = Part::ALL.into_iter().find(|&part| skip.part(part).contains(&77)).unwrap();
-    assert!(skip.prepared(part).is_none());
+    assert!(skip.prepared(part, false).is_none());
     let skipped: usize = Loader::once(skip, part, 7).unwrap().map(|batch| batch.unwrap().skipped).sum();
     assert_eq!(skipped, 1);
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sweep::place::without_password;
+
 /// Device, versions and command of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -62,7 +64,7 @@ impl Environment {
             cpu_features: model_zoo::device::cpu_features().to_owned(),
             threads: model_zoo::device::computing_threads(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            command: std::env::args().collect(),
+            command: std::env::args().map(|word| without_password(&word)).collect(),
             data_root: data_root.to_owned(),
             started_at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
             resumed: Vec::new(),

@@ -37,6 +37,19 @@ fn keys(address: &str) -> Vec<&str> {
     split.map(|key| key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key)).collect()
 }
 
+/// The value at an address; of a table that is a choice the word of what is chosen.
+pub(crate) fn find(table: &toml::Table, address: &str) -> Option<toml::Value> {
+    let keys = keys(address);
+    let (last, parents) = keys.split_last()?;
+    let inner = parents.iter().try_fold(table, |inner, key| inner.get(*key)?.as_table())?;
+    match inner.get(*last)? {
+        toml::Value::Table(chosen) if CHOICES.contains(&address) => {
+            chosen.keys().next().cloned().map(toml::Value::String)
+        }
+        value => Some(value.clone()),
+    }
+}
+
 /// Puts a value into a table.
 pub(crate) fn place(table: &mut toml::Table, address: &str, mut value: toml::Value) -> Result<(), String> {
     if CHOICES.contains(&address)

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use model_zoo::device::{self, Found};
 use serde_json::json;
 use trainer::reports;
-use trainer::sweep::keep;
 use trainer::sweep::place::Place;
 use trainer::sweep::status::Status as Standing;
 use trainer::sweep::study::Study;
 use trainer::sweep::worker::{self, End};
+use trainer::sweep::{engines, keep};
 
 use super::show;
 use super::{Ended, interrupt_flag, written};
@@ -128,7 +128,7 @@ fn deal(found: &Found, workers: usize) -> Vec<String> {
 
 /// How the process of a worker is started.
 struct Start {
-    study: String,
+    place: Place,
     folder: std::path::PathBuf,
     device: String,
     threads: usize,
@@ -139,12 +139,8 @@ struct Start {
 impl Start {
     fn new(place: &Place, folder: &Path, device: String, workers: u16) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let study = match place {
-            Place::Folder(folder) => folder.display().to_string(),
-            Place::Url { url, name } => name.as_ref().map_or_else(|| url.clone(), |name| format!("{url}#{name}")),
-        };
         let threads = (cores / usize::from(workers)).max(1);
-        Self { study, folder: folder.to_owned(), device, threads, left: STARTS }
+        Self { place: place.clone(), folder: folder.to_owned(), device, threads, left: STARTS }
     }
 
     fn start(&self) -> Result<(Child, Option<ChildStdin>), Failure> {
@@ -152,8 +148,16 @@ impl Start {
         let file = OpenOptions::new().create(true).append(true).open(&log);
         let file = file.map_err(|error| Failure::broken(format!("cannot write {}: {error}", log.display())))?;
         let mut command = child::command()?;
-        command.args(["sweep", "worker", &self.study, "--attended", "--device", &self.device, "--run"]);
+        command.args(["sweep", "worker", "--attended", "--device", &self.device, "--run"]);
         command.arg(&self.folder).args(["--threads", &self.threads.to_string()]);
+        match &self.place {
+            Place::Folder(folder) => command.arg(folder),
+            // Everybody on the machine sees arguments, and a password may stand in the address.
+            Place::Url { url, name } => {
+                let name = name.as_ref().map_or(String::new(), |name| format!("#{name}"));
+                command.env(engines::STUDY, format!("{url}{name}"))
+            }
+        };
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(file);
         let mut child = command.spawn().map_err(child::not_started)?;
         let alive = child.stdin.take();
@@ -183,7 +187,12 @@ impl Hand {
         let interrupt = Arc::clone(interrupt);
         study.when_waiting(waits());
         Self::Thread(std::thread::spawn(move || {
-            worker::work(&mut study, &found, &interrupt, &mut |_| ()).map_err(Failure::from)
+            let end = worker::work(&mut study, &found, &interrupt, &mut |_| ())?;
+            if end == End::Over {
+                // By the thread that trained, which computes as fast as it can.
+                keep::finish(&study, &found, &interrupt)?;
+            }
+            Ok(end)
         }))
     }
 

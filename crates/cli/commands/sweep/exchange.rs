@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use data_loader::atomic;
 use serde_json::json;
 use trainer::address::typed;
 use trainer::sweep::cluster::Cluster;
-use trainer::sweep::engines::{katib, kubeflow, kubernetes};
+use trainer::sweep::engines::{self, katib, kubeflow, kubernetes};
 use trainer::sweep::interchange::{Told, hparams, mlflow, optuna};
 use trainer::sweep::place::Place;
 use trainer::sweep::status::Status as Standing;
@@ -82,7 +83,12 @@ fn write(out: &Path, args: &SweepExport, (text, told): (String, Told)) -> Result
         let message = format!("{} is there already", out.display());
         return Err(Failure::usage(message, "name another file by --out, or say --replace"));
     }
-    model_zoo::atomic::write_file(out, text.as_bytes())?;
+    match args.to {
+        // The password of the database stands in it.
+        ExportTo::Kubernetes => atomic::write_secret(out, text.as_bytes()),
+        _ => atomic::write_file(out, text.as_bytes()),
+    }
+    .map_err(data_loader::Error::from)?;
     Ok((out.display().to_string(), told))
 }
 
@@ -133,7 +139,7 @@ fn as_kubeflow(study: &Study, args: &SweepExport) -> Result<(String, Told), Fail
         trials: study.sweep.trials.unwrap_or(trainer::sweep::config::TRIALS),
         workers: args.workers,
         device: None,
-        claim: format!("{}-work", study.name().replace('_', "-").to_lowercase()),
+        claim: format!("{}-work", engines::label(study.name(), 58)),
         needs: cluster(study).needs().map_err(no_image)?,
     };
     let remark = format!(

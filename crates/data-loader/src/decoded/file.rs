@@ -8,8 +8,9 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use crate::atomic::temporary;
@@ -83,62 +84,86 @@ impl DecodedFile {
         record_of(&bytes)
     }
 
-    /// Decodes `rows` by all cores and writes what came out; those that cannot be read are left out. False, and no file, if they take more
-    /// than `room` bytes.
+    /// Decodes `rows` by all cores and writes what came out; those that cannot be read are left out. There is no file unless it is whole, and
+    /// takes no more than `room` bytes.
     ///
     /// # Errors
-    /// Those of the disk; there is no file then.
-    pub(super) fn write(path: &Path, records: &dyn Records, rows: &[u32], room: u64) -> std::io::Result<bool> {
+    /// Those of the disk.
+    pub(super) fn write(
+        path: &Path,
+        records: &dyn Records,
+        rows: &[u32],
+        room: u64,
+        stop: &AtomicBool,
+    ) -> std::io::Result<Written> {
         let unfinished = temporary(path);
-        let written = write_all(&unfinished, records, rows, room);
-        if matches!(written, Ok(true)) {
-            std::fs::rename(&unfinished, path)?;
-        } else {
+        let mut written = write_all(&unfinished, records, rows, room, stop);
+        if let Ok(Written::Whole) = written {
+            written = std::fs::rename(&unfinished, path).map(|()| Written::Whole);
+        }
+        if !matches!(written, Ok(Written::Whole)) {
             let _ = std::fs::remove_file(&unfinished);
         }
         written
     }
 }
 
-fn write_all(path: &Path, records: &dyn Records, rows: &[u32], room: u64) -> std::io::Result<bool> {
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is there.
+    Whole,
+    /// There is not room enough.
+    TooLarge,
+    /// Somebody asked to stop.
+    Stopped,
+}
+
+fn write_all(
+    path: &Path,
+    records: &dyn Records,
+    rows: &[u32],
+    room: u64,
+    stop: &AtomicBool,
+) -> std::io::Result<Written> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     file.write_all(MAGIC)?;
     let mut place = MAGIC.len() as u64;
     let mut entries = Vec::with_capacity(rows.len());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = rows.len().div_ceil(threads).max(1);
-    let fits = std::thread::scope(|scope| {
+    let written = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD * threads);
         for rows in rows.chunks(share) {
             let sender = sender.clone();
             scope.spawn(move || {
-                let mut next = rows.iter();
-                records.visit(rows, &mut |record| {
-                    let row = next.next().copied().unwrap_or_default();
-                    let Some(bytes) = record.ok().and_then(|record| bytes_of(record)) else {
-                        return ControlFlow::Continue(());
-                    };
-                    match sender.send((row, bytes)) {
-                        Ok(()) => ControlFlow::Continue(()),
-                        Err(_) => ControlFlow::Break(()),
+                for &row in rows {
+                    // Whoever panics says so where the row is met again.
+                    let decoded = catch_unwind(AssertUnwindSafe(|| records.read(row as usize)));
+                    let bytes = decoded.ok().and_then(Result::ok).and_then(|record| bytes_of(&record));
+                    if bytes.is_some_and(|bytes| sender.send((row, bytes)).is_err()) {
+                        return;
                     }
-                });
+                }
             });
         }
         drop(sender);
         for (row, bytes) in receiver {
             let length = bytes.len() as u64;
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Written::Stopped);
+            }
             if place + length + ((entries.len() + 1) * ENTRY + TAIL) as u64 > room {
-                return Ok(false);
+                return Ok(Written::TooLarge);
             }
             file.write_all(&bytes)?;
             entries.push(Entry { row, place, length, checksum: crc32c::crc32c(&bytes) });
             place += length;
         }
-        Ok::<_, std::io::Error>(true)
+        Ok::<_, std::io::Error>(Written::Whole)
     })?;
-    if !fits {
-        return Ok(false);
+    if written != Written::Whole {
+        return Ok(written);
     }
     entries.sort_unstable_by_key(|entry| entry.row);
     let mut list = Vec::with_capacity(entries.len() * ENTRY);
@@ -154,7 +179,7 @@ fn write_all(path: &Path, records: &dyn Records, rows: &[u32], room: u64) -> std
     file.write_all(&crc32c::crc32c(&list).to_le_bytes())?;
     file.write_all(MAGIC)?;
     file.into_inner()?.sync_all()?;
-    Ok(true)
+    Ok(Written::Whole)
 }
 
 /// A record as bytes; nothing if it holds what no file holds.

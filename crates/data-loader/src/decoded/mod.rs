@@ -7,10 +7,12 @@
 
 mod file;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -22,15 +24,22 @@ use crate::formats::{FormatConfig, Records, VisitKey};
 use crate::schema::FeatureKind;
 use crate::split::Part;
 
-use file::DecodedFile;
+use file::{DecodedFile, Written};
+
+/// How often is looked whether another process has finished the file.
+const LOOK: Duration = Duration::from_millis(50);
+/// If it has written nothing for so long, nobody waits for it any more.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where decoded rows are kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct DecodedCache {
     /// A folder that belongs to whoever shares the rows.
     pub folder: PathBuf,
     /// How much the files in it may take together.
     pub max_bytes: u64,
+    /// Set by whoever does not want to wait any more.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// Records whose rows are decoded once.
@@ -52,41 +61,80 @@ impl Decoded {
             return records;
         }
         let hashes: Vec<_> = card.files.iter().map(|file| json!([file.name, file.sha256, file.bytes])).collect();
-        let files = json!([card.name(), card.config.format, card.schema(), hashes]);
+        // Another version may decode otherwise.
+        let version = env!("CARGO_PKG_VERSION");
+        let files = json!([version, card.name(), card.config.format, card.schema(), hashes]);
         Box::new(Self { records, cache: cache.clone(), files, file: OnceLock::new() })
     }
 
     /// Opens the file of these rows, or writes it while whoever else wants it waits. Nothing if it cannot be had.
-    fn file_of(&self, rows: &[u32]) -> Option<DecodedFile> {
+    fn file_of(&self, rows: &[u32]) -> Result<Option<DecodedFile>, Error> {
         let name = name_of(&self.files, rows);
+        let Some(_lock) = self.lock(&name)? else { return Ok(None) };
         let path = self.cache.folder.join(format!("{name}.rows"));
-        std::fs::create_dir_all(&self.cache.folder).ok()?;
-        let lock = File::create(self.cache.folder.join(format!("{name}.lock"))).ok()?;
-        // It falls with the process that holds it, however that ends.
-        lock.lock().ok()?;
         if let Some(file) = DecodedFile::open(&path) {
-            return Some(file);
+            return Ok(Some(file));
         }
+        self.clear_leftovers(&name);
+        let room = self.cache.max_bytes.saturating_sub(bytes_in(&self.cache.folder));
+        // Nobody tries in vain what takes that long, unless there is more room now.
         let refused = self.cache.folder.join(format!("{name}.too-large"));
-        if refused.exists() {
-            return None;
+        let before = std::fs::read_to_string(&refused).ok().map(|room| room.trim().parse().unwrap_or(u64::MAX));
+        if before.is_some_and(|before| room <= before) {
+            return Ok(None);
         }
-        // What a process left that was killed while it wrote; nobody else is at it.
-        let unfinished = format!("{name}.rows.");
+        let written = DecodedFile::write(&path, self.records.as_ref(), rows, room, &self.cache.stop);
+        match written {
+            Ok(Written::Whole) => Ok(DecodedFile::open(&path)),
+            Ok(Written::Stopped) => Err(Error::Interrupted),
+            Ok(Written::TooLarge) => {
+                let _ = std::fs::write(refused, room.to_string());
+                Ok(None)
+            }
+            // A full disk stays full for the next one as well.
+            Err(_) => {
+                let _ = File::create(refused);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The right to write the file, which falls with the process that has it, however that ends. Nothing if there is no such right here, or who
+    /// has it does nothing.
+    fn lock(&self, name: &str) -> Result<Option<File>, Error> {
+        let path = self.cache.folder.join(format!("{name}.lock"));
+        let made = std::fs::create_dir_all(&self.cache.folder).and_then(|()| File::create(path));
+        let Ok(lock) = made else { return Ok(None) };
+        let (mut seen, mut since) = (0, Instant::now());
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Some(lock)),
+                Err(TryLockError::WouldBlock) if self.cache.stop.load(Ordering::Relaxed) => {
+                    return Err(Error::Interrupted);
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(_)) => return Ok(None),
+            }
+            let now = bytes_in(&self.cache.folder);
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            } else if since.elapsed() > PATIENCE {
+                return Ok(None);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Removes what processes left that ended while they wrote: of this file, and of those that nobody writes.
+    fn clear_leftovers(&self, own: &str) {
         for entry in std::fs::read_dir(&self.cache.folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&unfinished) {
+            let found = entry.file_name().to_string_lossy().into_owned();
+            let Some((name, rest)) = found.split_once(".rows.") else { continue };
+            let lock = File::open(self.cache.folder.join(format!("{name}.lock")));
+            let free = name == own || lock.is_ok_and(|lock| lock.try_lock().is_ok());
+            if free && rest.ends_with(".tmp") {
                 let _ = std::fs::remove_file(entry.path());
             }
-        }
-        let room = self.cache.max_bytes.saturating_sub(bytes_in(&self.cache.folder));
-        match DecodedFile::write(&path, self.records.as_ref(), rows, room) {
-            Ok(true) => DecodedFile::open(&path),
-            Ok(false) => {
-                // Nobody tries in vain what takes that long.
-                let _ = File::create(refused);
-                None
-            }
-            Err(_) => None,
         }
     }
 }
@@ -106,12 +154,13 @@ fn bytes_in(folder: &Path) -> u64 {
 }
 
 impl Records for Decoded {
-    fn keep(&self, rows: &[u32]) {
+    fn keep(&self, rows: &[u32]) -> Result<(), Error> {
         if self.file.get().is_none()
-            && let Some(file) = self.file_of(rows)
+            && let Some(file) = self.file_of(rows)?
         {
             let _ = self.file.set(file);
         }
+        Ok(())
     }
 
     fn read(&self, row: usize) -> Result<Record, Error> {

@@ -124,7 +124,9 @@ pub trait Records: Send + Sync {
     }
 
     /// Says that these rows are going to be read again and again.
-    fn keep(&self, _rows: &[u32]) {}
+    fn keep(&self, _rows: &[u32]) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The first rows of blocks that are cheap to read together, ascending, beginning with 0. Whoever reads in a random order
     /// does well to take all of a few blocks before it goes on to others. What is held in memory is one block.

@@ -1,11 +1,12 @@
 //! What does a searcher see of a space? Dimensions, those on which others depend first, and points in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use data_loader::random::Random;
 use serde_json::Value;
 
 use super::space::{Parameter, Range, Space, Values};
+use crate::{Experiment, setting};
 
 /// One number or choice that a searcher settles.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,6 +150,24 @@ impl Dimensions {
         // What does not count has no place at the point.
         let all = self.parameters.iter();
         all.filter_map(|(address, parameter)| Some((address.clone(), value(address, parameter)?))).collect()
+    }
+
+    /// The same settings with what the config says of parameters that are left out, so that searchers know where it is. They stay as they are
+    /// where that is outside the space.
+    pub fn filled(&self, settings: BTreeMap<String, Value>, experiment: &Experiment) -> BTreeMap<String, Value> {
+        let table: toml::Table = experiment.to_toml().parse().unwrap_or_default();
+        let mut filled = settings.clone();
+        for (address, _) in &self.parameters {
+            if !filled.contains_key(address)
+                && let Some(value) = setting::find(&table, address)
+            {
+                filled.insert(address.clone(), serde_json::to_value(value).unwrap_or_default());
+            }
+        }
+        let Some(point) = self.point(&filled) else { return settings };
+        let counts: BTreeSet<String> = self.settings(&point).into_iter().map(|(address, _)| address).collect();
+        filled.retain(|address, _| settings.contains_key(address) || counts.contains(address));
+        filled
     }
 
     /// The point that has these values; nothing if one of them lies outside the space.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -144,15 +145,19 @@ pub fn finish(study: &Study, device: &Found, interrupt: &AtomicBool) -> Result<V
 }
 
 /// Where the trials of a study share the images that they learn from.
-pub fn decoded_cache(study: &Study) -> DecodedCache {
+pub fn decoded_cache(study: &Study, halt: &Arc<AtomicBool>) -> DecodedCache {
     let max_bytes = (study.sweep.decoded_gib * GIB) as u64;
-    DecodedCache { folder: study.folder().join("decoded"), max_bytes }
+    DecodedCache { folder: decoded(study), max_bytes, stop: Arc::clone(halt) }
+}
+
+fn decoded(study: &Study) -> PathBuf {
+    study.folder().join("decoded")
 }
 
 /// Removes what was shared, where nobody needs it any more.
 pub fn forget_decoded(study: &Study) {
     // Whoever still reads holds the files open.
-    let _ = fs::remove_dir_all(decoded_cache(study).folder);
+    let _ = fs::remove_dir_all(decoded(study));
 }
 
 /// The numbers of the trials that have a folder here.

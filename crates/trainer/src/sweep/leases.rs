@@ -5,10 +5,13 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::dimensions::Point;
 use super::presence::Watch;
+use super::searchers::Searcher;
 use super::storage::{self, Statements, Trouble, rows};
 use super::study::{self, Study};
 use super::trial::{State, Trial};
+use super::worker;
 use crate::Error;
 
 /// A trial in the hands of a worker.
@@ -111,22 +114,31 @@ impl Study {
     /// How many trials there may be, from what is known now.
     fn open_budget(&self) -> u64 {
         let there = self.trials.len() as u64;
-        let seconds: f64 = self.trials.iter().map(|trial| trial.seconds).sum();
+        // What was brought in from elsewhere is no part of the budget.
+        let own = || self.trials.iter().filter(|trial| !trial.is_brought());
+        let seconds: f64 = own().map(|trial| trial.seconds).sum();
         let spent = self.sweep.hours.is_some_and(|hours| seconds >= 3600.0 * hours);
         let reached = self.sweep.target.is_some_and(|target| self.reaches(target));
         if spent || reached {
             return there;
         }
-        // What was brought in from elsewhere is no part of the budget.
-        let brought = self.trials.iter().filter(|trial| trial.is_brought()).count() as u64;
+        let brought = there - own().count() as u64;
         let wanted = self.sweep.trials.map_or(u64::MAX, |trials| trials.saturating_add(brought));
-        let all = self.sweep.searcher.combinations(&self.dimensions).unwrap_or(u64::MAX);
-        wanted.min(all.saturating_add(brought))
+        let tried: Vec<Point> = match self.sweep.searcher {
+            Searcher::Grid(_) => {
+                self.trials.iter().filter_map(|trial| self.dimensions.point(trial.settings.as_ref()?)).collect()
+            }
+            _ => Vec::new(),
+        };
+        // A trial that has no settings yet will try another one.
+        let unsettled = self.trials.iter().filter(|trial| trial.settings.is_none()).count() as u64;
+        let left = self.sweep.searcher.left(&self.dimensions, tried.iter());
+        wanted.min(left.map_or(u64::MAX, |left| there.saturating_add(left.saturating_sub(unsettled))))
     }
 
     fn reaches(&self, target: f64) -> bool {
         let Some(first) = self.sweep.objectives.first() else { return false };
-        let complete = self.trials.iter().filter(|trial| trial.state == State::Complete);
+        let complete = self.trials.iter().filter(|trial| trial.state == State::Complete && !trial.is_brought());
         complete.filter_map(|trial| trial.scores.get(&first.metric)).any(|&value| first.reaches(value, target))
     }
 
@@ -140,6 +152,34 @@ impl Study {
     fn is_orphan(&self, trial: &Trial, watch: &Watch) -> bool {
         trial.state == State::Running
             && trial.worker.as_ref().is_none_or(|w| watch.is_dead(self.folder(), w, trial.number, Instant::now()))
+    }
+
+    /// Settles what a new trial tries, and writes it down; false if it is in other hands by now. Nobody else settles anything meanwhile: each
+    /// proposal knows of all that came before it.
+    ///
+    /// # Errors
+    /// [`Error::Study`].
+    pub fn settle(&mut self, lease: &Lease, trial: &mut Trial) -> Result<bool, Error> {
+        let name = self.row.name.clone();
+        loop {
+            let settled = settled(&self.trials);
+            trial.settings = Some(worker::propose(self, lease.number));
+            let Self { database, row, trials, waits, .. } = self;
+            let written = storage::transact(database.as_mut(), waits, |on| {
+                let revision = study::catch_up(on, &name, trials, row)?;
+                match settled == self::settled(trials) {
+                    true => rows::update_trial(on, &name, trial, revision, (&lease.worker, lease.attempt)).map(Some),
+                    // Somebody was faster, and this one has to know of it.
+                    false => Ok(None),
+                }
+            })?;
+            if let Some(written) = written {
+                if written {
+                    self.take_over(vec![trial.clone()]);
+                }
+                return Ok(written);
+            }
+        }
     }
 
     /// Writes what came of a trial so far; false if it is in other hands by now.
@@ -165,6 +205,11 @@ impl Trial {
     pub fn is_brought(&self) -> bool {
         !matches!(self.origin.as_str(), "searcher" | "hand" | "lost")
     }
+}
+
+/// How many trials have settings.
+fn settled(trials: &[Trial]) -> usize {
+    trials.iter().filter(|trial| trial.settings.is_some()).count()
 }
 
 fn held(trial: &Trial) -> (&str, u64) {

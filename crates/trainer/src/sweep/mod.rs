@@ -39,4 +39,6 @@ pub mod winner;
 pub mod worker;
 
 #[cfg(test)]
+mod budget_tests;
+#[cfg(test)]
 mod scale_tests;

@@ -27,9 +27,19 @@ pub enum Place {
 impl Place {
     /// Reads what a user wrote.
     pub fn parse(text: &str) -> Self {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            let (url, name) = match text.split_once('#') {
-                Some((url, name)) => (url, Some(name.to_owned()).filter(|name| !name.is_empty())),
+        if is_url(text) {
+            // Between the name of a user and the host it belongs to a password, which is told from a port by its letters.
+            let in_password = text.split_once('#').is_some_and(|(url, rest)| {
+                let behind = url.split_once("://").and_then(|(_, rest)| rest.split_once(':'));
+                let port = behind
+                    .is_none_or(|(_, word)| word.split('/').next().is_some_and(|word| word.parse::<u16>().is_ok()));
+                !url.contains('@') && rest.contains('@') && !port
+            });
+            let behind = if in_password { text.rfind('@').unwrap_or_default() } else { 0 };
+            let (url, name) = match text[behind..].split_once('#') {
+                Some((url, name)) => {
+                    (&text[..behind + url.len()], Some(name.to_owned()).filter(|name| !name.is_empty()))
+                }
                 None => (text, None),
             };
             return Self::Url { url: url.to_owned(), name };
@@ -89,6 +99,27 @@ impl Place {
     }
 }
 
+fn is_url(text: &str) -> bool {
+    text.starts_with("postgres://") || text.starts_with("postgresql://")
+}
+
+/// The address of a database as it may be shown, also where it stands behind an option; any other text as it is.
+pub fn without_password(text: &str) -> String {
+    let start = ["postgres://", "postgresql://"].iter().filter_map(|scheme| text.find(scheme)).min();
+    let Some(start) = start else { return text.to_owned() };
+    let Place::Url { url, name } = Place::parse(&text[start..]) else { return text.to_owned() };
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    // Whatever stands in a password: all that is before the last @.
+    let (user, host) = match rest.rsplit_once('@') {
+        Some((user, host)) => (user.split(':').next().unwrap_or_default().to_owned() + "@", host),
+        None => (String::new(), rest),
+    };
+    // It may stand among the settings behind as well.
+    let host = host.split('?').next().unwrap_or_default();
+    let name = name.map_or(String::new(), |name| format!("#{name}"));
+    format!("{}{scheme}://{user}{host}{name}", &text[..start])
+}
+
 /// The name of the only study of a database.
 fn only_name(database: &mut dyn Database) -> Result<String, Error> {
     let mut names = storage::transact(
@@ -122,7 +153,7 @@ fn connect(url: &str) -> Result<Box<dyn Database>, Error> {
     opened.map(|database| Box::new(database) as Box<dyn Database>).map_err(|trouble| {
         let (Trouble::Gone(reason) | Trouble::Refused(reason)) = trouble;
         let way_out = "an address is as postgres://USER@HOST:PORT/DATABASE; the password comes from PGPASSWORD";
-        Error::Study { study: storage::postgres::without_password(url), reason, way_out: Some(way_out.into()) }
+        Error::Study { study: without_password(url), reason, way_out: Some(way_out.into()) }
     })
 }
 
@@ -147,6 +178,28 @@ mod tests {
         let url = |name: Option<&str>| Place::Url { url: "postgres://h/d".into(), name: name.map(str::to_owned) };
         assert_eq!(Place::parse("postgres://h/d#b"), url(Some("b")));
         assert_eq!(Place::parse("postgres://h/d"), url(None));
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("postgres://a:b@host:5/db", "postgres://a@host:5/db"),
+            ("postgres://a:b%40c@host/db?password=d", "postgres://a@host/db"),
+            ("postgres://a:b@c@host/db#n", "postgres://a@host/db#n"),
+            ("postgres://me:s3/cret@host/db", "postgres://me@host/db"),
+            ("postgres://me:s#c?r@host/db?sslmode=prefer#n", "postgres://me@host/db#n"),
+            ("postgresql://host/db", "postgresql://host/db"),
+            ("postgres://a:b@host/db#me@home", "postgres://a@host/db#me@home"),
+            ("postgres://host:5/db#me@home", "postgres://host:5/db#me@home"),
+            ("postgres://host/db#me@home", "postgres://host/db#me@home"),
+            ("--storage=postgres://a:b@host/db", "--storage=postgres://a@host/db"),
+            ("--storage", "--storage"),
+            ("runs/a:b@c", "runs/a:b@c"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+        let hashed = Place::Url { url: "postgres://me:s#c@h/d".into(), name: Some("n".into()) };
+        assert_eq!(Place::parse("postgres://me:s#c@h/d#n"), hashed);
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub struct Range {
     pub whole: bool,
 }
 
+/// A range with steps has no more numbers than these.
+const MOST_STEPS: f64 = 1e12;
+
 impl Range {
     fn read(table: &Map<String, Value>) -> Result<Self, String> {
         let number = |key: &str| match table.get(key) {
@@ -82,6 +85,9 @@ impl Range {
         if !(low.is_finite() && high.is_finite() && low < high) {
             return Err(format!("nothing lies between {low} and {high}: `low` must be less than `high`"));
         }
+        if !(high - low).is_finite() {
+            return Err(format!("from {low} to {high} it is too far: the difference is no number any more"));
+        }
         if log && low <= 0.0 {
             return Err(format!("`low` is {low}, and by factors (`log = true`) nothing is reached from there"));
         }
@@ -92,6 +98,10 @@ impl Range {
             && !(step.is_finite() && step > 0.0 && step <= high - low)
         {
             return Err(format!("`step` is {step}, and must be between 0 and {}", high - low));
+        }
+        let least = (high - low) / MOST_STEPS;
+        if let Some(step) = step.filter(|step| *step < least) {
+            return Err(format!("`step` is {step}, which makes more than a million million numbers; leave it out"));
         }
         Ok(Self { low, high, log, step: step.or_else(|| (whole && !log).then_some(1.0)), whole })
     }
@@ -139,8 +149,8 @@ impl Range {
     /// How many numbers there are, if they can be counted.
     pub fn count(&self) -> Option<u64> {
         match self.step {
-            Some(step) => Some(self.steps(step) + 1),
-            None => self.whole.then(|| (self.high - self.low) as u64 + 1),
+            Some(step) => Some(self.steps(step).saturating_add(1)),
+            None => self.whole.then(|| ((self.high - self.low) as u64).saturating_add(1)),
         }
     }
 
@@ -152,7 +162,8 @@ impl Range {
         match self.step {
             Some(step) => {
                 let steps = ((number - self.low) / step).round().clamp(0.0, self.steps(step) as f64);
-                self.low + steps * step
+                // The last step may lead beyond the end by a rounding.
+                (self.low + steps * step).min(self.high)
             }
             None if self.whole => number.round().clamp(self.low, self.high),
             None => number.clamp(self.low, self.high),
@@ -161,7 +172,9 @@ impl Range {
 
     /// The place of a number, from 0 to 1; none if it is outside.
     pub fn place(&self, number: f64) -> Option<f64> {
-        if !(self.low..=self.high).contains(&number) {
+        // Nor is what was written and read again outside by a rounding.
+        let slack = 1e-9 * self.step.unwrap_or_default();
+        if !(self.low - slack..=self.high + slack).contains(&number) {
             return None;
         }
         let (low, high) = self.bounds();
@@ -308,6 +321,8 @@ mod tests {
             ("{ low = -2.5, high = 4 }", None),
             ("{ low = 0.0, high = 0.5, step = 0.1 }", Some(6)),
             ("{ low = 0.0, high = 1.0, step = 0.3 }", Some(4)),
+            ("{ low = 0.0, high = 0.3, step = 0.1 }", Some(4)),
+            ("{ low = 0.1, high = 0.7, step = 0.2 }", Some(4)),
             ("{ low = 3, high = 11 }", Some(9)),
             ("{ low = 3, high = 11, step = 4 }", Some(3)),
             ("{ low = 16, high = 256, log = true }", Some(241)),

@@ -295,7 +295,8 @@ impl Study {
     /// # Errors
     /// [`Error::Config`] if the settings make no config; [`Error::Study`].
     pub fn enqueue(&mut self, settings: BTreeMap<String, Value>) -> Result<u64, Error> {
-        proposal::apply(&self.experiment, &settings, self.config())?;
+        let made = proposal::apply(&self.experiment, &settings, self.config())?;
+        let settings = self.dimensions.filled(settings, &made);
         let name = self.row.name.clone();
         let number = self.insert(&name, "hand", settings)?;
         self.change(|sweep| sweep.trials = sweep.trials.map(|trials| trials + 1))?;

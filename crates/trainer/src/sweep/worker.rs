@@ -97,11 +97,8 @@ fn train(
     told: &mut dyn FnMut(&Event),
 ) -> Result<(), Error> {
     let mut trial = study.trials[lease.number as usize].clone();
-    if trial.settings.is_none() {
-        trial.settings = Some(propose(study, lease.number));
-        if !study.write(lease, &trial)? {
-            return Ok(());
-        }
+    if trial.settings.is_none() && !study.settle(lease, &mut trial)? {
+        return Ok(());
     }
     if let Some(changed) = begin_generation(study, &trial) {
         trial = changed;
@@ -146,10 +143,12 @@ fn try_out(
 ) -> Result<Option<(Trial, Ended)>, Error> {
     let settings = trial.settings.clone().unwrap_or_default();
     let made = proposal::apply(&study.experiment, &settings, study.config());
-    let prepared = made.and_then(|experiment| Ok((data.of(&experiment, study)?, experiment)));
-    let (dataset, experiment) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return Ok(Some((trial, Ended::Failed(in_words(&error))))),
+    let open = || made.and_then(|experiment| Ok((data.of(&experiment, study, halt)?, experiment)));
+    let (dataset, experiment) = match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(prepared)) => prepared,
+        Ok(Err(_)) if halt.load(Ordering::Relaxed) => return Ok(Some((trial, Ended::Interrupted))),
+        Ok(Err(error)) => return Ok(Some((trial, Ended::Failed(in_words(&error))))),
+        Err(panic) => return Ok(Some((trial, Ended::Failed(broke(panic.as_ref()))))),
     };
     let before = trial.clone();
     let mut attempt = Attempt { study, lease, trial, device, halt, dataset };
@@ -161,12 +160,13 @@ fn try_out(
         // Without its database a worker cannot even say that a trial failed.
         Ok(Err(error @ (Error::Study { .. } | Error::NoStudy(_)))) => Err(error),
         Ok(Err(error)) => Ok(Some((trial, Ended::Failed(in_words(&error))))),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            let error = format!("training broke: {}", said.unwrap_or("no reason was given"));
-            Ok(Some((before, Ended::Failed(error))))
-        }
+        Err(panic) => Ok(Some((before, Ended::Failed(broke(panic.as_ref()))))),
     }
+}
+
+fn broke(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    format!("training broke: {}", said.unwrap_or("no reason was given"))
 }
 
 fn in_words(error: &Error) -> String {
@@ -207,12 +207,12 @@ struct Data {
 }
 
 impl Data {
-    fn of(&mut self, experiment: &Experiment, study: &Study) -> Result<Arc<Dataset>, Error> {
+    fn of(&mut self, experiment: &Experiment, study: &Study, halt: &Arc<AtomicBool>) -> Result<Arc<Dataset>, Error> {
         let key = json!([experiment.data, experiment.task, experiment.seed]);
         match &self.latest {
             Some((known, dataset)) if *known == key => Ok(Arc::clone(dataset)),
             _ => {
-                let cache = keep::decoded_cache(study);
+                let cache = keep::decoded_cache(study, halt);
                 let dataset = Arc::new(origin::open_shared(experiment, study.config(), Some(&cache))?);
                 if dataset.part(Part::Validation).is_empty() {
                     let reason = "leaves no validation split, and trials are compared on nothing else".to_owned();

@@ -58,7 +58,8 @@ const INPUTS: &[(&str, &str, &str)] = &[
 pub fn manifests(wanted: &Pipeline) -> Result<Vec<Value>, Error> {
     wanted.needs.check()?;
     if !is_name(&wanted.claim) {
-        let way_out = "name the claim to a volume that all steps can write to, as in --claim work";
+        let way_out =
+            "name the claim to a volume that all steps can write to by lower-case letters, digits and hyphens";
         return Err(refused("the pipeline, claim", format!("`{}` is none", wanted.claim), way_out));
     }
     let steps = steps(wanted);

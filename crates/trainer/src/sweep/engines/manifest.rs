@@ -8,6 +8,9 @@ use crate::sweep::interchange::{failed, refused};
 /// A user number without a name or rights.
 const NOBODY: u32 = 10_001;
 
+/// Where containers have something of their own.
+const OWN: &[&str] = &["/config", "/katib", "/runs", "/tmp"];
+
 /// Where a claim to a volume is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -76,6 +79,15 @@ impl Needs {
         }
         if let Some(mount) = self.mounts.iter().find(|mount| !mount.path.starts_with('/') || mount.path.contains(':')) {
             return odd("path", &mount.path, "a path within a container begins with / and has no : in it");
+        }
+        let own = |path: &str| OWN.iter().any(|own| path == *own || path.starts_with(&format!("{own}/")));
+        let twice = |k: usize| self.mounts[..k].iter().any(|other| other.path == self.mounts[k].path);
+        if let Some(k) = (0..self.mounts.len()).find(|&k| own(&self.mounts[k].path) || twice(k)) {
+            return odd(
+                "path",
+                &self.mounts[k].path,
+                "something else lies there already; mount it at a path of its own, such as /data",
+            );
         }
         if let Some(name) = self.namespace.iter().chain(&self.pull_secret).find(|name| !is_name(name)) {
             return odd("name", name, "names have lower-case letters, digits, hyphens and points");

@@ -5,7 +5,7 @@
 //! all, so that those tried so far lie evenly among them (Weyl, "Über die Gleichverteilung von Zahlen mod. Eins", 1916). Where that begins comes
 //! from the seed of the study.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use data_loader::random::Random;
 use schemars::JsonSchema;
@@ -39,9 +39,12 @@ impl Default for Grid {
 }
 
 impl Grid {
-    /// How many combinations there are: after so many trials that came to an end everything has been tried.
-    pub fn combinations(&self, dimensions: &Dimensions) -> u64 {
-        u64::try_from(Lattice::new(dimensions, self.points).combinations()).unwrap_or(u64::MAX)
+    /// How many combinations nobody has tried.
+    pub fn left<'a>(&self, dimensions: &Dimensions, tried: impl Iterator<Item = &'a Point>) -> u64 {
+        let lattice = Lattice::new(dimensions, self.points);
+        let Ok(count) = u64::try_from(lattice.combinations()) else { return u64::MAX };
+        let tried: BTreeSet<u64> = tried.filter_map(|point| lattice.rank(point)).collect();
+        count - tried.len() as u64
     }
 
     pub(super) fn check(&self) -> Result<(), String> {

@@ -30,7 +30,7 @@ fn every_combination_is_tried_once() {
     let dimensions = dimensions(CONDITIONAL);
     let grid = Grid { points: 3 };
     // Lists: none, or one or two of three numbers; norms: none, or one with three momenta. 3 rates with each.
-    let count = grid.combinations(&dimensions);
+    let count = grid.left(&dimensions, std::iter::empty());
     assert_eq!(count, 3 * ((1 + 2 * 3) * (1 + 3) + 4 + 1));
     for seed in 0..3 {
         let tried = all(&grid, &dimensions, count, seed);
@@ -96,7 +96,24 @@ fn the_first_combinations_are_spread_out() {
 fn what_cannot_be_counted_is_tried_by_chance() {
     let dimensions = dimensions(&cube(9, 1.0, 1000.0).replace(".0", ""));
     let grid = Grid::default();
-    assert_eq!(grid.combinations(&dimensions), u64::MAX);
+    assert_eq!(grid.left(&dimensions, std::iter::empty()), u64::MAX);
     let tried = all(&grid, &dimensions, 50, 1);
     assert_eq!(tried.iter().collect::<BTreeSet<_>>().len(), 50);
+}
+
+#[test]
+fn what_is_left_is_what_nobody_tried() {
+    let dimensions = dimensions("a = { low = 0.0, high = 0.3, step = 0.1 }\nb = { choices = [1, 2] }");
+    let grid = Grid::default();
+    let mut known: Vec<Known> = Vec::new();
+    for number in 0..8 {
+        let points: Vec<Point> = known.iter().map(|trial| trial.point.clone()).collect();
+        assert_eq!(grid.left(&dimensions, points.iter()), 8 - number);
+        let point = grid.propose(&dimensions, &known, Turn { seed: 1, number });
+        // As it is read again where it was written.
+        let settings = dimensions.settings(&point).into_iter().collect();
+        known.push(Known { number, point: dimensions.point(&settings).unwrap(), outcome: Outcome::Running });
+    }
+    // What lies beside the grid leaves all of it.
+    assert_eq!(grid.left(&dimensions, [vec![None, None]].iter()), 8);
 }

@@ -109,10 +109,10 @@ impl Searcher {
         }
     }
 
-    /// After how many trials everything has been tried; nothing if there is no end.
-    pub fn combinations(&self, dimensions: &Dimensions) -> Option<u64> {
+    /// How many points are left to be tried; nothing if there is no end.
+    pub fn left<'a>(&self, dimensions: &Dimensions, tried: impl Iterator<Item = &'a Point>) -> Option<u64> {
         match self {
-            Self::Grid(s) => Some(s.combinations(dimensions)),
+            Self::Grid(s) => Some(s.left(dimensions, tried)),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use postgres::{Client, Config, NoTls, Row};
 
 use super::{Cell, Database, Statements, Trouble, Work};
+use crate::sweep::place::without_password;
 
 /// So long a server may take to answer a new connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -126,34 +127,5 @@ fn trouble(error: &postgres::Error) -> Trouble {
         // Connections, resources, an operator's intervention, a transaction that was rolled back.
         "08" | "53" | "57" | "40" => Trouble::Gone(said.message().to_owned()),
         _ => Trouble::Refused(said.message().to_owned()),
-    }
-}
-
-/// An address as it may be shown.
-pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let shown = match authority.rsplit_once('@') {
-        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
-        None => authority.to_owned(),
-    };
-    // A password may stand among the settings behind it as well.
-    format!("{scheme}://{shown}{}", path.split('?').next().unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_password;
-
-    #[test]
-    fn a_password_is_never_shown() {
-        for (url, shown) in [
-            ("postgres://a:b@host:5/db", "postgres://a@host:5/db"),
-            ("postgres://a:b%40c@host/db?password=d", "postgres://a@host/db"),
-            ("postgres://a:b@c@host/db", "postgres://a@host/db"),
-            ("postgres://host/db", "postgres://host/db"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
     }
 }
