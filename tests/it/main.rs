@@ -22,6 +22,7 @@
 //! - `speed`: what is measured of it, phase by phase, and the number of threads
 //! - `sweep`: trials, kills, budgets, and what comes of them
 //! - `sweep_postgres`: a study that workers of several machines share
+//! - `sweep_studies`: studies that are moved, raised, mistyped and interrupted
 //! - `unlabelled`: what is unusual about a row, and a network that learnt from views alone
 //! - `weights_card`: weights of others come from where their card says, and the model says so
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -49,5 +50,6 @@ mod select;
 mod speed;
 mod sweep;
 mod sweep_postgres;
+mod sweep_studies;
 mod unlabelled;
 mod weights_card;

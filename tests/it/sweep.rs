@@ -24,12 +24,12 @@ const SPACE: &str = r#"
 "#;
 
 /// The tiny data set with a sweep; a trial has so many epochs.
-fn sandbox(epochs: usize, sweep: &str) -> Sandbox {
+pub(super) fn sandbox(epochs: usize, sweep: &str) -> Sandbox {
     let config = CONFIG.replace("epochs = 8", &format!("epochs = {epochs}\nwatch = \"loss\""));
     Sandbox::with(CARD, &tiny_rows(), &format!("{config}\n[sweep]\n{sweep}\n{SPACE}"))
 }
 
-fn study(sandbox: &Sandbox, name: &str) -> Study {
+pub(super) fn study(sandbox: &Sandbox, name: &str) -> Study {
     Study::open(&Place::Folder(sandbox.path(name)), None).unwrap()
 }
 

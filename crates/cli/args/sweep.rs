@@ -17,7 +17,7 @@ pub struct Sweep {
     #[arg(required = true)]
     pub config: Option<PathBuf>,
     /// How many trials are to be finished; short for `--set sweep.trials=N`.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=trainer::sweep::config::MOST_TRIALS))]
     pub trials: Option<u64>,
     /// How many processes train trials beside each other.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -167,7 +167,7 @@ pub struct SweepResume {
     /// The study: its folder, its file, or `postgres://...#NAME`.
     pub study: String,
     /// How many trials are to be finished in all.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=trainer::sweep::config::MOST_TRIALS))]
     pub trials: Option<u64>,
     /// How many processes train trials beside each other.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -272,6 +272,14 @@ impl Error {
             {
                 "free some space; if the run has begun, `firebox resume RUN` goes on with it: earlier checkpoints are intact".into()
             }
+            Self::Io { source, .. } | Self::Model(model_zoo::Error::Io { source, .. })
+                if matches!(
+                    source.kind(),
+                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                "see what you may do there, or name another place".into()
+            }
             Self::Io { source, .. } if model_zoo::error::is_wrong_path(source) => "check the path".into(),
             Self::Data(error) => return error.hint(),
             Self::Model(error) => return error.hint(),

@@ -3,7 +3,7 @@
 use crate::Error;
 
 /// The tables of which only one inner table may stand: naming another one replaces it.
-const CHOICES: &[&str] = &["model", "loss", "optimizer", "schedule", "data.split", "data.sampler"];
+pub(crate) const CHOICES: &[&str] = &["model", "loss", "optimizer", "schedule", "data.split", "data.sampler"];
 
 /// Address and value of `ADDRESS=VALUE`. The value is TOML, or a plain word.
 ///

@@ -29,6 +29,8 @@ use crate::report;
 const LOOK: Duration = Duration::from_millis(10);
 /// How often the view is brought up to date.
 const SHOW: Duration = Duration::from_millis(300);
+/// So long after a signal ended it a worker is started again.
+const AGAIN: Duration = Duration::from_millis(100);
 /// A worker that ends with an error is started again so often.
 const STARTS: usize = 3;
 /// The names of graphics cards among which workers are dealt out.
@@ -159,6 +161,9 @@ impl Start {
             }
         };
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(file);
+        // Ctrl-C reaches whoever looks after them; that their input is closed then tells them once.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(child::not_started)?;
         let alive = child.stdin.take();
         Ok((child, alive))
@@ -224,7 +229,10 @@ impl Hand {
                     Some(0 | 130) => Ok(Looked::Done),
                     _ if interrupted => Ok(Looked::Done),
                     // Ended by a signal: what it trained is taken up by whoever comes next.
-                    None => Self::process(start).map(Looked::Works),
+                    None => {
+                        std::thread::sleep(AGAIN);
+                        Self::process(start).map(Looked::Works)
+                    }
                     Some(_) if start.left > 1 => {
                         start.left -= 1;
                         Self::process(start).map(Looked::Works)

@@ -73,6 +73,9 @@ fn begin(args: &Sweep, json: bool) -> Ended {
         let message = format!("`--storage {written}` is a folder, {}", folder.display());
         return Err(Failure::usage(message, "name a database, as in postgres://USER@HOST/DATABASE, or use --run"));
     }
+    // A mistake in it must leave no study behind.
+    let asked = args.settings.device.as_deref().unwrap_or(&proposal.experiment.device).to_owned();
+    model_zoo::device::open(&asked)?;
     let opened = Study::create(&place, &folder, &proposal)?;
     let mut study = opened.study;
     if study.is_stopped() {
@@ -81,11 +84,16 @@ fn begin(args: &Sweep, json: bool) -> Ended {
     if opened.existed && !json {
         report::note(format!("Going on with the study in {}.", study.folder().display()));
     }
-    engine::conduct(&args.engine, study, &place, args.workers, args.settings.device.as_deref(), json)
+    engine::conduct(&args.engine, study, &place, args.workers, Some(&asked), json)
 }
 
 fn resume(args: &SweepResume, json: bool) -> Ended {
     let place = Place::parse(&args.study);
+    if let (Place::Folder(folder), Some(run)) = (&place, &args.run) {
+        let message =
+            format!("the runs of a study in a folder lie there, and `--run {}` is another one", run.display());
+        return Err(Failure::usage(message, format!("leave it out: they lie in {}", folder.display())));
+    }
     let mut study = Study::open(&place, args.run.as_deref())?;
     let mut space = BTreeMap::new();
     for written in &args.space {
@@ -101,8 +109,8 @@ fn resume(args: &SweepResume, json: bool) -> Ended {
         let checked = Proposal::new(experiment, &config, &dataset)?;
         study.change(|sweep| sweep.space = checked.sweep.space.clone())?;
     }
-    if args.trials.is_some() {
-        study.change(|sweep| sweep.trials = args.trials)?;
+    if let Some(trials) = args.trials {
+        study.set_budget(trials)?;
     }
     study.stop(false)?;
     engine::conduct(&args.engine, study, &place, args.workers, args.device.as_deref(), json)

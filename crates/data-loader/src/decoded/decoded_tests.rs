@@ -168,7 +168,9 @@ fn who_is_asked_to_stop_waits_for_nobody() {
     // Another one writes, and never ends.
     let entries = std::fs::read_dir(&cache.folder).unwrap().flatten().map(|entry| entry.path());
     let (locks, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.extension() == Some("lock".as_ref()));
-    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    for file in files {
+        std::fs::remove_file(file).unwrap();
+    }
     let held = File::open(&locks[0]).unwrap();
     held.lock().unwrap();
     std::thread::scope(|scope| {

@@ -29,7 +29,7 @@ use file::{DecodedFile, Written};
 /// How often is looked whether another process has finished the file.
 const LOOK: Duration = Duration::from_millis(50);
 /// If it has written nothing for so long, nobody waits for it any more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where decoded rows are kept.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ impl Decoded {
             let Some((name, rest)) = found.split_once(".rows.") else { continue };
             let lock = File::open(self.cache.folder.join(format!("{name}.lock")));
             let free = name == own || lock.is_ok_and(|lock| lock.try_lock().is_ok());
-            if free && rest.ends_with(".tmp") {
+            if free && rest.strip_suffix(".tmp").is_some() {
                 let _ = std::fs::remove_file(entry.path());
             }
         }

@@ -25,6 +25,9 @@ use super::space::Space;
 /// How many trials there are where no budget is named.
 pub const TRIALS: u64 = 50;
 
+/// And how many there are at most.
+pub const MOST_TRIALS: u64 = 1_000_000;
+
 /// A search for better settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -106,8 +109,8 @@ impl Sweep {
         }
         let wrong = |key: &str, reason: String| Err((key.to_owned(), reason));
         let positive = |value: f64| value.is_finite() && value > 0.0;
-        if self.trials == Some(0) {
-            return wrong("trials", "is 0; it must be at least 1".into());
+        if let Some(trials) = self.trials.filter(|trials| !(1..=MOST_TRIALS).contains(trials)) {
+            return wrong("trials", format!("is {trials}; it must be from 1 to {MOST_TRIALS}"));
         }
         if let Some(hours) = self.hours.filter(|hours| !positive(*hours)) {
             return wrong("hours", format!("is {hours}; it must be above 0"));

@@ -6,6 +6,7 @@ use data_loader::random::Random;
 use serde_json::Value;
 
 use super::space::{Parameter, Range, Space, Values};
+use super::trial::Trial;
 use crate::{Experiment, setting};
 
 /// One number or choice that a searcher settles.
@@ -54,6 +55,8 @@ pub struct Dimensions {
     pub all: Vec<Dimension>,
     /// The parameters, those on which others depend first.
     parameters: Vec<(String, Parameter)>,
+    /// What the config says of them.
+    defaults: BTreeMap<String, Value>,
 }
 
 impl Dimensions {
@@ -97,7 +100,7 @@ impl Dimensions {
                 Values::Fixed(_) => {}
             }
         }
-        Ok(Self { all, parameters })
+        Ok(Self { all, parameters, defaults: BTreeMap::new() })
     }
 
     /// Whether the dimension `index` counts at a point that is settled up to there.
@@ -152,22 +155,34 @@ impl Dimensions {
         all.filter_map(|(address, parameter)| Some((address.clone(), value(address, parameter)?))).collect()
     }
 
-    /// The same settings with what the config says of parameters that are left out, so that searchers know where it is. They stay as they are
-    /// where that is outside the space.
-    pub fn filled(&self, settings: BTreeMap<String, Value>, experiment: &Experiment) -> BTreeMap<String, Value> {
+    /// The same dimensions of this experiment, whose values stand for what settings leave out.
+    #[must_use]
+    pub fn of(mut self, experiment: &Experiment) -> Self {
         let table: toml::Table = experiment.to_toml().parse().unwrap_or_default();
-        let mut filled = settings.clone();
         for (address, _) in &self.parameters {
-            if !filled.contains_key(address)
-                && let Some(value) = setting::find(&table, address)
-            {
-                filled.insert(address.clone(), serde_json::to_value(value).unwrap_or_default());
+            if let Some(value) = setting::find(&table, address) {
+                self.defaults.insert(address.clone(), serde_json::to_value(value).unwrap_or_default());
             }
         }
-        let Some(point) = self.point(&filled) else { return settings };
+        self
+    }
+
+    /// The same settings with what the config says of parameters that are left out and count, so that searchers know where that is. They stay
+    /// as they are where it is outside the space.
+    pub fn filled(&self, settings: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+        let mut filled = settings.clone();
+        let left_out = self.defaults.iter().filter(|(address, _)| !settings.contains_key(*address));
+        filled.extend(left_out.map(|(address, value)| (address.clone(), value.clone())));
+        let Some(point) = self.point(&filled) else { return settings.clone() };
         let counts: BTreeSet<String> = self.settings(&point).into_iter().map(|(address, _)| address).collect();
         filled.retain(|address, _| settings.contains_key(address) || counts.contains(address));
         filled
+    }
+
+    /// The point of a trial. Of parameters that came later, what was tried here had what the config says; of what was brought in nobody knows.
+    pub fn point_of(&self, trial: &Trial, settings: &BTreeMap<String, Value>) -> Option<Point> {
+        let point = self.point(settings);
+        if point.is_some() || trial.is_brought() { point } else { self.point(&self.filled(settings)) }
     }
 
     /// The point that has these values; nothing if one of them lies outside the space.

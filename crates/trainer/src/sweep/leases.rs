@@ -14,6 +14,9 @@ use super::trial::{State, Trial};
 use super::worker;
 use crate::Error;
 
+/// Where no number of trials is named, a sweep ends once so many in a row have failed.
+const MOST_FAILED: usize = 50;
+
 /// A trial in the hands of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -119,15 +122,22 @@ impl Study {
         let seconds: f64 = own().map(|trial| trial.seconds).sum();
         let spent = self.sweep.hours.is_some_and(|hours| seconds >= 3600.0 * hours);
         let reached = self.sweep.target.is_some_and(|target| self.reaches(target));
-        if spent || reached {
+        // What fails takes no time and reaches nothing: it would go on for ever.
+        let latest = || own().filter(|trial| trial.state.is_finished()).rev().take(MOST_FAILED);
+        let in_vain = self.sweep.trials.is_none()
+            && latest().count() == MOST_FAILED
+            && latest().all(|trial| trial.state == State::Failed);
+        if spent || reached || in_vain {
             return there;
         }
         let brought = there - own().count() as u64;
         let wanted = self.sweep.trials.map_or(u64::MAX, |trials| trials.saturating_add(brought));
         let tried: Vec<Point> = match self.sweep.searcher {
-            Searcher::Grid(_) => {
-                self.trials.iter().filter_map(|trial| self.dimensions.point(trial.settings.as_ref()?)).collect()
-            }
+            Searcher::Grid(_) => self
+                .trials
+                .iter()
+                .filter_map(|trial| self.dimensions.point_of(trial, trial.settings.as_ref()?))
+                .collect(),
             _ => Vec::new(),
         };
         // A trial that has no settings yet will try another one.

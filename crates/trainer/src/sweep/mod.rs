@@ -31,6 +31,7 @@ pub mod pruners;
 pub mod searchers;
 pub mod space;
 pub mod status;
+mod steering;
 pub mod storage;
 pub mod study;
 pub mod trial;

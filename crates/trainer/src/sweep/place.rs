@@ -45,7 +45,7 @@ impl Place {
             return Self::Url { url: url.to_owned(), name };
         }
         let path = Path::new(text);
-        let is_file = path.extension().is_some_and(|extension| extension == "db");
+        let is_file = path.extension().is_some_and(|extension| extension == "db") && !path.is_dir();
         match path.parent().filter(|_| is_file) {
             Some(parent) if parent.as_os_str().is_empty() => Self::Folder(".".into()),
             Some(parent) => Self::Folder(parent.to_owned()),
@@ -85,14 +85,21 @@ impl Place {
     /// # Errors
     /// [`Error::Study`].
     pub fn create(&self, trials: &Path) -> Result<(Box<dyn Database>, String), Error> {
-        let named =
-            || trials.file_name().map_or_else(|| "sweep".to_owned(), |name| name.to_string_lossy().into_owned());
+        let named = || {
+            let whole = trials.canonicalize().unwrap_or_else(|_| trials.to_owned());
+            whole.file_name().map_or_else(|| "sweep".to_owned(), |name| name.to_string_lossy().into_owned())
+        };
         match self {
             Self::Folder(folder) => {
                 let file = folder.join(FILE);
                 let opened = Sqlite::create(&file).and_then(|opened| opened.check().map(|()| opened));
-                let database = opened.map_err(|trouble| refused(&file.display().to_string(), trouble))?;
-                Ok((Box::new(database), named()))
+                let mut database = opened.map_err(|trouble| refused(&file.display().to_string(), trouble))?;
+                // The one that is there, whatever its folder was called then.
+                let name = match only_name(&mut database) {
+                    Err(Error::NoStudy(_)) => named(),
+                    found => found?,
+                };
+                Ok((Box::new(database), name))
             }
             Self::Url { url, name } => Ok((connect(url)?, name.clone().unwrap_or_else(named))),
         }

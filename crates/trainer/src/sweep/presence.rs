@@ -14,6 +14,9 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// How often a worker shows that it lives.
 pub const BEAT: Duration = Duration::from_secs(2);
 
+/// One of this machine that is there and does not beat for so long hangs, or was halted by somebody.
+const HANGS: Duration = Duration::from_mins(10);
+
 /// A worker of this process. Its lock ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Worker {
@@ -44,8 +47,9 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
+impl Worker {
+    /// Ends with nothing left in its hands. Otherwise the file stays: that nobody holds its lock tells others to take up what it had.
+    pub fn leave(self) {
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -68,9 +72,9 @@ impl Watch {
         }
     }
 
-    /// Whether the beats of a trial have stood still for as long as a worker is given.
-    fn is_still(&self, number: u64, now: Instant) -> bool {
-        self.seen.get(&number).is_some_and(|(_, since)| now.duration_since(*since) >= LEASE)
+    /// Whether the beats of a trial have stood still for so long.
+    fn is_still(&self, number: u64, now: Instant, long: Duration) -> bool {
+        self.seen.get(&number).is_some_and(|(_, since)| now.duration_since(*since) >= long)
     }
 
     /// Whether the worker that has a trial is dead.
@@ -79,8 +83,8 @@ impl Watch {
         match File::open(&path).map(|file| file.try_lock_shared()) {
             // Nobody holds the lock of a worker of this machine.
             Ok(Ok(())) => true,
-            Ok(Err(TryLockError::WouldBlock)) => false,
-            Ok(Err(TryLockError::Error(_))) | Err(_) => self.is_still(number, now),
+            Ok(Err(TryLockError::WouldBlock)) => self.is_still(number, now, HANGS),
+            Ok(Err(TryLockError::Error(_))) | Err(_) => self.is_still(number, now, LEASE),
         }
     }
 }
@@ -109,11 +113,23 @@ mod tests {
         let worker = Worker::new(folder.path()).unwrap();
         let (watch, now) = (Watch::default(), Instant::now());
         assert!(!watch.is_dead(folder.path(), &worker.id, 0, now));
+        // Unless it has not moved for long.
+        let mut watch = Watch::default();
+        watch.observe(&BTreeMap::from([(0, 1)]), now);
+        assert!(!watch.is_dead(folder.path(), &worker.id, 0, now + HANGS / 2));
+        assert!(watch.is_dead(folder.path(), &worker.id, 0, now + HANGS));
         let left = folder_of(folder.path()).join("left");
         fs::write(&left, "").unwrap();
         assert!(watch.is_dead(folder.path(), "left", 0, now));
         clear(folder.path());
         assert!(!left.exists() && worker.path.exists());
+        let (id, path) = (worker.id.clone(), worker.path.clone());
+        drop(worker);
+        assert!(watch.is_dead(folder.path(), &id, 7, now), "what it had is nobody's now");
+        let another = Worker::new(folder.path()).unwrap();
+        another.leave();
+        assert_eq!(fs::read_dir(folder_of(folder.path())).unwrap().count(), 1);
+        fs::remove_file(path).unwrap();
     }
 
     #[test]

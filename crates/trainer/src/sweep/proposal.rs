@@ -10,9 +10,10 @@ use super::config::Sweep;
 use super::default_space;
 use super::dimensions::{Dimensions, Kind};
 use super::objectives::{OF_TRIALS, Objective};
-use super::space::Values;
+use super::population::Population;
+use super::space::{Space, Values};
 use crate::experiment::{self, Experiment};
-use crate::{Error, Plan};
+use crate::{Error, Plan, setting};
 
 /// A study that could be made.
 #[derive(Clone, Debug)]
@@ -36,6 +37,9 @@ impl Proposal {
         let mut sweep = experiment.sweep.take().unwrap_or_default();
         if sweep.space.is_empty() {
             sweep.space = default_space::of(&experiment, dataset.part(Part::Train).len());
+            if sweep.population.is_some() {
+                sweep.space.retain(|address, _| Population::may_change(address));
+            }
         }
         let plan = Plan::new(experiment.clone(), config, dataset)?;
         if plan.evaluate_every == 0 {
@@ -64,6 +68,10 @@ impl Proposal {
         let dimensions = Dimensions::new(&sweep.space).map_err(|(address, reason)| in_space(&address, reason))?;
         if dimensions.all.is_empty() {
             return Err(wrong("space", "holds nothing that is varied".into()));
+        }
+        check_addresses(sweep.space.keys(), config)?;
+        if let Some((address, reason)) = contradiction(&sweep.space, &experiment) {
+            return Err(in_space(&address, reason));
         }
         for (address, settings) in corners(&dimensions) {
             if let Err(error) = apply(&experiment, &settings, config) {
@@ -97,7 +105,9 @@ impl Proposal {
                 cluster: None,
                 ..sweep.clone()
             };
-            let table: toml::Table = to_toml(experiment, &sweep).parse().unwrap_or_default();
+            // On what it is computed is no part of a study: workers may differ in it.
+            let experiment = Experiment { device: String::new(), ..experiment.clone() };
+            let table: toml::Table = to_toml(&experiment, &sweep).parse().unwrap_or_default();
             let mut flat = BTreeMap::new();
             flatten(&toml::Value::Table(table), String::new(), &mut flat);
             flat
@@ -123,6 +133,63 @@ pub fn to_toml(experiment: &Experiment, sweep: &Sweep) -> String {
 /// [`Error::Setting`], or what is wrong with the config that comes out.
 pub fn apply(experiment: &Experiment, settings: &BTreeMap<String, Value>, config: &Path) -> Result<Experiment, Error> {
     experiment::with_values(experiment, settings, config)
+}
+
+/// What is not a setting of a trial.
+const NOT_OF_TRIALS: [(&str, &str); 3] = [
+    ("sweep", "how a sweep goes is the same for all its trials"),
+    ("device", "on what it is computed is said by --device"),
+    ("train.watch", "what is watched is the first of `sweep.objectives`"),
+];
+
+/// Refuses addresses that mean nothing to a single trial.
+///
+/// # Errors
+/// [`Error::Config`] with the address.
+pub fn check_addresses<'a>(addresses: impl Iterator<Item = &'a String>, config: &Path) -> Result<(), Error> {
+    for address in addresses {
+        let meant = |(name, _): &&(&str, &str)| {
+            address.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if let Some((_, why)) = NOT_OF_TRIALS.iter().find(meant) {
+            let key = format!("sweep.space.\"{address}\"");
+            return Err(Error::Config { path: config.to_owned(), key, reason: format!("cannot be varied: {why}") });
+        }
+    }
+    Ok(())
+}
+
+/// A parameter that belongs to one of several choices, and does not say so: to set it would choose that one for every trial.
+fn contradiction(space: &Space, experiment: &Experiment) -> Option<(String, String)> {
+    let table: toml::Table = experiment.to_toml().parse().unwrap_or_default();
+    for (address, parameter) in space {
+        let of = setting::CHOICES.iter().filter_map(|choice| {
+            let rest = address.strip_prefix(choice)?.strip_prefix('.')?;
+            Some((*choice, rest.split('.').next().unwrap_or(rest)))
+        });
+        for (choice, word) in of {
+            let varied = space.get(choice).map(|parameter| &parameter.values);
+            let reason = match varied {
+                Some(Values::Choices(_)) => {
+                    let when = parameter.when.get(choice);
+                    if when.is_some_and(|values| values.len() == 1 && values[0] == word) {
+                        continue;
+                    }
+                    format!("counts only where `{choice}` is `{word}`: give it `when = {{ {choice} = \"{word}\" }}`")
+                }
+                Some(Values::Fixed(value)) if value == word => continue,
+                Some(_) => format!("is of `{choice} = \"{word}\"`, and the space says another one"),
+                None => match setting::find(&table, choice) {
+                    Some(toml::Value::String(chosen)) if chosen != word => {
+                        format!("is of `{choice}.{word}`, and the config has `{choice}.{chosen}`")
+                    }
+                    _ => continue,
+                },
+            };
+            return Some((address.clone(), reason));
+        }
+    }
+    None
 }
 
 /// Of each dimension the ends, or each choice, with what it depends on and nothing else: the address and the settings.

@@ -64,6 +64,8 @@ pub struct Range {
     pub whole: bool,
 }
 
+/// A list has no more numbers than these.
+const LONGEST_LIST: f64 = 1000.0;
 /// A range with steps has no more numbers than these.
 const MOST_STEPS: f64 = 1e12;
 
@@ -210,6 +212,12 @@ impl Parameter {
             let (each, count) = (range("each")?, range("count")?);
             if !(count.whole && count.low >= 0.0) {
                 return Err("`count` must be a range of whole numbers that are not negative".into());
+            }
+            if count.high > LONGEST_LIST {
+                return Err(format!(
+                    "`count` goes up to {}, and a list has at most {LONGEST_LIST} numbers",
+                    count.high
+                ));
             }
             Values::List { each, count }
         } else {

@@ -1,9 +1,6 @@
 //! What is a study? Its config, and all that is known of its trials, as it lies in the database.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-use serde_json::Value;
 
 use super::config::Sweep;
 use super::dimensions::{Dimensions, Point};
@@ -104,7 +101,9 @@ impl Study {
             }
             let sweep = proposal.sweep.clone();
             study.change(|known| {
-                *known = Sweep { space: known.space.clone(), ..sweep.clone() };
+                // What was raised meanwhile, or queued by hand, is not taken back by the command that began it.
+                let trials = known.trials.max(sweep.trials).filter(|_| sweep.trials.is_some());
+                *known = Sweep { space: known.space.clone(), trials, ..sweep.clone() };
             })?;
         }
         Ok(Opened { study, existed })
@@ -246,7 +245,7 @@ impl Study {
         let each = self.trials.iter().zip(&mut self.points);
         each.filter_map(|(trial, point)| {
             if point.is_none() {
-                *point = trial.settings.as_ref().and_then(|settings| self.dimensions.point(settings));
+                *point = trial.settings.as_ref().and_then(|settings| self.dimensions.point_of(trial, settings));
             }
             trial.known_at(point.clone()?, &self.sweep.objectives)
         })
@@ -256,81 +255,6 @@ impl Study {
     /// Takes note of trials as they are in the database.
     pub(super) fn take_over(&mut self, changed: Vec<Trial>) {
         put(&mut self.trials, changed);
-    }
-
-    /// Changes how the sweep goes on.
-    ///
-    /// # Errors
-    /// [`Error::Study`].
-    pub fn change(&mut self, change: impl FnOnce(&mut Sweep)) -> Result<(), Error> {
-        let mut sweep = self.sweep.clone();
-        change(&mut sweep);
-        let config = proposal::to_toml(&self.experiment, &sweep);
-        if config == self.row.config {
-            return Ok(());
-        }
-        let row = StudyRow { config, ..self.row.clone() };
-        self.write_row(&row)
-    }
-
-    /// Asks workers to end with everything saved, or lets them go on.
-    ///
-    /// # Errors
-    /// [`Error::Study`].
-    pub fn stop(&mut self, stopped: bool) -> Result<(), Error> {
-        let row = StudyRow { stopped, ..self.row.clone() };
-        self.write_row(&row)
-    }
-
-    fn write_row(&mut self, row: &StudyRow) -> Result<(), Error> {
-        storage::transact(self.database.as_mut(), &mut self.waits, |on| {
-            rows::advance(on, &row.name)?;
-            rows::update_study(on, row)
-        })?;
-        self.refresh()
-    }
-
-    /// Adds a trial with settings that a person chose, and one more to the budget of trials. What is left out is as the config has it.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if the settings make no config; [`Error::Study`].
-    pub fn enqueue(&mut self, settings: BTreeMap<String, Value>) -> Result<u64, Error> {
-        let made = proposal::apply(&self.experiment, &settings, self.config())?;
-        let settings = self.dimensions.filled(settings, &made);
-        let name = self.row.name.clone();
-        let number = self.insert(&name, "hand", settings)?;
-        self.change(|sweep| sweep.trials = sweep.trials.map(|trials| trials + 1))?;
-        Ok(number)
-    }
-
-    fn insert(&mut self, name: &str, origin: &str, settings: BTreeMap<String, Value>) -> Result<u64, Error> {
-        let Self { database, row, trials, waits, .. } = self;
-        let number = storage::transact(database.as_mut(), waits, |on| {
-            let revision = catch_up(on, name, trials, row)?;
-            let trial = Trial { settings: Some(settings.clone()), ..Trial::new(trials.len() as u64, origin) };
-            rows::insert_trial(on, name, &trial, revision)?;
-            Ok(trial.number)
-        })?;
-        self.refresh()?;
-        Ok(number)
-    }
-
-    /// Brings trials in that were made elsewhere, as history from which searchers learn; they count for no budget.
-    ///
-    /// # Errors
-    /// [`Error::Study`].
-    pub fn bring_in(&mut self, brought: &[Trial]) -> Result<(), Error> {
-        let name = self.row.name.clone();
-        let Self { database, row, trials, waits, .. } = self;
-        storage::transact(database.as_mut(), waits, |on| {
-            let revision = catch_up(on, &name, trials, row)?;
-            for (place, trial) in brought.iter().enumerate() {
-                let trial = Trial { number: (trials.len() + place) as u64, ..trial.clone() };
-                rows::insert_trial(on, &name, &trial, revision)?;
-            }
-            Ok(())
-        })?;
-        self.refresh()
     }
 }
 
@@ -366,11 +290,12 @@ fn put(trials: &mut Vec<Trial>, changed: Vec<Trial>) {
     }
 }
 
-fn read_config(row: &StudyRow, place: &str) -> Result<(Experiment, Sweep, Dimensions), Error> {
+pub(super) fn read_config(row: &StudyRow, place: &str) -> Result<(Experiment, Sweep, Dimensions), Error> {
     let odd = |reason: String| Error::Study { study: place.to_owned(), reason, way_out: None };
     let mut experiment = Experiment::parse(&row.config, Path::new(&row.written_at), &[])?;
     let sweep = experiment.sweep.take().ok_or_else(|| odd("its config holds no sweep".into()))?;
     let dimensions = Dimensions::new(&sweep.space)
         .map_err(|(address, reason)| odd(format!("its parameter `{address}` {reason}")))?;
+    let dimensions = dimensions.of(&experiment);
     Ok((experiment, sweep, dimensions))
 }

@@ -141,7 +141,7 @@ impl Trial {
 
     /// The trial as searchers see it; nothing if it has no settings yet, or some that lie outside the space.
     pub fn known(&self, dimensions: &Dimensions, objectives: &[Objective]) -> Option<Known> {
-        self.known_at(dimensions.point(self.settings.as_ref()?)?, objectives)
+        self.known_at(dimensions.point_of(self, self.settings.as_ref()?)?, objectives)
     }
 
     /// The same, where its point is known already.

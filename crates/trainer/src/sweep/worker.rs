@@ -67,12 +67,15 @@ pub fn work(
     let mut watch = Watch::default();
     let mut data = Data::default();
     loop {
-        if interrupt.load(Ordering::Relaxed) {
-            return Ok(End::Stopped);
-        }
-        match study.next_for(&worker.id, &mut watch)? {
-            Next::Stopped => return Ok(End::Stopped),
+        let next =
+            if interrupt.load(Ordering::Relaxed) { Next::Stopped } else { study.next_for(&worker.id, &mut watch)? };
+        match next {
+            Next::Stopped => {
+                worker.leave();
+                return Ok(End::Stopped);
+            }
             Next::Over => {
+                worker.leave();
                 presence::clear(study.folder());
                 keep::forget_decoded(study);
                 return Ok(End::Over);

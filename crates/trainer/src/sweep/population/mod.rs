@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::dimensions::{Dimension, Dimensions, Kind, Point};
 use super::objectives::Objective;
-use super::space::{Range, Space};
+use super::space::{Range, Space, Values};
 use super::trial::{Look, State, Trial};
 
 pub mod snapshots;
@@ -72,7 +72,13 @@ impl Population {
 
     /// The first parameter that cannot change while a trial goes on.
     pub(super) fn unchangeable(space: &Space) -> Option<&String> {
-        space.keys().find(|address| !CHANGEABLE.iter().any(|beginning| address.starts_with(beginning)))
+        let mut varied = space.iter().filter(|(_, parameter)| !matches!(parameter.values, Values::Fixed(_)));
+        varied.find(|(address, _)| !Self::may_change(address)).map(|(address, _)| address)
+    }
+
+    /// Whether a parameter can change while a trial goes on.
+    pub(super) fn may_change(address: &str) -> bool {
+        CHANGEABLE.iter().any(|beginning| address.starts_with(beginning))
     }
 
     /// Whether a trial has come to the end of a generation that is not written down as ended.

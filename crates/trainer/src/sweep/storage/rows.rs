@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Cell, Statements, Trouble};
+use crate::sweep::config::MOST_TRIALS;
 use crate::sweep::trial::{Look, State, Trial};
 
 /// The newest layout that this program writes and reads.
 pub const FORMAT: i64 = 1;
+
+/// More trials than these no study has, what was brought in included.
+const MOST_ROWS: u64 = 4 * MOST_TRIALS;
 
 const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS firebox_studies (
@@ -235,6 +239,9 @@ fn trial_cells(trial: &Trial) -> Vec<Cell> {
 fn read_trial(row: Vec<Cell>) -> Result<Trial, Trouble> {
     let mut row = Row(row.into_iter());
     let number = row.count()?;
+    if number >= MOST_ROWS {
+        return Err(odd(format!("a row is that of trial {number}, and a study has less than {MOST_ROWS}")));
+    }
     let word = row.text()?;
     let state = State::parse(&word).ok_or_else(|| odd(format!("trial {number} is `{word}`, which is no state")))?;
     let (origin, settings, worker) = (row.text()?, row.maybe_text()?, row.maybe_text()?);
