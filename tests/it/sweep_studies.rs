@@ -88,6 +88,16 @@ fn what_would_not_be_tried_is_refused() {
 }
 
 #[test]
+fn a_grid_is_over_when_everything_was_tried() {
+    let sandbox = sandbox(2, "trials = 10\n[sweep.searcher.grid]");
+    let space = "sweep.space={\"train.batch_size\"={choices=[5,9]}}";
+    let ended: Ended = sandbox.command("sweep config.toml --run s").args(["--set", space]).output().unwrap().into();
+    let told = ended.expect(0).stdout;
+    assert!(told.contains("Every combination was tried.") && !told.contains("--trials"), "{told}");
+    assert_eq!(study(&sandbox, "s").trials.len(), 2);
+}
+
+#[test]
 fn who_belongs_to_a_population_is_settled_once_some_have_finished() {
     let sandbox = sandbox(4, "trials = 4\n[sweep.population]\nevery = 2\nshare = 0.5");
     let config = std::fs::read_to_string(sandbox.path("config.toml")).unwrap();

@@ -7,6 +7,7 @@ use trainer::address::typed;
 use trainer::sweep::place::Place;
 use trainer::sweep::status::Status;
 use trainer::sweep::study::Study;
+use trainer::sweep::trial::State;
 
 use super::written;
 use crate::console::trials::{line, number, settings, summary};
@@ -34,7 +35,7 @@ pub(super) fn status(study: &Study, json: bool) {
         report::line(format!("{} running, {} waiting", standing.running, standing.waiting));
     }
     report::line(format!("{} steps in {} of training", report::count(standing.steps), report::span(standing.seconds)));
-    for trial in study.trials.iter().filter(|trial| trial.error.is_some()).take(ROWS) {
+    for trial in study.trials.iter().filter(|trial| trial.state == State::Failed).take(ROWS) {
         report::line(format!("trial {} failed: {}", trial.number, trial.error.as_deref().unwrap_or_default()));
     }
     table(study);
@@ -89,6 +90,10 @@ pub(super) fn outcome(study: &Study, place: &Place, kept: &[u64]) {
         summary(study, &standing)
     ));
     table(study);
+    let exhausted = study.untried() == Some(0);
+    if exhausted {
+        report::line("Every combination was tried.");
+    }
     let address = written(&address(place, study));
     if let Some(run) = kept.first().and_then(|number| study.kept_run(*number)) {
         report::line(format!("The run of the best trial lies at {}", run.path().display()));
@@ -96,7 +101,10 @@ pub(super) fn outcome(study: &Study, place: &Place, kept: &[u64]) {
     report::line("Next:");
     report::line(format!("  open {}", typed(&study.page())));
     report::line(format!("  firebox train --from {address}"));
-    report::line(format!("  firebox sweep resume {address} --trials {}", 2 * standing.finished));
+    // A population stays as it is, and of combinations there are no more.
+    if study.sweep.population.is_none() && !exhausted {
+        report::line(format!("  firebox sweep resume {address} --trials {}", 2 * standing.finished));
+    }
 }
 
 /// As it is written to name the study again.

@@ -132,18 +132,17 @@ impl Study {
         }
         let brought = there - own().count() as u64;
         let wanted = self.sweep.trials.map_or(u64::MAX, |trials| trials.saturating_add(brought));
-        let tried: Vec<Point> = match self.sweep.searcher {
-            Searcher::Grid(_) => self
-                .trials
-                .iter()
-                .filter_map(|trial| self.dimensions.point_of(trial, trial.settings.as_ref()?))
-                .collect(),
-            _ => Vec::new(),
-        };
+        wanted.min(self.untried().map_or(u64::MAX, |left| there.saturating_add(left)))
+    }
+
+    /// How many points are left beside those of the trials that are there; nothing if there is no end.
+    pub fn untried(&self) -> Option<u64> {
+        let Searcher::Grid(grid) = &self.sweep.searcher else { return None };
+        let points = self.trials.iter().filter_map(|trial| self.dimensions.point_of(trial, trial.settings.as_ref()?));
+        let points: Vec<Point> = points.collect();
         // A trial that has no settings yet will try another one.
         let unsettled = self.trials.iter().filter(|trial| trial.settings.is_none()).count() as u64;
-        let left = self.sweep.searcher.left(&self.dimensions, tried.iter());
-        wanted.min(left.map_or(u64::MAX, |left| there.saturating_add(left.saturating_sub(unsettled))))
+        Some(grid.left(&self.dimensions, points.iter()).saturating_sub(unsettled))
     }
 
     fn reaches(&self, target: f64) -> bool {

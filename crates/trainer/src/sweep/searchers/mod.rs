@@ -108,14 +108,6 @@ impl Searcher {
             Self::Tpe(s) => s.check(),
         }
     }
-
-    /// How many points are left to be tried; nothing if there is no end.
-    pub fn left<'a>(&self, dimensions: &Dimensions, tried: impl Iterator<Item = &'a Point>) -> Option<u64> {
-        match self {
-            Self::Grid(s) => Some(s.left(dimensions, tried)),
-            _ => None,
-        }
-    }
 }
 
 impl Search for Searcher {
