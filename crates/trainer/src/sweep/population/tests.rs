@@ -73,9 +73,13 @@ fn nobody_begins_a_generation_before_all_have_ended_theirs() {
 
 #[test]
 fn what_would_make_another_checkpoint_cannot_change() {
-    let space: Space =
-        serde_json::from_value(json!({ "optimizer.adamw.learning_rate": 1.0, "train.batch_size": 3 })).unwrap();
-    assert_eq!(Population::unchangeable(&space).unwrap(), "train.batch_size");
+    let space = |batches: serde_json::Value| -> Space {
+        let rates = json!({ "low": 0.1, "high": 1.0 });
+        serde_json::from_value(json!({ "optimizer.adamw.learning_rate": rates, "train.batch_size": batches })).unwrap()
+    };
+    assert_eq!(Population::unchangeable(&space(json!({ "choices": [3, 5] }))).unwrap(), "train.batch_size");
+    // What is the same for all of them changes nothing.
+    assert_eq!(Population::unchangeable(&space(json!(3))), None);
     for wrong in [json!({"every": 0}), json!({"share": 0.6}), json!({"resample": -1.0})] {
         let population: Population = serde_json::from_value(wrong).unwrap();
         assert!(population.check().is_err());
