@@ -83,11 +83,8 @@ impl Needs {
         let own = |path: &str| OWN.iter().any(|own| path == *own || path.starts_with(&format!("{own}/")));
         let twice = |k: usize| self.mounts[..k].iter().any(|other| other.path == self.mounts[k].path);
         if let Some(k) = (0..self.mounts.len()).find(|&k| own(&self.mounts[k].path) || twice(k)) {
-            return odd(
-                "path",
-                &self.mounts[k].path,
-                "something else lies there already; mount it at a path of its own, such as /data",
-            );
+            let reason = format!("two things would lie at `{}`", self.mounts[k].path);
+            return Err(refused("the manifest, path", reason, "mount each claim at a path of its own, such as /data"));
         }
         if let Some(name) = self.namespace.iter().chain(&self.pull_secret).find(|name| !is_name(name)) {
             return odd("name", name, "names have lower-case letters, digits, hyphens and points");
@@ -240,6 +237,8 @@ mod tests {
             (Needs { memory: "much".into(), ..good.clone() }, "`much` is none"),
             (Needs { mounts: vec![mount("Data", "/data")], ..good.clone() }, "claim"),
             (Needs { mounts: vec![mount("data", "data")], ..good.clone() }, "path"),
+            (Needs { mounts: vec![mount("data", "/tmp/x")], ..good.clone() }, "two things would lie at `/tmp/x`"),
+            (Needs { mounts: vec![mount("a", "/data"), mount("b", "/data")], ..good.clone() }, "two things"),
             (Needs { namespace: Some("x y".into()), ..good.clone() }, "`x y`"),
         ] {
             let error = needs.check().unwrap_err();
