@@ -116,3 +116,31 @@ fn what_was_brought_in_uses_up_nothing() {
         assert_eq!(settings(folder.path()).len(), 26, "{budget}");
     }
 }
+
+#[test]
+fn many_make_and_open_a_study_at_the_same_moment() {
+    for _ in 0..30 {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, begins) = (folder.path(), std::sync::Barrier::new(6));
+        std::thread::scope(|scope| {
+            for number in 0..6 {
+                let begins = &begins;
+                scope.spawn(move || {
+                    begins.wait();
+                    if number < 3 {
+                        drop(create(folder, &format!("trials = 5\n{GRID}")));
+                        return;
+                    }
+                    // As whoever looks how it stands: there may be no study yet.
+                    for _ in 0..20 {
+                        match Study::open(&Place::Folder(folder.to_owned()), None) {
+                            Ok(_) | Err(crate::Error::NoStudy(_)) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(Study::open(&Place::Folder(folder.to_owned()), None).unwrap().trials.len(), 0);
+    }
+}

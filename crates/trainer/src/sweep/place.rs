@@ -1,12 +1,15 @@
 //! Which study is meant? A folder, its file, or `postgres://...#NAME`.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::storage::rows;
 use super::storage::sqlite::Sqlite;
 use super::storage::{self, Database, Trouble};
 use crate::Error;
 
+/// So long a file may be busy while it is opened.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The file of a study in its folder.
 const FILE: &str = "study.db";
 
@@ -64,8 +67,10 @@ impl Place {
                 if !file.is_file() {
                     return Err(Error::NoStudy(folder.display().to_string()));
                 }
-                let mut database: Box<dyn Database> =
-                    Box::new(Sqlite::open(&file).map_err(|trouble| refused(&file.display().to_string(), trouble))?);
+                let mut database: Box<dyn Database> = Box::new(
+                    patiently(|| Sqlite::open(&file))
+                        .map_err(|trouble| refused(&file.display().to_string(), trouble))?,
+                );
                 let name = only_name(database.as_mut())?;
                 Ok((database, name))
             }
@@ -92,7 +97,7 @@ impl Place {
         match self {
             Self::Folder(folder) => {
                 let file = folder.join(FILE);
-                let opened = Sqlite::create(&file).and_then(|opened| opened.check().map(|()| opened));
+                let opened = patiently(|| Sqlite::create(&file).and_then(|opened| opened.check().map(|()| opened)));
                 let mut database = opened.map_err(|trouble| refused(&file.display().to_string(), trouble))?;
                 // The one that is there, whatever its folder was called then.
                 let name = match only_name(&mut database) {
@@ -102,6 +107,17 @@ impl Place {
                 Ok((Box::new(database), name))
             }
             Self::Url { url, name } => Ok((connect(url)?, name.clone().unwrap_or_else(named))),
+        }
+    }
+}
+
+/// Opens a file that others may be opening for the first time.
+fn patiently(mut open: impl FnMut() -> Result<Sqlite, Trouble>) -> Result<Sqlite, Trouble> {
+    let begun = Instant::now();
+    loop {
+        match open() {
+            Err(Trouble::Gone(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            done => return done,
         }
     }
 }

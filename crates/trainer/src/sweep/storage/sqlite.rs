@@ -48,9 +48,10 @@ impl Sqlite {
     fn open_with(path: &Path, flags: OpenFlags) -> Result<Self, Trouble> {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(trouble)?;
         connection.busy_timeout(BUSY).map_err(trouble)?;
-        let number = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
-        let (application, tables) =
-            (number("application_id").map_err(trouble)?, number("schema_version").map_err(trouble)?);
+        // In one statement: between two another process could make the file a study.
+        let asked = "SELECT application_id, schema_version FROM pragma_application_id, pragma_schema_version";
+        let (application, tables): (i32, i32) =
+            connection.query_row(asked, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(trouble)?;
         let frozen = connection.is_readonly(rusqlite::MAIN_DB).map_err(trouble)?;
         match (application, tables) {
             (APPLICATION, _) => {}
