@@ -73,9 +73,12 @@ fn begin(args: &Sweep, json: bool) -> Ended {
         let message = format!("`--storage {written}` is a folder, {}", folder.display());
         return Err(Failure::usage(message, "name a database, as in postgres://USER@HOST/DATABASE, or use --run"));
     }
-    // A mistake in it must leave no study behind.
-    let asked = args.settings.device.as_deref().unwrap_or(&proposal.experiment.device).to_owned();
-    model_zoo::device::open(&asked)?;
+    let mut device = args.settings.device.clone();
+    if args.engine.engine.is_none() {
+        // A mistake in it must leave no study behind. What other machines have is theirs to say.
+        let asked = device.get_or_insert_with(|| proposal.experiment.device.clone());
+        model_zoo::device::open(asked)?;
+    }
     let opened = Study::create(&place, &folder, &proposal)?;
     let mut study = opened.study;
     if study.is_stopped() {
@@ -84,7 +87,7 @@ fn begin(args: &Sweep, json: bool) -> Ended {
     if opened.existed && !json {
         report::note(format!("Going on with the study in {}.", study.folder().display()));
     }
-    engine::conduct(&args.engine, study, &place, args.workers, Some(&asked), json)
+    engine::conduct(&args.engine, study, &place, args.workers, device.as_deref(), json)
 }
 
 fn resume(args: &SweepResume, json: bool) -> Ended {
