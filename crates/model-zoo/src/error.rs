@@ -28,6 +28,9 @@ pub enum Error {
     /// A network that continues no texts was asked to.
     #[error("the network continues no texts")]
     CannotGenerate,
+    /// What a network does cannot be written down as a graph.
+    #[error("what the network does cannot be recorded as a graph: {0}")]
+    NotRecorded(String),
     /// A batch does not hold what the signature says.
     #[error("the batch does not suit the network: {0}")]
     WrongBatch(String),
@@ -130,6 +133,7 @@ impl Error {
             }
             Self::Damaged { .. } => "restore the file; of a run an earlier checkpoint can be chosen with RUN@step-N".into(),
             Self::Io { source, .. } if is_wrong_path(source) => "check the path, or restore the file".into(),
+            Self::NotRecorded(_) => "a graph holds operations on tensors alone: `forward` may not look at their numbers; weights can be exported without a graph (`--to safetensors`)".into(),
             Self::CannotGenerate => "choose one that was trained for the task `generate`, such as with [model.gpt]".into(),
             Self::Data(error) => return error.hint(),
             _ => return None,

@@ -59,6 +59,11 @@ impl Inputs {
         Self { fields }
     }
 
+    /// Every input by name.
+    pub fn fields(&self) -> &[(String, Input)] {
+        &self.fields
+    }
+
     /// The pixels, `[batch, channels, height, width]`.
     pub fn image(&self) -> Result<Tensor<4>, Error> {
         self.find("image", |input| match input {

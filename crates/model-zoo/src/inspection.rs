@@ -11,7 +11,7 @@ use crate::architectures::WithNetwork;
 use crate::blocks::Init;
 use crate::inputs::Input;
 use crate::network::NetworkConfig;
-use crate::ops::trace::{self, Operation};
+use crate::ops::trace::{self, Asked, Operation};
 use crate::{Architecture, Error, Inputs, Network, device, summary, weights};
 
 /// More numbers than these in one example are not computed for the sake of a look.
@@ -121,7 +121,7 @@ pub fn inspect(architecture: &Architecture, signature: &Signature, examples: usi
                 .map(|spec| (spec.name.clone(), zeros(spec, network.context(), self.examples, &device)))
                 .collect();
             let shapes = fields.iter().map(|(name, input)| (name.clone(), shape(input))).collect();
-            let (output, operations) = trace::traced(|| network.forward(&Inputs::new(fields)));
+            let (output, operations) = trace::traced(Asked::Shapes, || network.forward(&Inputs::new(fields)));
             let layers = layers(&network, &operations);
             Ok(Inspection {
                 architecture: self.name,

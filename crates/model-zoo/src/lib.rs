@@ -12,6 +12,7 @@ pub mod bundle;
 pub mod device;
 pub mod error;
 pub mod generator;
+pub mod graph;
 pub mod inputs;
 pub mod inspection;
 pub mod network;

@@ -1,12 +1,12 @@
 //! What must a network be able to do?
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use data_loader::signature::Signature;
 
 use crate::blocks::Init;
 use crate::generator::Cache;
-use crate::{Error, Inputs, Output};
+use crate::{Error, Inputs, Output, graph};
 
 /// A network: parameters, and a way from inputs to an answer.
 ///
@@ -78,6 +78,12 @@ pub trait Answer: Send {
     /// As [`Network::forward`].
     fn answer(&self, inputs: &Inputs) -> Result<Output, Error>;
 
+    /// The numbers that each layer gives, in order, to find out where two ways of computing them part.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    fn layers(&self, inputs: &Inputs) -> Result<Vec<(String, TensorData)>, Error>;
+
     /// As [`Network::context`].
     fn context(&self) -> Option<usize>;
 
@@ -91,6 +97,10 @@ pub trait Answer: Send {
 impl<N: Network> Answer for N {
     fn answer(&self, inputs: &Inputs) -> Result<Output, Error> {
         self.forward(inputs)
+    }
+
+    fn layers(&self, inputs: &Inputs) -> Result<Vec<(String, TensorData)>, Error> {
+        graph::numbers_of_layers(self, inputs)
     }
 
     fn context(&self) -> Option<usize> {

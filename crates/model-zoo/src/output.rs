@@ -124,6 +124,19 @@ impl Output {
         }
     }
 
+    /// All numbers on the host, the last axis running fastest.
+    ///
+    /// # Errors
+    /// [`Error::DeviceFailed`].
+    pub fn numbers(self) -> Result<Vec<f32>, Error> {
+        let numbers = match self {
+            Self::Classes(t) | Self::Values(t) | Self::Reconstruction(t) | Self::Embedding(t) => t.try_into_vec_as(),
+            Self::Mask(t) => t.try_into_vec_as(),
+            Self::Tokens(t) | Self::Horizon(t) => t.try_into_vec_as(),
+        };
+        numbers.map_err(|error| Error::DeviceFailed { doing: "reading the answer", reason: error.to_string() })
+    }
+
     /// The scores as rows of one score vector each, `[rows, scores]`: an example, a pixel or a token a row.
     pub fn rows(self) -> Tensor<2> {
         match self {

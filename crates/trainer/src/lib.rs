@@ -22,6 +22,7 @@ pub mod environment;
 pub mod error;
 pub mod evaluate;
 pub mod experiment;
+pub mod exporters;
 pub mod fine_tune;
 pub mod fit;
 pub mod gradients;

@@ -85,6 +85,10 @@ impl Gru {
     ) -> Tensor<2> {
         let [batch, length, _] = x.dims();
         let n = self.hidden;
+        let (weights, biases) = ([ops::trace::applied(weight_ih), weight_hh.val()], [bias_ih.clone(), bias_hh.clone()]);
+        if let Some((_, end)) = ops::recorded_states(&x, Some(&mask), weights, biases, ops::Cell::Gru, reverse) {
+            return end;
+        }
         // The input's share of every gate at every step is one matrix product.
         let from_input = ops::linear(x, ops::trace::applied(weight_ih), Some(bias_ih));
         let mut state = Tensor::zeros([batch, n], &from_input.device());

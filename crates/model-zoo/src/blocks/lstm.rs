@@ -110,6 +110,11 @@ impl Reader {
     /// The state after each step, and at the end.
     fn read(&self, x: Tensor<3>, mask: Option<&Tensor<2>>, n: usize, reverse: bool) -> (Tensor<3>, Tensor<2>) {
         let [batch, length, _] = x.dims();
+        let (weights, biases) =
+            ([ops::trace::applied(&self.weight_ih), self.weight_hh.val()], [self.bias_ih.val(), self.bias_hh.val()]);
+        if let Some(states) = ops::recorded_states(&x, mask, weights, biases, ops::Cell::Lstm, reverse) {
+            return states;
+        }
         // The input's share of every gate at every step is one matrix product.
         let steps = ops::steps(ops::linear(x, ops::trace::applied(&self.weight_ih), Some(self.bias_ih.val())));
         let bias = self.bias_hh.val();

@@ -7,7 +7,8 @@ use burn::tensor::{Device, Distribution, Tensor, activation};
 
 use super::has_kernels;
 use super::processor::Processor;
-use super::trace::told;
+use super::recorded::{self, Unit};
+use super::trace::{is_recording, told};
 
 /// `max(x, 0)`.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -23,6 +24,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     // Elsewhere burn's backward pass is that of the approximation by tanh, which is another function's.
     let y = match has_kernels(&x) {
         true => Tensor::from_dispatch(Dispatch::gelu_unit(x.into_dispatch(), false)),
+        false if is_recording() => activation::gelu(x),
         false => gelu_by_erf(x),
     };
     told("gelu", y)
@@ -36,6 +38,9 @@ fn gelu_by_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if has_kernels(&x) {
         return told("gelu", Tensor::from_dispatch(Dispatch::gelu_unit(x.into_dispatch(), true)));
+    }
+    if is_recording() {
+        return told("gelu", recorded::unit(x, Unit::GeluTanh));
     }
     // burn's own has the exact one's gradient on the processor, so this is a composition, whose gradient is its own.
     let inner = (x.clone() + x.clone() * x.clone() * x.clone() * 0.044_715) * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
@@ -69,7 +74,11 @@ pub fn hard_sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `x hard_sigmoid(x)`.
 pub fn hard_swish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    told("hard_swish", activation::hard_swish(x))
+    let y = match is_recording() {
+        true => recorded::unit(x, Unit::HardSwish),
+        false => activation::hard_swish(x),
+    };
+    told("hard_swish", y)
 }
 
 /// The probabilities that belong to the scores of an axis.

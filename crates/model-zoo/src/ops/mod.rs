@@ -10,12 +10,13 @@ use kernels::linear::Lying;
 
 use crate::device::is_processor;
 use processor::Processor;
-use trace::{tell, told};
+use trace::{is_recording, tell, told};
 
 mod activations;
 mod images;
 mod norms;
 mod processor;
+mod recorded;
 mod sequences;
 pub(crate) mod trace;
 
@@ -27,7 +28,8 @@ pub use images::{
     max_pool2d_strided, pad_image,
 };
 pub use norms::{batch_norm, batch_norm_train, layer_norm};
-pub use sequences::{attention, class_losses, embedding, self_attention, steps};
+pub use recorded::Cell;
+pub use sequences::{attention, class_losses, embedding, recorded_states, self_attention, steps};
 
 /// `x W^T + b`, the layout of weights being PyTorch's.
 ///
@@ -40,6 +42,7 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     let inputs = weight.dims()[1];
     let y = match has_kernels(&x) {
         true => map(x, weight, bias, Lying::OutputMajor, false),
+        false if is_recording() => recorded::line(x, weight, bias, Lying::OutputMajor),
         false => module::linear(x, weight.transpose(), bias),
     };
     tell("linear", y, |y| count(&y) * inputs)
@@ -56,6 +59,7 @@ pub fn input_major_linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias:
     let inputs = weight.dims()[0];
     let y = match has_kernels(&x) {
         true => map(x, weight, Some(bias), Lying::InputMajor, false),
+        false if is_recording() => recorded::line(x, weight, Some(bias), Lying::InputMajor),
         false => module::linear(x, weight, Some(bias)),
     };
     tell("linear", y, |y| count(&y) * inputs)

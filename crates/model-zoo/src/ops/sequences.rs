@@ -5,7 +5,8 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Int, Tensor, module};
 
 use super::processor::Processor;
-use super::trace::{tell, told};
+use super::recorded::{self, Cell};
+use super::trace::{is_recording, tell, told};
 use super::{count, has_kernels};
 
 /// The row of `weight` that each index names.
@@ -72,6 +73,32 @@ pub fn class_losses(scores: &Tensor<2>, targets: &Tensor<1, Int>, smoothing: f64
         let (scores, targets) = (scores.clone().into_dispatch(), targets.clone().into_dispatch());
         Tensor::from_dispatch(Dispatch::class_losses(scores, targets, smoothing as f32))
     })
+}
+
+/// The states of a recurrent layer where a graph is recorded, in which the whole layer is one operation. Elsewhere there are none: layers
+/// go from step to step.
+///
+/// # Shapes
+/// - `x`: `[batch, length, inputs]`
+/// - `mask`: `[batch, length]`, 1 where there is content and 0 where there is padding, which stands at the end
+/// - `weights`: `[gates, inputs]` and `[gates, hidden]`
+/// - `biases`: `[gates]` each
+/// - result: the state after each step with content, `[batch, length, hidden]`, and the one at the end, `[batch, hidden]`
+pub fn recorded_states(
+    x: &Tensor<3>,
+    mask: Option<&Tensor<2>>,
+    weights: [Tensor<2>; 2],
+    biases: [Tensor<1>; 2],
+    cell: Cell,
+    reverse: bool,
+) -> Option<(Tensor<3>, Tensor<2>)> {
+    if !is_recording() {
+        return None;
+    }
+    let [batch, length, _] = x.dims();
+    let mask = mask.cloned().unwrap_or_else(|| Tensor::ones([batch, length], &x.device()));
+    let (all, end) = recorded::recurrent(x.clone(), mask, weights, biases, cell, reverse);
+    Some((all, told("recurrent", end)))
 }
 
 /// The steps of a sequence one by one. It is halved again and again, since the gradient of a part is as large as what the part was

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod data;
+mod graphs;
 mod inspections;
 mod learning;
 mod parity;

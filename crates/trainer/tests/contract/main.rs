@@ -8,7 +8,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+#[path = "../../../model-zoo/tests/contract/data.rs"]
+#[allow(dead_code)]
+mod data;
 mod fixture;
 mod label_errors;
 mod losses;
+mod onnx;
 mod optimizers;

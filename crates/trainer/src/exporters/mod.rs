@@ -1,0 +1,3 @@
+//! In which forms does a model leave, for other programs?
+
+pub mod onnx;
