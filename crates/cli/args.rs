@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod bench;
+mod export;
 mod sweep;
 
 pub use bench::{Bench, BenchBatch, BenchData, BenchOther, BenchTrain};
+pub use export::{Export, Keygen, VerifyBundle, VerifyExport};
 pub use sweep::{
     EngineArgs, EngineName, ExportTo, Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepExport, SweepImport,
     SweepName, SweepReport, SweepResume, SweepWorker,
@@ -48,6 +50,10 @@ pub enum Command {
     Predict(Predict),
     /// Continue a text with a trained model.
     Generate(Generate),
+    /// Let a model leave in forms that other programs read, each proven to hold it.
+    Export(Export),
+    /// Make a pair of keys, with which bundles are signed and verified.
+    Keygen(Keygen),
     /// Gather, judge and clean data.
     #[command(subcommand)]
     Data(Data),
@@ -284,6 +290,10 @@ pub struct Runs {
 /// `firebox verify`
 #[derive(Debug, Subcommand)]
 pub enum Verify {
+    /// Hold every file of a bundle against its hash, and its signature against a key.
+    Bundle(VerifyBundle),
+    /// Replay the golden samples of a bundle, or run exported files again.
+    Export(VerifyExport),
     /// Prove that a run that is killed and resumed ends as one that never was, bit for bit.
     Resume(VerifyResume),
 }

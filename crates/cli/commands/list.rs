@@ -3,6 +3,7 @@
 use data_loader::{Task, checks, formats, samplers, sources, split, transforms};
 use model_zoo::architectures::ARCHITECTURES;
 use serde_json::{Map, json};
+use trainer::exporters::FORMS;
 use trainer::sweep::{pruners, searchers};
 use trainer::{losses, metrics, optimizers, schedules};
 
@@ -20,6 +21,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Names)> {
         ("architectures", "[model.NAME]", ARCHITECTURES.iter().map(|entry| (entry.name, entry.summary)).collect()),
         ("checks", "data.gates.NAME", members(checks::MEMBERS)),
         ("formats", "[format.NAME] in a data card", members(formats::MEMBERS)),
+        ("forms", "firebox export --to NAME", FORMS.iter().map(|form| (form.name, form.summary)).collect()),
         ("losses", "[loss.NAME]", members(losses::MEMBERS)),
         ("metrics", "train.watch, goal.metric", members(metrics::MEMBERS)),
         ("optimizers", "[optimizer.NAME]", members(optimizers::MEMBERS)),

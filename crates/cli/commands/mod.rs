@@ -14,6 +14,7 @@ mod data_clean;
 mod data_fetch;
 mod devices;
 mod evaluate;
+mod export;
 mod generate;
 mod inspect;
 mod list;
@@ -23,6 +24,7 @@ mod runs;
 mod select;
 mod sweep;
 mod train;
+mod verify_bundle;
 mod verify_resume;
 
 /// How a command ends.
@@ -39,6 +41,8 @@ pub fn run(cli: Cli) -> Ended {
         Command::Evaluate(args) => evaluate::run(&args, json),
         Command::Predict(args) => predict::run(&args, json),
         Command::Generate(args) => generate::run(&args, json),
+        Command::Export(args) => export::run(&args, json),
+        Command::Keygen(args) => export::keygen(&args, json),
         Command::Data(Data::Check(args)) => data_check::run(&args, json),
         Command::Data(Data::Clean(args)) => data_clean::run(&args, json),
         Command::Data(Data::Fetch(args)) => data_fetch::run(&args, json),
@@ -47,6 +51,8 @@ pub fn run(cli: Cli) -> Ended {
         Command::Config(args) => config::run(&args, json),
         Command::Devices => devices::run(json),
         Command::Runs(args) => runs::run(&args, json),
+        Command::Verify(Verify::Bundle(args)) => verify_bundle::bundle(&args, json),
+        Command::Verify(Verify::Export(args)) => verify_bundle::export(&args, json),
         Command::Verify(Verify::Resume(args)) => verify_resume::run(&args, json),
         Command::Bench(Bench { other: Some(BenchOther::Batch(args)), .. }) => bench_batch::run(&args, json),
         Command::Bench(Bench { other: Some(BenchOther::Data(args)), .. }) => bench_data::run(&args, threads, json),

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::{Error, atomic};
@@ -174,16 +175,46 @@ pub(crate) fn places<M: Module>(network: &M) -> Vec<Place> {
 /// # Errors
 /// [`Error::Damaged`] if the arrays contradict their shapes; `path` is only named in it.
 pub fn to_bytes(weights: &Weights, path: &Path) -> Result<Vec<u8>, Error> {
+    written(weights, Dtype::F32, f32::to_le_bytes, path)
+}
+
+/// The same with the nearest number of 16 bits to each. One that is too large for them becomes the largest there is.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub fn to_half_bytes(weights: &Weights, path: &Path) -> Result<Vec<u8>, Error> {
+    written(weights, Dtype::F16, |value| halved(value).to_le_bytes(), path)
+}
+
+/// Each number as it is read from what [`to_half_bytes`] writes.
+pub fn rounded_to_half(weights: &Weights) -> Weights {
+    let rounded = |tensor: &HostTensor| HostTensor {
+        shape: tensor.shape.clone(),
+        values: tensor.values.iter().map(|value| halved(*value).to_f32()).collect(),
+    };
+    weights.iter().map(|(name, tensor)| (name.clone(), rounded(tensor))).collect()
+}
+
+fn halved(value: f32) -> f16 {
+    f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32()))
+}
+
+fn written<const N: usize>(
+    weights: &Weights,
+    kind: Dtype,
+    bytes_of: impl Fn(f32) -> [u8; N],
+    path: &Path,
+) -> Result<Vec<u8>, Error> {
     let damaged =
         |error: safetensors::SafeTensorError| Error::Damaged { path: path.to_owned(), reason: error.to_string() };
     let bytes: Vec<(&String, &HostTensor, Vec<u8>)> = weights
         .iter()
-        .map(|(name, tensor)| (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .map(|(name, tensor)| (name, tensor, tensor.values.iter().flat_map(|v| bytes_of(*v)).collect()))
         .collect();
     let views = bytes
         .iter()
         .map(|(name, tensor, bytes)| {
-            Ok((name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(damaged)?))
+            Ok((name.as_str(), TensorView::new(kind, tensor.shape.clone(), bytes).map_err(damaged)?))
         })
         .collect::<Result<Vec<_>, Error>>()?;
     // Readers of the PyTorch world look for this entry. A second one would be written in random order.
@@ -194,16 +225,17 @@ pub fn to_bytes(weights: &Weights, path: &Path) -> Result<Vec<u8>, Error> {
 /// The weights in the bytes of a safetensors file, the header checked before a number is read.
 ///
 /// # Errors
-/// [`Error::Damaged`] if it is cut off, contradicts itself, or holds another type than f32; `path` is only named in it.
+/// [`Error::Damaged`] if it is cut off, contradicts itself, or holds another type than f32 and f16; `path` is only named in it.
 pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Weights, Error> {
     let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
     let mut weights = Weights::new();
     for (name, view) in file.iter() {
-        if view.dtype() != Dtype::F32 {
-            return Err(damaged(format!("`{name}` is of type {:?}, not F32", view.dtype())));
-        }
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let values = match view.dtype() {
+            Dtype::F32 => view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Dtype::F16 => view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            other => return Err(damaged(format!("`{name}` is of type {other:?}, neither F32 nor F16"))),
+        };
         weights.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
     }
     Ok(weights)

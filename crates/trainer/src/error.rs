@@ -92,6 +92,33 @@ pub enum Error {
         /// The newest version that this program knows.
         known: u32,
     },
+    /// A model cannot be written in a form.
+    #[error("`{architecture}` cannot be written as {form}: {reason}")]
+    NotExported {
+        /// The form asked for.
+        form: &'static str,
+        /// The name of the network.
+        architecture: String,
+        /// Which operation there is no way for.
+        reason: String,
+    },
+    /// A file could not be run here.
+    #[error("the file could not be run here: {0}")]
+    NotRun(String),
+    /// A file that was written does not answer as the network does, and was not kept.
+    #[error(
+        "{} was not written: it would answer otherwise than the network, by {largest:.1e} of its largest number{}",
+        path.display(),
+        layer.as_ref().map_or_else(String::new, |layer| format!(", and the first layer that differs is `{layer}`"))
+    )]
+    ExportDiffers {
+        /// Where it was to lie.
+        path: PathBuf,
+        /// The largest difference, relative to the largest number of an example (at least 1).
+        largest: f32,
+        /// The first layer whose numbers differ, if it could be found.
+        layer: Option<String>,
+    },
     /// The loss is no longer a number.
     #[error(
         "the loss is {loss} at step {step}, on the examples {}; the last good checkpoint is {checkpoint}",
@@ -244,6 +271,16 @@ impl Error {
                 format!("{way_out} `firebox data check CONFIG` writes a page with everything that it finds")
             }
             Self::NotARun(_) => "`firebox runs` lists the runs".into(),
+            Self::NotExported { .. } => {
+                "other forms need no graph: `--to bundle,safetensors`; `firebox list forms` says what each is".into()
+            }
+            Self::NotRun(_) => "`--to onnx` writes it without running it; other programs may run it".into(),
+            Self::ExportDiffers { .. } => {
+                "this is a fault of this program, and of the model none; `--to bundle,safetensors` holds its weights".into()
+            }
+            Self::NoCheckpoint { run, found, .. } if found == "none yet" => {
+                format!("it never saved; train it first, `firebox resume {}`", crate::address::typed(run))
+            }
             Self::NoCheckpoint { .. } => "name one of those, or leave out what stands after the @".into(),
             Self::BadCheckpoint { .. } => "name an earlier one with RUN@step-N; `firebox runs` lists them".into(),
             Self::OtherExperiment { .. } => {

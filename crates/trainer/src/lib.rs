@@ -17,6 +17,7 @@ pub mod beginning;
 pub mod bench;
 pub mod breakdown;
 pub mod checkpoint;
+pub mod contents;
 pub mod data_gate;
 pub mod environment;
 pub mod error;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
-use data_loader::{BadExamples, Dataset, Part, Record};
+use data_loader::{Dataset, Part};
 use model_zoo::architectures::WithNetwork;
 use model_zoo::bundle;
 use model_zoo::device::Found;
@@ -18,6 +18,7 @@ use model_zoo::weights::{self, Weights};
 use model_zoo::{Network, atomic};
 
 use crate::checkpoint::{self, Chosen};
+use crate::contents::{self, Weighed};
 use crate::data_gate::{self, Examined};
 use crate::environment::Environment;
 use crate::evaluate::{Evaluation, evaluate};
@@ -26,10 +27,7 @@ use crate::fit::{Ending, Surroundings, fit, tell};
 use crate::recorders::{Event, Recorder, Scores, Started, jsonl, tensorboard};
 use crate::result::{RunResult, Verdict, status};
 use crate::state::State;
-use crate::{Error, Plan, RunDir, anomaly, beginning, origin, reports};
-
-/// How many samples a bundle carries as proof.
-const GOLDEN_SAMPLES: usize = 8;
+use crate::{Error, Plan, RunDir, beginning, origin, reports};
 
 /// What training needs besides the experiment.
 pub struct Request<'a> {
@@ -356,37 +354,11 @@ fn finish<M: Network>(
         skipped: state.memory.skipped,
         scores,
     };
-    let records = golden_records(&dataset)?;
-    let content = bundle::Content {
-        name: around.run.name(),
-        architecture,
-        config: Some(serde_json::to_value(&plan.experiment).expect("our own types have text keys")),
-        decoding: plan.loss.decoding(),
-        golden: Some(bundle::record_golden(records, dataset.pipeline(), &network, &state.device)?),
-        pipeline: dataset.pipeline().clone(),
-        weights: best,
-        step: chosen.step,
-        metrics: BTreeMap::from([(part.name().to_owned(), result.scores.clone())]),
-        anomaly: anomaly::reference(&network, &dataset, plan, &state.device)?,
-        lineage: Some(dataset.lineage().clone()),
-        began_with: origin::began_with(around.run)?,
-    };
+    let metrics = BTreeMap::from([(part.name().to_owned(), result.scores.clone())]);
+    let checkpoint = Weighed { step: chosen.step, weights: best, metrics };
+    let content = contents::content(&network, checkpoint, around.run, plan, &dataset, &state.device, architecture)?;
     bundle::write(content, &around.run.bundle())?;
     around.run.write_json(&around.run.result(), &result)?;
     reports::write(around.run)?;
     Ok(result)
-}
-
-/// The first records of the test split, or of another if it is too small, that can be used as they are.
-fn golden_records(dataset: &Dataset) -> Result<Vec<Record>, Error> {
-    let skip = dataset.config().loader.bad_examples == BadExamples::Skip;
-    let rows = [Part::Test, Part::Validation, Part::Train].into_iter().flat_map(|part| dataset.part(part));
-    let usable = rows.filter_map(|&row| {
-        let record = dataset.record(row).and_then(|record| dataset.pipeline().prepare(record.clone()).map(|_| record));
-        match record {
-            Err(error) if skip && error.is_bad_example() => None,
-            record => Some(record),
-        }
-    });
-    Ok(usable.take(GOLDEN_SAMPLES).collect::<Result<_, _>>()?)
 }

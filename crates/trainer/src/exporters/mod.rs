@@ -1,3 +1,200 @@
 //! In which forms does a model leave, for other programs?
+//!
+//! One file a form, listed once below. Each writes its files in whole or not at all, and says what proves that they hold the model.
 
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use model_zoo::device::Found;
+use model_zoo::network::Answer;
+use model_zoo::{Inputs, bundle};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, contents};
+
+mod bundle_form;
+mod burnpack;
+pub mod checked;
+mod f16;
+mod hugging_face;
+mod int8;
+mod int8_static;
+pub mod judged;
 pub mod onnx;
+mod safetensors;
+mod source;
+
+pub use judged::{Judge, Judged};
+pub use onnx::proof::Proof;
+pub use source::Source;
+
+/// A form in which a model can leave.
+pub struct Form {
+    /// The word after `--to`.
+    pub name: &'static str,
+    /// One line, lower case, without a full stop.
+    pub summary: &'static str,
+    write: fn(&Job<'_>) -> Result<Vec<Made>, Error>,
+}
+
+/// Every form, alphabetically.
+pub const FORMS: &[Form] = &[
+    Form {
+        name: "bundle",
+        summary: "weights with all that is needed to use them, as a folder and as one file",
+        write: bundle_form::write,
+    },
+    Form { name: "burnpack", summary: "weights for programs that use burn", write: burnpack::write },
+    Form { name: "f16", summary: "weights in 16 bits, half as large (safetensors)", write: f16::write },
+    Form {
+        name: "hugging_face",
+        summary: "a folder as model hubs want it: config.json, model.safetensors, README.md",
+        write: hugging_face::write,
+    },
+    Form {
+        name: "int8",
+        summary: "the graph of `onnx` with weights of 8 bits, and inputs of layers in the range of each batch",
+        write: int8::write,
+    },
+    Form {
+        name: "int8_static",
+        summary: "the same with ranges measured on the training part: faster, and each example answered by itself",
+        write: int8_static::write,
+    },
+    Form { name: "onnx", summary: "network and weights as a graph that other programs run", write: onnx::export::write },
+    Form {
+        name: "safetensors",
+        summary: "weights under the names of the reference implementation in PyTorch",
+        write: safetensors::write,
+    },
+];
+
+/// The form called `name`.
+pub fn form(name: &str) -> Option<&'static Form> {
+    FORMS.iter().find(|form| form.name == name)
+}
+
+/// What is to be written, and where.
+pub struct Job<'a> {
+    /// The model.
+    pub source: &'a Source,
+    /// The folder for the files.
+    pub out: &'a Path,
+    /// The network with its weights on the processor, against which files are held.
+    pub network: &'a dyn Answer,
+    /// What it is asked for that: the golden samples, and examples made at random.
+    pub asked: &'a [Inputs],
+    /// On what to compute.
+    pub device: &'a Found,
+    /// The data by which rounded forms are judged, opened once it is needed.
+    judge: OnceCell<Option<Judge>>,
+    /// How the network itself does on it.
+    network_score: OnceCell<f64>,
+    /// The secret key with which a bundle is signed, if it is to be.
+    pub key: Option<&'a Path>,
+}
+
+/// A file that was written, or a folder.
+#[derive(Clone, Debug, Serialize)]
+pub struct Made {
+    /// The form.
+    pub form: &'static str,
+    /// Its name within the folder.
+    pub file: String,
+    /// How large it is.
+    pub bytes: u64,
+    /// SHA-256 of a file; of the manifest of a bundle, which holds those of its files.
+    pub sha256: String,
+    /// What shows that it holds the model.
+    pub proof: Shown,
+    /// How well it does beside the network, where numbers were rounded and the data of the run is at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
+}
+
+/// What shows that a file holds the model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    /// Every number was read back from it and is the same, bit for bit.
+    SameNumbers,
+    /// It was run, and answers as the network does.
+    Equal(Proof),
+    /// The network was asked with the numbers as they are in the file.
+    Rounded(Proof),
+    /// It was not run here.
+    NotRun(String),
+}
+
+/// Writes a model in each of `forms` into the folder `out`, and calls `told` with each file as soon as it is there.
+///
+/// # Errors
+/// [`Error::NotExported`], [`Error::ExportDiffers`]; if a file cannot be written, of which then nothing is at its name.
+pub fn export(
+    source: &Source,
+    forms: &[&Form],
+    out: &Path,
+    device: &Found,
+    key: Option<&Path>,
+    told: &mut dyn FnMut(&Made),
+) -> Result<Vec<Made>, Error> {
+    std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    let architecture = source.architecture()?;
+    let content = &source.content;
+    let signature = content.pipeline.signature();
+    let network = bundle::load(&architecture, signature, &content.weights, &source.path, &device.device)?;
+    let asked = source.asked(device)?;
+    let job = Job { source, out, network: network.as_ref(), asked: &asked, device, key, judge: OnceCell::new(), network_score: OnceCell::new() };
+    let mut all = Vec::new();
+    for form in forms {
+        for made in (form.write)(&job)? {
+            told(&made);
+            all.push(made);
+        }
+    }
+    checked::note(out, &all)?;
+    Ok(all)
+}
+
+impl Job<'_> {
+    /// Where the file called `name` is to lie.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        self.out.join(name)
+    }
+
+    /// The data of the run; nothing for a bundle by itself.
+    ///
+    /// # Errors
+    /// If the run's data are no longer those it learnt from.
+    pub(crate) fn judge(&self) -> Result<Option<&Judge>, Error> {
+        if self.judge.get().is_none() {
+            let data = self.source.run.as_ref().map(contents::data_of).transpose()?;
+            let _ = self.judge.set(data.and_then(|data| Judge::new(data, None)));
+        }
+        Ok(self.judge.get().and_then(Option::as_ref))
+    }
+
+    /// How a file does beside the network.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge), and what `of_file` says.
+    pub(crate) fn judged(&self, of_file: impl FnOnce(&Judge) -> Result<f64, Error>) -> Result<Option<Judged>, Error> {
+        let Some(judge) = self.judge()? else { return Ok(None) };
+        let network = match self.network_score.get() {
+            Some(known) => *known,
+            None => {
+                let found = judge.of_network(self.network, &self.device.device)?;
+                *self.network_score.get_or_init(|| found)
+            }
+        };
+        let (split, metric) = (judge.split().to_owned(), judge.metric().to_owned());
+        Ok(Some(Judged { split, metric, file: of_file(judge)?, network }))
+    }
+}
+
+/// What is said of a file that was written with these bytes.
+pub(crate) fn made(form: &'static str, file: &str, bytes: &[u8], proof: Shown) -> Made {
+    let sha256 = format!("{:x}", Sha256::digest(bytes));
+    Made { form, file: file.to_owned(), bytes: bytes.len() as u64, sha256, proof, judged: None }
+}

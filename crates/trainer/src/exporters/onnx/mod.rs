@@ -15,10 +15,12 @@ use model_zoo::{Architecture, Error as ZooError};
 use sha2::{Digest, Sha256};
 
 pub mod constant;
+pub(super) mod export;
 pub mod graph;
 mod lower;
 pub mod proof;
 mod proto;
+pub mod quantize;
 pub mod runner;
 mod simplify;
 pub mod size;

@@ -63,8 +63,8 @@ pub fn prove(written: &Written, bytes: &[u8], network: &dyn Answer, batches: &[I
         let outputs = [written.answer.clone()];
         let found = Runner::new(bytes, &feeds, &outputs)?.run(&feeds)?;
         let found = found.first().and_then(Constant::as_floats).unwrap_or_default();
-        let examples = feeds.first().map_or(0, |(_, constant)| constant.shape[0]);
-        match difference(&wanted, found, examples, scores(&found_shape(written, wanted.len(), examples))) {
+        let examples = examples_of(inputs);
+        match difference(&wanted, found, examples, written.answer == "scores") {
             Some(difference) if difference <= TOLERANCE => {
                 proof.largest = proof.largest.max(difference);
                 proof.examples += examples;
@@ -78,13 +78,50 @@ pub fn prove(written: &Written, bytes: &[u8], network: &dyn Answer, batches: &[I
     Ok(proof)
 }
 
-fn found_shape(written: &Written, numbers: usize, examples: usize) -> (bool, usize) {
-    (written.answer == "scores", numbers / examples.max(1))
+/// How far apart the answers of two networks lie. They need not be equal.
+///
+/// # Errors
+/// [`NoProof::Network`]; [`NoProof::Differs`] if there is a number in the answers of the other one that is none.
+pub fn difference_of(network: &dyn Answer, other: &dyn Answer, batches: &[Inputs]) -> Result<Proof, NoProof> {
+    let mut proof = Proof { examples: 0, largest: 0.0 };
+    for inputs in batches {
+        let (wanted, found) = (answer(network, inputs)?, answer(other, inputs)?);
+        let examples = examples_of(inputs);
+        let difference = difference(&wanted, &found, examples, false);
+        proof.largest = proof.largest.max(difference.ok_or(NoProof::Differs { largest: f32::INFINITY, layer: None })?);
+        proof.examples += examples;
+    }
+    Ok(proof)
 }
 
-/// How many scores of an example compete with each other, where the largest is what counts.
-fn scores((compete, each): &(bool, usize)) -> Option<usize> {
-    compete.then_some(*each)
+/// How far the answers of a file, called `answer`, lie from those of a network. They need not be equal.
+///
+/// # Errors
+/// As [`prove`], but that only another number of numbers differs.
+pub fn moved(network: &dyn Answer, bytes: &[u8], answer_name: &str, batches: &[Inputs]) -> Result<Proof, NoProof> {
+    let mut proof = Proof { examples: 0, largest: 0.0 };
+    for inputs in batches {
+        let wanted = answer(network, inputs)?;
+        let feeds = feeds(inputs).map_err(NoProof::Network)?;
+        let found = Runner::new(bytes, &feeds, &[answer_name.to_owned()])?.run(&feeds)?;
+        let found = found.first().and_then(Constant::as_floats).unwrap_or_default();
+        let examples = examples_of(inputs);
+        let difference = difference(&wanted, found, examples, false);
+        proof.largest = proof.largest.max(difference.ok_or(NoProof::Differs { largest: f32::INFINITY, layer: None })?);
+        proof.examples += examples;
+    }
+    Ok(proof)
+}
+
+/// How many examples there are.
+fn examples_of(inputs: &Inputs) -> usize {
+    inputs.fields().first().map_or(0, |(_, input)| match input {
+        Input::Image(t) => t.dims()[0],
+        Input::Numbers(t) => t.dims()[0],
+        Input::Categories(t) => t.dims()[0],
+        Input::Tokens { ids, .. } => ids.dims()[0],
+        Input::Series(t) => t.dims()[0],
+    })
 }
 
 fn answer(network: &dyn Answer, inputs: &Inputs) -> Result<Vec<f32>, NoProof> {
@@ -95,7 +132,7 @@ fn answer(network: &dyn Answer, inputs: &Inputs) -> Result<Vec<f32>, NoProof> {
 
 /// The largest difference relative to the largest number of an example (at least 1); nothing where there are other numbers or another
 /// number of them, or where another score is the largest by more than the tolerance.
-fn difference(wanted: &[f32], found: &[f32], examples: usize, compete: Option<usize>) -> Option<f32> {
+fn difference(wanted: &[f32], found: &[f32], examples: usize, compete: bool) -> Option<f32> {
     if wanted.len() != found.len() || found.iter().any(|number| !number.is_finite()) || examples == 0 {
         return None;
     }
@@ -105,7 +142,7 @@ fn difference(wanted: &[f32], found: &[f32], examples: usize, compete: Option<us
         let scale = wanted.iter().fold(1.0_f32, |scale, number| scale.max(number.abs()));
         let most = wanted.iter().zip(found).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
         largest = largest.max(most / scale);
-        if compete.is_some() {
+        if compete {
             let best = |numbers: &[f32]| (0..numbers.len()).max_by(|a, b| numbers[*a].total_cmp(&numbers[*b]));
             let (ours, theirs) = (best(wanted)?, best(found)?);
             if wanted[ours] - wanted[theirs] > TOLERANCE * scale {
@@ -129,6 +166,12 @@ fn first_difference(
     let theirs = Runner::new(bytes, feeds, &outputs).ok()?.run(feeds).ok()?;
     for ((name, place, _), found) in written.layers.iter().zip(theirs) {
         let (_, wanted) = ours.get(*place)?;
+        // What has no parameters is found by the layer before it.
+        let before = ours[..*place].iter().rev().map(|(name, _)| name).find(|name| name.contains('('));
+        let name = match before.filter(|_| !name.contains('(')) {
+            Some(before) => format!("{name} behind {before}"),
+            None => name.clone(),
+        };
         let wanted: Vec<f32> = wanted.clone().convert::<f32>().try_into_vec().ok()?;
         let found = found.as_floats()?;
         // What is rectified in the same pass here is not there.
@@ -136,8 +179,8 @@ fn first_difference(
             let next = next.clone().convert::<f32>().try_into_vec::<f32>();
             next.is_ok_and(|next| next == wanted)
         });
-        if !fused && difference(&wanted, found, 1, None).is_none_or(|difference| difference > TOLERANCE) {
-            return Some(name.clone());
+        if !fused && difference(&wanted, found, 1, false).is_none_or(|difference| difference > TOLERANCE) {
+            return Some(name);
         }
     }
     None

@@ -1,0 +1,48 @@
+//! What can be said to `firebox export`, and to what verifies what it writes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// `firebox export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The run, one of its checkpoints (RUN[@best|last|ema|step-N]), or a bundle.
+    pub model: String,
+    /// The forms, with commas between them; `firebox list forms` says what each is.
+    #[arg(long, value_name = "FORM,...", value_delimiter = ',', default_value = "bundle")]
+    pub to: Vec<String>,
+    /// The folder for the files; `export` beside the run's other files, or beside the bundle, if left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Sign the bundle with this secret key (Ed25519, PEM), as `firebox keygen` makes it.
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
+}
+
+/// `firebox keygen`
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// The file for the secret key; the public one lies beside it, with `.pub` behind its name.
+    pub file: PathBuf,
+}
+
+/// `firebox verify bundle`
+#[derive(Debug, Args)]
+pub struct VerifyBundle {
+    /// The bundle, a folder or a .tar.zst file.
+    pub bundle: PathBuf,
+    /// The public key by which it must be signed.
+    #[arg(long, value_name = "PUB")]
+    pub key: Option<PathBuf>,
+}
+
+/// `firebox verify export`
+#[derive(Debug, Args)]
+pub struct VerifyExport {
+    /// A bundle, or a folder that `firebox export` wrote.
+    pub path: PathBuf,
+    /// On what to compute.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+}

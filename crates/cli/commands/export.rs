@@ -1,0 +1,96 @@
+//! `firebox export`: a model leaves, in forms that other programs read, each proven to hold it.
+
+use std::path::PathBuf;
+
+use model_zoo::bundle;
+use serde_json::json;
+use trainer::address::Address;
+use trainer::exporters::{self, FORMS, Form, Made, Shown, Source};
+
+use super::Ended;
+use crate::args::{Export, Keygen};
+use crate::failure::{Failure, Status};
+use crate::report;
+
+pub(super) fn run(args: &Export, as_json: bool) -> Ended {
+    let forms = args.to.iter().map(|name| form(name)).collect::<Result<Vec<_>, _>>()?;
+    // Files are held against the answers of the processor, which repeat themselves.
+    let device = model_zoo::device::open("cpu")?;
+    let source = Source::open(&args.model, &device)?;
+    let out = args.out.clone().unwrap_or_else(|| beside(&args.model));
+    let mut told = |made: &Made| {
+        if !as_json {
+            report::line(line(made));
+        }
+    };
+    let made = exporters::export(&source, &forms, &out, &device, args.sign.as_deref(), &mut told)?;
+    if as_json {
+        report::json(&json!({ "out": out.display().to_string(), "files": made }));
+    } else {
+        report::line(format!("They lie in {}", out.display()));
+    }
+    Ok(Status::Done)
+}
+
+/// The form called `name`.
+fn form(name: &str) -> Result<&'static Form, Failure> {
+    exporters::form(name).ok_or_else(|| {
+        let known = FORMS.iter().map(|form| form.name).collect::<Vec<_>>().join(", ");
+        Failure::usage(format!("`{name}` is no form in which a model can leave"), format!("forms are {known}"))
+    })
+}
+
+/// Where files lie if nothing is said: in the run, or beside the bundle.
+fn beside(model: &str) -> PathBuf {
+    let path = Address::parse(model).run;
+    match path.is_dir() && !bundle::Bundle::is_at(&path) {
+        true => path.join("export"),
+        false => path.with_file_name("export"),
+    }
+}
+
+fn line(made: &Made) -> String {
+    let size = bytes(made.bytes);
+    let proof = match &made.proof {
+        Shown::SameNumbers => "every number is the same".to_owned(),
+        Shown::Equal(proof) if made.form == "bundle" => {
+            format!("{} golden samples are answered as before", proof.examples)
+        }
+        Shown::Equal(proof) => {
+            format!("run on {} examples, answers differ by {:.1e} at most", proof.examples, proof.largest)
+        }
+        Shown::Rounded(proof) => {
+            format!("on {} examples answers move by {:.1e} at most", proof.examples, proof.largest)
+        }
+        Shown::NotRun(reason) => format!("NOT PROVEN here, it was not run: {reason}"),
+    };
+    let judged = made.judged.as_ref().map_or_else(String::new, |judged| {
+        format!("; {} {:.4}, {:.4} before ({})", judged.metric, judged.file, judged.network, judged.split)
+    });
+    format!("{:24} {size:>10}  {proof}{judged}", made.file)
+}
+
+/// A number of bytes, as in `1.4 MB`.
+pub(super) fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number} B"),
+        1_000..1_000_000 => format!("{:.1} kB", number as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", number as f64 / 1e6),
+        _ => format!("{:.2} GB", number as f64 / 1e9),
+    }
+}
+
+/// `firebox keygen`
+pub(super) fn keygen(args: &Keygen, as_json: bool) -> Ended {
+    let mut public = args.file.clone().into_os_string();
+    public.push(".pub");
+    let public = PathBuf::from(public);
+    bundle::generate_key(&args.file, &public)?;
+    if as_json {
+        report::json(&json!({ "secret": args.file.display().to_string(), "public": public.display().to_string() }));
+    } else {
+        report::line(format!("The secret key lies in {}; keep it.", args.file.display()));
+        report::line(format!("The public key lies in {}; give it to whoever verifies.", public.display()));
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,62 @@
+//! The graph with weights of 8 bits, what goes into layers being brought to bytes in ranges that were measured on the training part.
+
+use data_loader::{Loader, Part};
+use model_zoo::Inputs;
+
+use super::int8::quantised;
+use super::onnx::constant::Constant;
+use super::onnx::export::graph_of;
+use super::onnx::proof::feeds;
+use super::onnx::quantize::{self, Ranges};
+use super::onnx::runner::Runner;
+use super::{Job, Made};
+use crate::Error;
+
+const FILE: &str = "model.int8-static.onnx";
+/// On how many examples ranges are measured; more change them little.
+const EXAMPLES: usize = 512;
+
+pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
+    let refused = |reason: String| Error::NotExported {
+        form: "int8_static",
+        architecture: job.source.content.architecture.to_string(),
+        reason,
+    };
+    let judge = job.judge()?.ok_or_else(|| {
+        refused("ranges are measured on examples, and a bundle by itself has no data; name the run, or choose `int8`".into())
+    })?;
+    let float = graph_of(job)?;
+    let bytes = float.graph.to_bytes("calibration", "", &[]);
+    let names = quantize::measured(&float.graph);
+    let (plan, dataset) = judge.data();
+    let mut ranges = Ranges::new();
+    let mut seen = 0;
+    for batch in Loader::once(std::sync::Arc::clone(dataset), Part::Train, plan.evaluation_batch_size.min(EXAMPLES))? {
+        let batch = batch?;
+        if batch.is_empty() {
+            continue;
+        }
+        let inputs = Inputs::from_batch(&batch, &plan.signature, &job.device.device)?;
+        let feeds = feeds(&inputs).map_err(refused)?;
+        let runner = Runner::new(&bytes, &feeds, &names).map_err(|reason| refused(reason.0))?;
+        let found = runner.run(&feeds).map_err(|reason| refused(reason.0))?;
+        for (name, value) in names.iter().zip(&found) {
+            widen(&mut ranges, name, value);
+        }
+        seen += batch.len();
+        if seen >= EXAMPLES {
+            break;
+        }
+    }
+    let graph = quantize::with_ranges(&float.graph, &ranges);
+    Ok(vec![quantised(job, "int8_static", FILE, &graph, &float.answer)?])
+}
+
+/// Lets the range of `name` hold all of `value`.
+fn widen(ranges: &mut Ranges, name: &str, value: &Constant) {
+    let values = value.as_floats().unwrap_or_default().iter().filter(|number| number.is_finite());
+    let range = ranges.entry(name.to_owned()).or_insert((0.0, 0.0));
+    for number in values {
+        *range = (range.0.min(*number), range.1.max(*number));
+    }
+}

@@ -1,0 +1,79 @@
+//! Writes the file, runs it, and only then puts it at its name.
+
+use model_zoo::atomic;
+use model_zoo::pretrained::BeganWith;
+use serde_json::json;
+
+use super::super::{Job, Made, Shown, Source, made};
+use super::proof::{NoProof, prove};
+use super::{Refused, Written, write as written};
+use crate::Error;
+
+const FILE: &str = "model.onnx";
+
+pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
+    let path = job.place(FILE);
+    let graph = graph_of(job)?;
+    let bytes = graph.graph.to_bytes(&job.source.content.name, &about(job.source), &metadata(job.source));
+    let shown = shown(job, &graph, &bytes)?;
+    atomic::write_file(&path, &bytes)?;
+    Ok(vec![made("onnx", FILE, &bytes, shown)])
+}
+
+/// The network as a graph.
+///
+/// # Errors
+/// [`Error::NotExported`].
+pub(in super::super) fn graph_of(job: &Job<'_>) -> Result<Written, Error> {
+    let content = &job.source.content;
+    let architecture = job.source.architecture()?;
+    let graph = written(&architecture, content.pipeline.signature(), &content.weights, &job.source.path);
+    graph.map_err(|refused| match refused {
+        Refused::Network(error) => error.into(),
+        Refused::Lowering(reason) => {
+            Error::NotExported { form: "onnx", architecture: architecture.name().to_owned(), reason }
+        }
+    })
+}
+
+/// What running the file showed.
+///
+/// # Errors
+/// [`Error::ExportDiffers`].
+fn shown(job: &Job<'_>, graph: &Written, bytes: &[u8]) -> Result<Shown, Error> {
+    match prove(graph, bytes, job.network, job.asked) {
+        Ok(proof) => Ok(Shown::Equal(proof)),
+        Err(NoProof::NotRun(reason)) => Ok(Shown::NotRun(reason.0)),
+        Err(NoProof::Differs { largest, layer }) => {
+            Err(Error::ExportDiffers { path: job.place(FILE), largest, layer })
+        }
+        Err(NoProof::Network(reason)) => {
+            Err(model_zoo::Error::DeviceFailed { doing: "answering what the file was asked", reason }.into())
+        }
+    }
+}
+
+pub(in super::super) fn about(source: &Source) -> String {
+    let content = &source.content;
+    format!("{}: {} for the task {}", content.name, content.architecture, content.pipeline.signature().task)
+}
+
+/// What a reader of the file may want to know, as texts; values that are more than one are JSON.
+pub(in super::super) fn metadata(source: &Source) -> Vec<(String, String)> {
+    let content = &source.content;
+    let signature = content.pipeline.signature();
+    let entry = |key: &str, value: String| (format!("firebox.{key}"), value);
+    let mut all = vec![
+        entry("name", content.name.clone()),
+        entry("task", signature.task.to_string()),
+        entry("architecture", content.architecture.to_string()),
+        entry("signature", json!(signature).to_string()),
+        entry("decoding", json!(content.decoding).as_str().unwrap_or_default().to_owned()),
+        entry("step", content.step.to_string()),
+        entry("metrics", json!(content.metrics).to_string()),
+    ];
+    all.extend(source.manifest_sha256().map(|sha256| entry("bundle_sha256", sha256)));
+    let of_others = content.began_with.as_ref().map(|began: &BeganWith| json!(began).to_string());
+    all.extend(of_others.map(|began| entry("began_with", began)));
+    all
+}
