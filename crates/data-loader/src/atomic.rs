@@ -64,7 +64,15 @@ pub fn sync_folder(folder: &Path) -> Result<(), Failed> {
 /// # Errors
 /// [`Failed`]; the older file is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
-    write_as(path, bytes, &mut File::options())
+    write_as(path, &mut File::options(), |file| write_to(file, path, bytes))
+}
+
+/// Writes a file as [`write_file`] does, by `fill`: for what is not in memory as a whole.
+///
+/// # Errors
+/// [`Failed`], and those of `fill`; the older file is then untouched.
+pub fn write_file_with<E: From<Failed>>(path: &Path, fill: impl FnOnce(&mut File) -> Result<(), E>) -> Result<(), E> {
+    write_as(path, &mut File::options(), fill)
 }
 
 /// Writes a file, as [`write_file`] does, that nobody but its owner may read, where there are such files.
@@ -75,22 +83,28 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
     let mut options = File::options();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    write_as(path, bytes, &mut options)
+    write_as(path, &mut options, |file| write_to(file, path, bytes))
 }
 
-fn write_as(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> Result<(), Failed> {
+fn write_as<E: From<Failed>>(
+    path: &Path,
+    options: &mut OpenOptions,
+    fill: impl FnOnce(&mut File) -> Result<(), E>,
+) -> Result<(), E> {
     let temporary = temporary(path);
     // One that is there already has rights of its own.
     let _ = fs::remove_file(&temporary);
     let opened = options.write(true).create_new(true).open(&temporary).map_err(failed("create", &temporary));
-    let written = opened
-        .and_then(|file| write_to(file, &temporary, bytes))
-        .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename to", path)));
+    let written = opened.map_err(E::from).and_then(|mut file| {
+        fill(&mut file)?;
+        file.sync_all().map_err(failed("flush", &temporary))?;
+        Ok(fs::rename(&temporary, path).map_err(failed("rename to", path))?)
+    });
     if let Err(error) = written {
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
-    sync_parent(path)
+    Ok(sync_parent(path)?)
 }
 
 /// Writes a file and flushes it to the disk.
@@ -98,12 +112,13 @@ fn write_as(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> Result<(), 
 /// # Errors
 /// [`Failed`].
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
-    write_to(File::create(path).map_err(failed("create", path))?, path, bytes)
+    let mut file = File::create(path).map_err(failed("create", path))?;
+    write_to(&mut file, path, bytes)?;
+    file.sync_all().map_err(failed("flush", path))
 }
 
-fn write_to(mut file: File, path: &Path, bytes: &[u8]) -> Result<(), Failed> {
-    file.write_all(bytes).map_err(failed("write", path))?;
-    file.sync_all().map_err(failed("flush", path))
+fn write_to(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), Failed> {
+    file.write_all(bytes).map_err(failed("write", path))
 }
 
 /// A folder being written, invisible under its name until [`commit`](Self::commit).

@@ -89,6 +89,38 @@ pub enum Error {
         /// The newest version that this program knows.
         known: u32,
     },
+    /// A bundle has no signature.
+    #[error("{} is not signed", path.display())]
+    Unsigned {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// A bundle has the signature of another key than the one that was asked for.
+    #[error("{} is by the key {found}, and not by {expected}", path.display())]
+    SignedByOther {
+        /// The file with the signature.
+        path: PathBuf,
+        /// The public key in it, in base 64.
+        found: String,
+        /// The public key that was asked for, in base 64.
+        expected: String,
+    },
+    /// What was signed is not what is there.
+    #[error("{} is not what {} was made for: one of them was changed since", manifest.display(), signature.display())]
+    ChangedSinceSigned {
+        /// The file that was signed.
+        manifest: PathBuf,
+        /// The file with the signature.
+        signature: PathBuf,
+    },
+    /// A file is not the key that is needed.
+    #[error("{} is not the key that is needed: {reason}", path.display())]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
     /// Weights do not belong to the network.
     #[error("{} does not fit the network: {reason}", path.display())]
     WrongWeights {
@@ -132,6 +164,14 @@ impl Error {
                 "names can be changed by `rename` in [pretrained], what the file lacks can begin anew by `allow_missing`, and what it has too much stay unused by `allow_unused`; `firebox list architectures` says after whom parameters are named".into()
             }
             Self::Damaged { .. } => "restore the file; of a run an earlier checkpoint can be chosen with RUN@step-N".into(),
+            Self::Unsigned { .. } => "ask its maker for one that is signed, or sign it if that is you".into(),
+            Self::SignedByOther { .. } => {
+                "use it only if you know whose key that is, and have the key from its owner".into()
+            }
+            Self::ChangedSinceSigned { .. } => "get the bundle from its maker again; what you changed yourself, sign again".into(),
+            Self::WrongKey { .. } => {
+                "`openssl genpkey -algorithm ed25519 -out SECRET` makes a secret key, and `openssl pkey -in SECRET -pubout` tells its public key".into()
+            }
             Self::Io { source, .. } if is_wrong_path(source) => "check the path, or restore the file".into(),
             Self::NotRecorded(_) => "a graph holds operations on tensors alone: `forward` may not look at their numbers; weights can be exported without a graph (`--to safetensors`)".into(),
             Self::CannotGenerate => "choose one that was trained for the task `generate`, such as with [model.gpt]".into(),

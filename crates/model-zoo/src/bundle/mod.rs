@@ -1,17 +1,15 @@
 //! What leaves training and is used elsewhere? (DOOR 3)
 //!
 //! A bundle is a folder that holds a model with everything needed to use it: weights, architecture, the transforms as they
-//! were fitted, labels, and golden samples that prove, wherever it is opened, that it still answers as it did.
+//! were fitted, labels, and golden samples that prove, wherever it is opened, that it still answers as it did. It can be packed
+//! into one file, and signed.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
 use data_loader::{Lineage, Pipeline, Record, Signature};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::anomaly::Reference;
 use crate::architectures::WithNetwork;
@@ -21,14 +19,22 @@ use crate::pretrained::BeganWith;
 use crate::weights::{self, Weights};
 use crate::{Architecture, Decoding, Error, Inputs, atomic};
 
+mod archive;
+mod files;
 mod golden;
+mod manifest;
+mod signature;
 
+use files::{Files, json};
+use manifest::MANIFEST;
+
+pub use archive::{pack, unpack};
+pub(crate) use files::hash;
+pub use files::verify_files;
 pub use golden::{Golden, Sample};
+pub use manifest::{Calibration, FORMAT_VERSION, Manifest, amend};
+pub use signature::{PublicKey, Signed, generate_key, sign, verify};
 
-/// The newest layout that this program writes. Every version from 1 on stays readable.
-pub const FORMAT_VERSION: u32 = 1;
-
-const MANIFEST: &str = "manifest.json";
 const PIPELINE: &str = "pipeline.json";
 const GOLDEN: &str = "golden.json";
 /// How many times as many numbers may be drawn for a network as it holds in the end.
@@ -37,47 +43,6 @@ const DRAWN_ANEW: usize = 4;
 const SMALL: usize = 1 << 20;
 /// The weights within the folder.
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
-
-/// What stands in `manifest.json`. Sections that a bundle lacks are left out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The layout of the folder.
-    pub format_version: u32,
-    /// What the model is called.
-    pub name: String,
-    /// Which program wrote it.
-    pub created_by: String,
-    /// When, in UTC.
-    pub created_at: String,
-    /// The architecture and its settings.
-    pub architecture: serde_json::Value,
-    /// The experiment from which it came, as it was meant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<serde_json::Value>,
-    /// What goes in and comes out.
-    pub signature: Signature,
-    /// What the scores of classes mean.
-    #[serde(default)]
-    pub decoding: Decoding,
-    /// How many numbers were learnt.
-    pub parameters: usize,
-    /// After how many steps.
-    pub step: u64,
-    /// Scores by split and metric.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
-    /// How well examples came back that were not learnt from, where the task is to give them back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub anomaly: Option<Reference>,
-    /// From what it was learnt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lineage: Option<Lineage>,
-    /// With which weights of others training began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began_with: Option<BeganWith>,
-    /// SHA-256 of every other file of the folder.
-    pub files: BTreeMap<String, String>,
-}
 
 /// What a bundle is made of.
 #[derive(Debug)]
@@ -111,7 +76,7 @@ pub struct Content {
 /// A bundle that was read, every file checked against its hash.
 #[derive(Debug)]
 pub struct Bundle {
-    /// Where it lies.
+    /// Where it lies: a folder, or one file.
     pub path: PathBuf,
     /// What stands in `manifest.json`.
     pub manifest: Manifest,
@@ -148,6 +113,8 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
         config: content.config,
         signature: content.pipeline.signature().clone(),
         decoding: content.decoding,
+        calibration: None,
+        thresholds: BTreeMap::new(),
         parameters: content
             .weights
             .iter()
@@ -156,6 +123,7 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
             .sum(),
         step: content.step,
         metrics: content.metrics,
+        tests: Vec::new(),
         anomaly: content.anomaly,
         lineage: content.lineage,
         began_with: content.began_with,
@@ -165,74 +133,52 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
     folder.commit()
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut text = serde_json::to_vec_pretty(value).expect("our own types have text keys");
-    text.push(b'\n');
-    text
-}
-
-/// The SHA-256 of some bytes, in hexadecimal.
-pub(crate) fn hash(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
-}
-
 impl Bundle {
-    /// Reads a bundle. Nothing in it is used before its hash was found right.
+    /// Reads a bundle, which is a folder, or one file that was packed from it. Nothing in it is used before its hash was found
+    /// right; a signature is not asked for.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct Version {
-            format_version: u32,
-        }
-        let file = path.join(MANIFEST);
-        let damaged = |file: &Path, reason: String| Error::Damaged { path: file.to_owned(), reason };
-        let bytes = read_file(&file)?;
-        let version: Version = serde_json::from_slice(&bytes).map_err(|error| damaged(&file, error.to_string()))?;
-        if version.format_version > FORMAT_VERSION {
-            return Err(Error::NewerVersion { path: file, found: version.format_version, known: FORMAT_VERSION });
-        }
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| damaged(&file, error.to_string()))?;
-        let checked = |name: &str| -> Result<Vec<u8>, Error> {
-            let file = path.join(name);
-            let expected =
-                manifest.files.get(name).ok_or_else(|| damaged(&path.join(MANIFEST), format!("it lists no {name}")))?;
-            let bytes = read_file(&file)?;
-            match hash(&bytes) == *expected {
-                true => Ok(bytes),
-                false => Err(damaged(&file, "its SHA-256 is not the one in manifest.json".into())),
-            }
-        };
-        let pipeline: Pipeline = serde_json::from_slice(&checked(PIPELINE)?)
-            .map_err(|error| damaged(&path.join(PIPELINE), error.to_string()))?;
-        for (signature, file) in [(&manifest.signature, MANIFEST), (pipeline.signature(), PIPELINE)] {
-            signature.check().map_err(|reason| damaged(&path.join(file), reason))?;
-        }
-        if manifest.signature != *pipeline.signature() {
-            return Err(damaged(&path.join(MANIFEST), format!("its signature is not the one in {PIPELINE}")));
-        }
-        if let Some(Err(reason)) = manifest.anomaly.as_ref().map(Reference::check) {
-            return Err(damaged(&path.join(MANIFEST), reason));
-        }
-        let golden = match manifest.files.contains_key(GOLDEN) {
-            true => Some(
-                serde_json::from_slice(&checked(GOLDEN)?)
-                    .map_err(|error| damaged(&path.join(GOLDEN), error.to_string()))?,
-            ),
-            false => None,
-        };
-        let weights = weights::from_bytes(&checked(WEIGHTS)?, &path.join(WEIGHTS))?;
-        let broken = weights.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
-        if let Some((name, _)) = broken {
-            return Err(damaged(&path.join(WEIGHTS), format!("a number of `{name}` is not finite")));
-        }
-        Ok(Self { path: path.to_owned(), manifest, pipeline, weights, golden })
+        Self::of(Files::open(path)?)
     }
 
-    /// Whether a folder looks like a bundle.
+    /// The same of a bundle that must be signed by `key`. What was verified is what is read: nobody comes between.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read) and [`verify`].
+    pub fn read_signed(path: &Path, key: &PublicKey) -> Result<Self, Error> {
+        let files = Files::open(path)?;
+        signature::check(&files, Some(key))?;
+        Self::of(files)
+    }
+
+    fn of(mut files: Files) -> Result<Self, Error> {
+        let path = files.path.clone();
+        let damaged = |name: &str, reason: String| Error::Damaged { path: path.join(name), reason };
+        let pipeline: Pipeline =
+            serde_json::from_slice(&files.take(PIPELINE)?).map_err(|error| damaged(PIPELINE, error.to_string()))?;
+        pipeline.signature().check().map_err(|reason| damaged(PIPELINE, reason))?;
+        if files.manifest.signature != *pipeline.signature() {
+            return Err(damaged(MANIFEST, format!("its signature is not the one in {PIPELINE}")));
+        }
+        let golden = match files.manifest.files.contains_key(GOLDEN) {
+            true => {
+                Some(serde_json::from_slice(&files.take(GOLDEN)?).map_err(|error| damaged(GOLDEN, error.to_string()))?)
+            }
+            false => None,
+        };
+        let weights = weights::from_bytes(&files.take(WEIGHTS)?, &path.join(WEIGHTS))?;
+        let broken = weights.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()));
+        if let Some((name, _)) = broken {
+            return Err(damaged(WEIGHTS, format!("a number of `{name}` is not finite")));
+        }
+        Ok(Self { path, manifest: files.manifest, pipeline, weights, golden })
+    }
+
+    /// Whether a folder looks like a bundle, or a file like one that was packed.
     pub fn is_at(path: &Path) -> bool {
-        path.join(MANIFEST).is_file()
+        path.join(MANIFEST).is_file() || archive::is_packed(path)
     }
 
     /// The network of the zoo that it holds.
@@ -342,6 +288,6 @@ pub fn load(
     architecture.with(Load { signature, weights, file, device })
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Io { doing: "read", path: path.to_owned(), source })
-}
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

@@ -1,0 +1,135 @@
+//! Where do the files of a bundle come from? Out of a folder, or out of one file that was packed from it; each by its hash.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::archive;
+use super::manifest::{MANIFEST, Manifest};
+use super::signature::SIGNATURE;
+use crate::Error;
+
+/// The files of a bundle, wherever it lies.
+pub(super) struct Files {
+    /// The folder, or the one file.
+    pub path: PathBuf,
+    /// What stands in `manifest.json`.
+    pub manifest: Manifest,
+    /// The bytes of `manifest.json`, which are what is signed.
+    pub manifest_bytes: Vec<u8>,
+    /// The bytes of `signature.json`, if the bundle is signed.
+    pub signature: Option<Vec<u8>>,
+    /// What was unpacked, every hash found right; none of a folder, whose files are read when they are asked for.
+    unpacked: Option<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Files {
+    /// Finds the files of the bundle at `path`. What is packed is unpacked into memory, never into the user's folders.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        if path.is_file() { Self::unpack(path, true) } else { Self::in_folder(path) }
+    }
+
+    /// The same of a bundle that is a folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
+    pub(super) fn in_folder(path: &Path) -> Result<Self, Error> {
+        let (file, signature) = (path.join(MANIFEST), path.join(SIGNATURE));
+        let manifest_bytes = read(&file)?;
+        let manifest = Manifest::parse(&manifest_bytes, &file)?;
+        let signature = match read(&signature) {
+            Ok(bytes) => Some(bytes),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path: path.to_owned(), manifest, manifest_bytes, signature, unpacked: None })
+    }
+
+    /// The same for one who only verifies it: what is packed is not kept.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
+    pub(super) fn to_verify(path: &Path) -> Result<Self, Error> {
+        if path.is_file() { Self::unpack(path, false) } else { Self::in_folder(path) }
+    }
+
+    /// Holds every file against its hash, without keeping it; gives how many there are.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Damaged`] with the file whose hash is another.
+    pub(super) fn verify(&mut self) -> Result<usize, Error> {
+        let names: Vec<String> = self.manifest.files.keys().cloned().collect();
+        // What is packed was verified when it was unpacked.
+        if self.unpacked.is_none() {
+            names.iter().try_for_each(|name| self.take(name).map(drop))?;
+        }
+        Ok(names.len())
+    }
+
+    fn unpack(path: &Path, keep: bool) -> Result<Self, Error> {
+        let (mut manifest_bytes, mut signature, mut unpacked) = (Vec::new(), None, BTreeMap::new());
+        let manifest = archive::walk(path, |name, bytes| {
+            match name {
+                MANIFEST => manifest_bytes = bytes,
+                SIGNATURE => signature = Some(bytes),
+                _ if keep => drop(unpacked.insert(name.to_owned(), bytes)),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(Self { path: path.to_owned(), manifest, manifest_bytes, signature, unpacked: Some(unpacked) })
+    }
+
+    /// The bytes of a file that the manifest lists, once their hash was found right. Of a packed bundle they can be had once:
+    /// weights are large.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`].
+    pub(super) fn take(&mut self, name: &str) -> Result<Vec<u8>, Error> {
+        let damaged = |name: &str, reason: String| Error::Damaged { path: self.path.join(name), reason };
+        let lacks = || damaged(MANIFEST, format!("it lists no {name}"));
+        let expected = self.manifest.files.get(name).ok_or_else(lacks)?;
+        if let Some(unpacked) = &mut self.unpacked {
+            return unpacked.remove(name).ok_or_else(|| damaged(name, "it was taken already".into()));
+        }
+        let bytes = read(&self.path.join(name))?;
+        match hash(&bytes) == *expected {
+            true => Ok(bytes),
+            false => Err(damaged(name, OTHER_HASH.into())),
+        }
+    }
+}
+
+/// Holds every file of the bundle at `path`, a folder or one that was packed, against its hash in the manifest; gives how many
+/// there are. Files that the manifest does not list are no part of a bundle, and are passed over in a folder.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Damaged`] with the first file that is not what it was; [`Error::NewerVersion`].
+pub fn verify_files(path: &Path) -> Result<usize, Error> {
+    Files::to_verify(path)?.verify()
+}
+
+/// What is wrong with a file that was changed.
+pub(super) const OTHER_HASH: &str = "its SHA-256 is not the one in manifest.json";
+
+/// The SHA-256 of some bytes, in hexadecimal.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// A value as it is written into a bundle.
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).expect("our own types have text keys");
+    text.push(b'\n');
+    text
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Io { doing: "read", path: path.to_owned(), source })
+}
