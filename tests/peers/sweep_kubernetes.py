@@ -5,7 +5,7 @@
     sweep_kubernetes.py kubeflow FILE     the protocol buffers of Kubeflow Pipelines, and its loader
     sweep_kubernetes.py yaml FILE         texts that look like something else, as two readers of YAML see them
 
-`sweep_kubernetes.sh` calls it.
+`sweep_kubernetes.sh` calls it; `package_manifests.py` uses its judges.
 """
 
 import json
@@ -200,4 +200,5 @@ def texts(path):
     print(f"{len(wanted)} texts that look like something else stay what they are")
 
 
-{"kubernetes": kubernetes, "katib": katib, "kubeflow": kubeflow, "yaml": texts}[sys.argv[1]](sys.argv[2])
+if __name__ == "__main__":
+    {"kubernetes": kubernetes, "katib": katib, "kubeflow": kubeflow, "yaml": texts}[sys.argv[1]](sys.argv[2])

@@ -1,6 +1,9 @@
 //! What can go wrong between a bundle and an answer?
 
+use std::path::Path;
+
 use data_loader::Task;
+use data_loader::atomic::Failed;
 
 /// An error of serving. Each is a sentence that names the culprit.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +30,16 @@ pub enum Error {
     /// Tokens cannot be drawn so.
     #[error("tokens cannot be drawn: {0}")]
     Sampling(String),
+    /// Something cannot be packaged to be deployed.
+    #[error("cannot package {what}: {reason}")]
+    Package {
+        /// A file, a name, a setting.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do instead.
+        way_out: String,
+    },
     /// The data does not suit the model.
     #[error(transparent)]
     Data(#[from] data_loader::Error),
@@ -35,7 +48,24 @@ pub enum Error {
     Model(#[from] model_zoo::Error),
 }
 
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        Self::Model(failed.into())
+    }
+}
+
 impl Error {
+    /// What cannot be packaged, why, and what to do instead.
+    pub(crate) fn package(what: impl Into<String>, reason: impl Into<String>, way_out: impl Into<String>) -> Self {
+        Self::Package { what: what.into(), reason: reason.into(), way_out: way_out.into() }
+    }
+
+    /// For `map_err`: a file that cannot be read, written ...
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Model(model_zoo::Error::Io { doing, path, source })
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -49,6 +79,7 @@ impl Error {
             Self::CannotShow { .. } => Some("models for the tasks classify, regress, forecast and reconstruct can answer".into()),
             Self::CannotContinue { .. } => Some("choose one that was trained with `task = \"generate\"`, or `firebox predict`".into()),
             Self::Sampling(_) => Some("a temperature of 0 takes the most likely token, 1 draws as the model says".into()),
+            Self::Package { way_out, .. } => Some(way_out.clone()),
             Self::Data(error) => error.hint(),
             Self::Model(error) => error.hint(),
         }
@@ -58,7 +89,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::NotFinite { .. } => false,
-            Self::CannotShow { .. } | Self::CannotContinue { .. } | Self::Sampling(_) => true,
+            Self::CannotShow { .. } | Self::CannotContinue { .. } | Self::Sampling(_) | Self::Package { .. } => true,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),
         }

@@ -25,6 +25,7 @@ const LISTED: &[&str] = &[
     "crates/data-loader/src/split",
     "crates/data-loader/src/transforms",
     "crates/model-zoo/src/architectures",
+    "crates/serving/src/deploy",
     "crates/trainer/src/baselines",
     "crates/trainer/src/losses",
     "crates/trainer/src/metrics",
@@ -36,8 +37,10 @@ const LISTED: &[&str] = &[
 ];
 
 /// Files in those folders that are no members.
-const NOT_MEMBERS: &[(&str, &str)] =
-    &[("crates/trainer/src/reports/facts.rs", "gathers what every report tells; it is none itself")];
+const NOT_MEMBERS: &[(&str, &str)] = &[
+    ("crates/serving/src/deploy/plan.rs", "what every package is made from; it is none itself"),
+    ("crates/trainer/src/reports/facts.rs", "gathers what every report tells; it is none itself"),
+];
 
 fn rust_files(house: &House) -> impl Iterator<Item = (&str, &str)> {
     house.below("", ".rs")
