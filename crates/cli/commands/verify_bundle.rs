@@ -18,7 +18,7 @@ pub(super) fn bundle(args: &VerifyBundle, as_json: bool) -> Ended {
         _ => Some(bundle::verify(&args.bundle, key.as_ref())?),
     };
     if as_json {
-        let signer = signed.as_ref().map(|signed| signed.key.to_string());
+        let signer = signed.as_ref().map(|signed| signed.by.to_string());
         report::json(&json!({ "files": files, "signed_by": signer, "key_checked": key.is_some() }));
         return Ok(Status::Done);
     }
@@ -26,7 +26,7 @@ pub(super) fn bundle(args: &VerifyBundle, as_json: bool) -> Ended {
     report::line(match &signed {
         None => "It is not signed.".to_owned(),
         Some(_) if key.is_some() => "It is signed by the key you gave.".to_owned(),
-        Some(signed) => format!("It is signed by the key {}; give the one you trust by --key.", signed.key),
+        Some(signed) => format!("It is signed by the key {}; give the one you trust by --key.", signed.by),
     });
     Ok(Status::Done)
 }

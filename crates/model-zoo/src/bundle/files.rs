@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::archive;
 use super::manifest::{MANIFEST, Manifest};
 use super::signature::SIGNATURE;
-use crate::Error;
+use crate::{Error, atomic};
 
 /// The files of a bundle, wherever it lies.
 pub(super) struct Files {
@@ -113,6 +113,40 @@ impl Files {
 /// [`Error::Io`]; [`Error::Damaged`] with the first file that is not what it was; [`Error::NewerVersion`].
 pub fn verify_files(path: &Path) -> Result<usize, Error> {
     Files::to_verify(path)?.verify()
+}
+
+/// Writes the same bundle at another place, byte by byte, as a folder; every file is held against its hash on the way.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
+pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let mut files = Files::open(from)?;
+    let folder = atomic::Folder::begin(to)?;
+    let names: Vec<String> = files.manifest.files.keys().cloned().collect();
+    for name in names {
+        folder.write(&name, &files.take(&name)?)?;
+    }
+    if let Some(signature) = &files.signature {
+        folder.write(SIGNATURE, signature)?;
+    }
+    folder.write(MANIFEST, &files.manifest_bytes)?;
+    folder.commit()
+}
+
+/// The SHA-256 of the manifest of the bundle at `path`, in which those of all its files stand: of what is the same model it is the same.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
+pub fn manifest_sha256(path: &Path) -> Result<String, Error> {
+    Ok(hash(&Files::to_verify(path)?.manifest_bytes))
+}
+
+/// Whether the bundle at `path` says that it is signed; by whom, and whether that is true, says [`verify`](super::verify).
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
+pub fn is_signed(path: &Path) -> Result<bool, Error> {
+    Ok(Files::to_verify(path)?.signature.is_some())
 }
 
 /// What is wrong with a file that was changed.

@@ -30,7 +30,7 @@ use manifest::MANIFEST;
 
 pub use archive::{pack, unpack};
 pub(crate) use files::hash;
-pub use files::verify_files;
+pub use files::{copy, is_signed, manifest_sha256, verify_files};
 pub use golden::{Golden, Sample};
 pub use manifest::{Calibration, FORMAT_VERSION, Manifest, amend};
 pub use signature::{PublicKey, Signed, generate_key, sign, verify};
@@ -45,7 +45,7 @@ const SMALL: usize = 1 << 20;
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
 /// What a bundle is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Content {
     /// What the model is called.
     pub name: String,
