@@ -6,10 +6,10 @@ use std::process::Command;
 use crate::sandbox::{CARD, CONFIG, Sandbox, tiny_rows};
 
 /// A file system of its own, of a few hundred kilobytes; gone with the test.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(path: PathBuf, kilobytes: usize) -> Option<Self> {
+    pub fn mount(path: PathBuf, kilobytes: usize) -> Option<Self> {
         std::fs::create_dir_all(&path).unwrap();
         let size = format!("size={kilobytes}k");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();

@@ -8,6 +8,7 @@
 //! - `door_to_door`: from a data file to answers on new data, and the same answers by every door
 //! - `examples`: every example runs and reaches what it promises
 //! - `exits`: exit codes, Ctrl-C
+//! - `export`: a model leaves in every form, and nothing broken passes for one
 //! - `fetch`: data that is fetched, killed and gone on with
 //! - `fine_tune`: which weights a run begins with, and which of them learn
 //! - `forecast`: a series from a file to quantiles, judged as by hand
@@ -36,6 +37,7 @@ mod data_checks;
 mod door_to_door;
 mod examples;
 mod exits;
+mod export;
 mod fetch;
 mod fine_tune;
 mod forecast;

@@ -29,6 +29,8 @@ pub struct Bench {
 pub enum BenchOther {
     /// Measure how fast the network of a config learns, batch size by batch size.
     Batch(BenchBatch),
+    /// Measure how fast a model is in each of its forms, and what each takes.
+    Bundle(BenchBundle),
     /// Measure how fast a folder of photographs becomes batches.
     Data(BenchData),
     /// Measure on what the training of a config spends its time.
@@ -45,6 +47,19 @@ pub struct BenchBatch {
     pub only: Option<usize>,
     #[command(flatten)]
     pub settings: Settings,
+}
+
+/// `firebox bench bundle`
+#[derive(Debug, Args)]
+pub struct BenchBundle {
+    /// The bundle, a run, or one of its checkpoints (RUN[@best|last|ema|step-N]); with a run accuracy is measured, too.
+    pub model: String,
+    /// Measure this form alone, in this process; results are JSON.
+    #[arg(long, hide = true, value_name = "FORM")]
+    pub only: Option<String>,
+    /// Seconds to measure each form, and as many again with many examples at once.
+    #[arg(long, default_value_t = 2.0)]
+    pub seconds: f64,
 }
 
 /// `firebox bench train`

@@ -15,6 +15,9 @@ pub struct Export {
     /// The folder for the files; `export` beside the run's other files, or beside the bundle, if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Make transforms and labels a part of the graph that `--to onnx` writes, which then reads images and columns as they are.
+    #[arg(long)]
+    pub with_preprocessing: bool,
     /// Sign the bundle with this secret key (Ed25519, PEM), as `firebox keygen` makes it.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use model_zoo::bundle;
 use serde_json::json;
 use trainer::address::Address;
-use trainer::exporters::{self, FORMS, Form, Made, Shown, Source};
+use trainer::exporters::{self, Form, MEMBERS, Made, Options, Shown, Source};
 
 use super::Ended;
 use crate::args::{Export, Keygen};
@@ -23,7 +23,8 @@ pub(super) fn run(args: &Export, as_json: bool) -> Ended {
             report::line(line(made));
         }
     };
-    let made = exporters::export(&source, &forms, &out, &device, args.sign.as_deref(), &mut told)?;
+    let options = Options { key: args.sign.as_deref(), with_preprocessing: args.with_preprocessing };
+    let made = exporters::export(&source, &forms, &out, &device, options, &mut told)?;
     if as_json {
         report::json(&json!({ "out": out.display().to_string(), "files": made }));
     } else {
@@ -33,9 +34,9 @@ pub(super) fn run(args: &Export, as_json: bool) -> Ended {
 }
 
 /// The form called `name`.
-fn form(name: &str) -> Result<&'static Form, Failure> {
+fn form(name: &str) -> Result<Form, Failure> {
     exporters::form(name).ok_or_else(|| {
-        let known = FORMS.iter().map(|form| form.name).collect::<Vec<_>>().join(", ");
+        let known = MEMBERS.iter().map(|form| form.name).collect::<Vec<_>>().join(", ");
         Failure::usage(format!("`{name}` is no form in which a model can leave"), format!("forms are {known}"))
     })
 }

@@ -3,9 +3,8 @@
 use data_loader::{Task, checks, formats, samplers, sources, split, transforms};
 use model_zoo::architectures::ARCHITECTURES;
 use serde_json::{Map, json};
-use trainer::exporters::FORMS;
 use trainer::sweep::{pruners, searchers};
-use trainer::{losses, metrics, optimizers, schedules};
+use trainer::{exporters, losses, metrics, optimizers, schedules};
 
 use super::Ended;
 use crate::args::List;
@@ -21,7 +20,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Names)> {
         ("architectures", "[model.NAME]", ARCHITECTURES.iter().map(|entry| (entry.name, entry.summary)).collect()),
         ("checks", "data.gates.NAME", members(checks::MEMBERS)),
         ("formats", "[format.NAME] in a data card", members(formats::MEMBERS)),
-        ("forms", "firebox export --to NAME", FORMS.iter().map(|form| (form.name, form.summary)).collect()),
+        ("forms", "firebox export --to NAME", members(exporters::MEMBERS)),
         ("losses", "[loss.NAME]", members(losses::MEMBERS)),
         ("metrics", "train.watch, goal.metric", members(metrics::MEMBERS)),
         ("optimizers", "[optimizer.NAME]", members(optimizers::MEMBERS)),

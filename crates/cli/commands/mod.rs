@@ -5,6 +5,7 @@ use crate::failure::{Failure, Status};
 
 mod bench;
 mod bench_batch;
+mod bench_bundle;
 mod bench_data;
 mod bench_train;
 mod completions;
@@ -18,6 +19,7 @@ mod export;
 mod generate;
 mod inspect;
 mod list;
+mod package;
 mod predict;
 mod resume;
 mod runs;
@@ -42,6 +44,7 @@ pub fn run(cli: Cli) -> Ended {
         Command::Predict(args) => predict::run(&args, json),
         Command::Generate(args) => generate::run(&args, json),
         Command::Export(args) => export::run(&args, json),
+        Command::Package(args) => package::run(&args, json),
         Command::Keygen(args) => export::keygen(&args, json),
         Command::Data(Data::Check(args)) => data_check::run(&args, json),
         Command::Data(Data::Clean(args)) => data_clean::run(&args, json),
@@ -55,6 +58,7 @@ pub fn run(cli: Cli) -> Ended {
         Command::Verify(Verify::Export(args)) => verify_bundle::export(&args, json),
         Command::Verify(Verify::Resume(args)) => verify_resume::run(&args, json),
         Command::Bench(Bench { other: Some(BenchOther::Batch(args)), .. }) => bench_batch::run(&args, json),
+        Command::Bench(Bench { other: Some(BenchOther::Bundle(args)), .. }) => bench_bundle::run(&args, json),
         Command::Bench(Bench { other: Some(BenchOther::Data(args)), .. }) => bench_data::run(&args, threads, json),
         Command::Bench(Bench { other: Some(BenchOther::Train(args)), .. }) => bench_train::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),

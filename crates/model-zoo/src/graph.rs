@@ -93,7 +93,8 @@ pub fn open_axes(signature: &Signature) -> BTreeMap<Axis, Option<usize>> {
                 axes.insert(Axis::Length, None);
             }
             (InputKind::Image { .. }, [_, height, width]) => {
-                let open = [(Axis::Height, height), (Axis::Width, width)].into_iter().filter(|(_, side)| side.is_none());
+                let open =
+                    [(Axis::Height, height), (Axis::Width, width)].into_iter().filter(|(_, side)| side.is_none());
                 axes.extend(open.map(|(axis, _)| (axis, None)));
             }
             _ => {}
@@ -146,7 +147,8 @@ pub fn record_network<N: Network>(
     let captured = catch_unwind(AssertUnwindSafe(|| {
         device.capture_scope(|scope| {
             let went = trace(signature, sizes, &device, build);
-            let (inputs, output) = went.as_ref().map_or((Vec::new(), None), |went| (ids(&went.inputs), Some(went.output)));
+            let (inputs, output) =
+                went.as_ref().map_or((Vec::new(), None), |went| (ids(&went.inputs), Some(went.output)));
             found = Some(went);
             scope.complete(inputs, output)
         })

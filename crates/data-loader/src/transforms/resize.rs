@@ -7,7 +7,8 @@ use super::{Training, Transform};
 use crate::error::Error;
 use crate::example::Record;
 use crate::random::Random;
-use crate::raster::movement::{Filter, Movement, Rectangle};
+pub use crate::raster::movement::Filter;
+use crate::raster::movement::{Movement, Rectangle};
 use crate::raster::{check, move_all};
 use crate::registry::Entry;
 

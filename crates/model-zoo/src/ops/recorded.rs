@@ -125,7 +125,12 @@ fn mapped(tensors: Vec<FloatTensor<Capture>>, lying: Lying) -> FloatTensor<Captu
 }
 
 /// A linear map, which is recorded: burn's own looks different at different sizes.
-pub(super) fn line<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>, lying: Lying) -> Tensor<D> {
+pub(super) fn line<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    lying: Lying,
+) -> Tensor<D> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(match bias {
         Some(bias) => Dispatch::line_with_bias(x, weight, bias.into_dispatch(), lying),

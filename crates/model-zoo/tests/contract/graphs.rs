@@ -34,7 +34,10 @@ fn a_graph_has_the_same_operations_at_all_sizes() {
             let differs = a.iter().zip(&b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()));
             assert!(a == b, "{case}: {:?} and {:?}", one.operations.get(differs), other.operations.get(differs));
             assert!(!one.layers.is_empty(), "{case}");
-            assert_eq!(one.inputs.iter().map(|(name, _)| name).collect::<Vec<_>>(), other.inputs.iter().map(|(name, _)| name).collect::<Vec<_>>());
+            assert_eq!(
+                one.inputs.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                other.inputs.iter().map(|(name, _)| name).collect::<Vec<_>>()
+            );
         }
     }
     all(&Same);

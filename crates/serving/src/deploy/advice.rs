@@ -25,7 +25,8 @@ pub(super) fn write(deployment: &Deployment, folder: &mut Folder) -> Result<Vec<
     Ok(Vec::new())
 }
 
-fn text(deployment: &Deployment) -> String {
+/// The advice, as Markdown.
+pub fn text(deployment: &Deployment) -> String {
     let resources = deployment.resources();
     let (name, version) = (&deployment.name, &deployment.version);
     let cores = resources.threads;

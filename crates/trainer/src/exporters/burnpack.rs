@@ -2,10 +2,14 @@
 
 use burn::tensor::{Bytes, DType};
 use burn_pack::{Reader, Tensor, Writer};
+use data_loader::Entry;
 use model_zoo::atomic;
 
 use super::{Job, Made, Shown, made};
 use crate::Error;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry = Entry { name: "burnpack", summary: "weights for programs that use burn" };
 
 const FILE: &str = "model.bpk";
 
@@ -25,7 +29,8 @@ pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let read = Reader::from_bytes(bytes.clone()).map_err(failed)?;
     for (name, tensor) in &job.source.content.weights {
         let same = read.tensor_data(name).map_err(failed)?;
-        if !same.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).eq(tensor.values.iter().copied()) {
+        if !same.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).eq(tensor.values.iter().copied())
+        {
             return Err(Error::ExportDiffers { path, largest: f32::INFINITY, layer: Some(name.clone()) });
         }
     }

@@ -1,10 +1,14 @@
 //! Weights in 16 bits. They are half as large, and no longer quite the same: how far the answers move is measured.
 
+use data_loader::Entry;
 use model_zoo::{atomic, bundle, weights};
 
-use super::onnx::proof::{difference_of, NoProof};
+use super::onnx::proof::{NoProof, difference_of};
 use super::{Job, Made, Shown, made};
 use crate::Error;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry = Entry { name: "f16", summary: "weights in 16 bits, half as large (safetensors)" };
 
 const FILE: &str = "model.f16.safetensors";
 

@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use data_loader::OutputSpec;
+use data_loader::{Entry, OutputSpec};
 use model_zoo::{atomic, weights};
 use serde_json::{Value, json};
 
 use super::{Job, Made, Shown, Source};
 use crate::Error;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry = Entry {
+    name: "hugging_face",
+    summary: "a folder as model hubs want it: config.json, model.safetensors, README.md",
+};
 
 const FOLDER: &str = "hugging_face";
 
@@ -48,7 +54,8 @@ fn config(source: &Source) -> Result<Value, Error> {
         "firebox": { "architecture": content.architecture, "signature": signature, "decoding": content.decoding },
     });
     if let OutputSpec::Classes { labels } | OutputSpec::Mask { labels } = &signature.output {
-        let names: BTreeMap<String, &String> = labels.iter().enumerate().map(|(at, label)| (at.to_string(), label)).collect();
+        let names: BTreeMap<String, &String> =
+            labels.iter().enumerate().map(|(at, label)| (at.to_string(), label)).collect();
         let places: BTreeMap<&String, usize> = labels.iter().enumerate().map(|(at, label)| (label, at)).collect();
         config["num_labels"] = json!(labels.len());
         config["id2label"] = json!(names);
@@ -71,7 +78,10 @@ fn card(source: &Source) -> Result<String, Error> {
         line(format!("model-index:\n- name: {}\n  results:", json!(name)));
     }
     for (split, metrics) in &content.metrics {
-        line(format!("  - task:\n      type: {task}\n    dataset:\n      name: {}\n      type: firebox\n      split: {split}", json!(data(source))));
+        line(format!(
+            "  - task:\n      type: {task}\n    dataset:\n      name: {}\n      type: firebox\n      split: {split}",
+            json!(data(source))
+        ));
         line("    metrics:".into());
         for (metric, value) in metrics {
             line(format!("    - type: {metric}\n      value: {value}"));
@@ -79,7 +89,11 @@ fn card(source: &Source) -> Result<String, Error> {
     }
     line("---".into());
     line(format!("\n# {name}\n"));
-    line(format!("A network of the kind `{}` for the task `{task}`, trained with Firebox for {} steps.\n", architecture.name(), content.step));
+    line(format!(
+        "A network of the kind `{}` for the task `{task}`, trained with Firebox for {} steps.\n",
+        architecture.name(),
+        content.step
+    ));
     line(format!("It learnt from {}.\n", data(source)));
     for (split, metrics) in &content.metrics {
         line(format!("| {split} | |\n|---|---|"));

@@ -1,5 +1,6 @@
 //! The graph with weights of 8 bits, what goes into layers being brought to bytes in the range of each batch.
 
+use data_loader::Entry;
 use model_zoo::atomic;
 
 use super::onnx::export::{about, graph_of, metadata};
@@ -8,6 +9,12 @@ use super::onnx::proof::{NoProof, moved};
 use super::onnx::quantize;
 use super::{Job, Made, Shown, made};
 use crate::Error;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry = Entry {
+    name: "int8",
+    summary: "the graph of `onnx` with weights of 8 bits, and inputs of layers in the range of each batch",
+};
 
 const FILE: &str = "model.int8.onnx";
 

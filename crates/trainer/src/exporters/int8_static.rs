@@ -1,6 +1,6 @@
 //! The graph with weights of 8 bits, what goes into layers being brought to bytes in ranges that were measured on the training part.
 
-use data_loader::{Loader, Part};
+use data_loader::{Entry, Loader, Part};
 use model_zoo::Inputs;
 
 use super::int8::quantised;
@@ -11,6 +11,12 @@ use super::onnx::quantize::{self, Ranges};
 use super::onnx::runner::Runner;
 use super::{Job, Made};
 use crate::Error;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry = Entry {
+    name: "int8_static",
+    summary: "the same with ranges measured on the training part, so that no example has a say in another's answer",
+};
 
 const FILE: &str = "model.int8-static.onnx";
 /// On how many examples ranges are measured; more change them little.
@@ -23,7 +29,10 @@ pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
         reason,
     };
     let judge = job.judge()?.ok_or_else(|| {
-        refused("ranges are measured on examples, and a bundle by itself has no data; name the run, or choose `int8`".into())
+        refused(
+            "ranges are measured on examples, and a bundle by itself has no data; name the run, or choose `int8`"
+                .into(),
+        )
     })?;
     let float = graph_of(job)?;
     let bytes = float.graph.to_bytes("calibration", "", &[]);

@@ -92,8 +92,15 @@ impl Judge {
     /// # Errors
     /// As [`judge`](Self::judge); [`Error::NotRun`].
     pub fn of_file(&self, bytes: &[u8], answer: &str, device: &Device) -> Result<f64, Error> {
+        self.of_runners(&mut Runners::new(bytes.to_vec(), answer), device)
+    }
+
+    /// The same of one that is prepared.
+    ///
+    /// # Errors
+    /// As [`of_file`](Self::of_file).
+    pub(super) fn of_runners(&self, runners: &mut Runners, device: &Device) -> Result<f64, Error> {
         let signature = self.plan.signature.clone();
-        let mut runners = Runners::new(bytes, answer);
         self.judge(&mut |batch| {
             let inputs = Inputs::from_batch(batch, &signature, device)?;
             let found = runners.run(&inputs).map_err(|reason| Error::NotRun(reason.0))?;
@@ -103,14 +110,14 @@ impl Judge {
 }
 
 /// A file that is prepared anew for each shape of inputs.
-pub(super) struct Runners<'a> {
-    bytes: &'a [u8],
+pub(super) struct Runners {
+    bytes: Vec<u8>,
     answer: String,
     by_shape: HashMap<Vec<Vec<usize>>, Runner>,
 }
 
-impl<'a> Runners<'a> {
-    pub(super) fn new(bytes: &'a [u8], answer: &str) -> Self {
+impl Runners {
+    pub(super) fn new(bytes: Vec<u8>, answer: &str) -> Self {
         Self { bytes, answer: answer.to_owned(), by_shape: HashMap::new() }
     }
 
@@ -121,7 +128,7 @@ impl<'a> Runners<'a> {
             self.by_shape.clear();
         }
         if !self.by_shape.contains_key(&shapes) {
-            let runner = Runner::new(self.bytes, &feeds, std::slice::from_ref(&self.answer))?;
+            let runner = Runner::new(&self.bytes, &feeds, std::slice::from_ref(&self.answer))?;
             self.by_shape.insert(shapes.clone(), runner);
         }
         let runner = self.by_shape.get(&shapes).ok_or_else(|| NotRun("nothing was prepared".into()))?;

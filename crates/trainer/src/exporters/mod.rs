@@ -5,74 +5,66 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
+use data_loader::Entry;
 use model_zoo::device::Found;
 use model_zoo::network::Answer;
-use model_zoo::{Inputs, bundle};
+use model_zoo::{Inputs, bundle as bundles};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{Error, contents};
 
-mod bundle_form;
-mod burnpack;
+pub mod bundle;
+pub mod burnpack;
 pub mod checked;
-mod f16;
-mod hugging_face;
-mod int8;
-mod int8_static;
+pub mod f16;
+pub mod hugging_face;
+pub mod int8;
+pub mod int8_static;
 pub mod judged;
+pub mod measured;
 pub mod onnx;
-mod safetensors;
+pub mod safetensors;
 mod source;
 
 pub use judged::{Judge, Judged};
 pub use onnx::proof::Proof;
 pub use source::Source;
 
-/// A form in which a model can leave.
-pub struct Form {
-    /// The word after `--to`.
-    pub name: &'static str,
-    /// One line, lower case, without a full stop.
-    pub summary: &'static str,
-    write: fn(&Job<'_>) -> Result<Vec<Made>, Error>,
-}
-
-/// Every form, alphabetically.
-pub const FORMS: &[Form] = &[
-    Form {
-        name: "bundle",
-        summary: "weights with all that is needed to use them, as a folder and as one file",
-        write: bundle_form::write,
-    },
-    Form { name: "burnpack", summary: "weights for programs that use burn", write: burnpack::write },
-    Form { name: "f16", summary: "weights in 16 bits, half as large (safetensors)", write: f16::write },
-    Form {
-        name: "hugging_face",
-        summary: "a folder as model hubs want it: config.json, model.safetensors, README.md",
-        write: hugging_face::write,
-    },
-    Form {
-        name: "int8",
-        summary: "the graph of `onnx` with weights of 8 bits, and inputs of layers in the range of each batch",
-        write: int8::write,
-    },
-    Form {
-        name: "int8_static",
-        summary: "the same with ranges measured on the training part: faster, and each example answered by itself",
-        write: int8_static::write,
-    },
-    Form { name: "onnx", summary: "network and weights as a graph that other programs run", write: onnx::export::write },
-    Form {
-        name: "safetensors",
-        summary: "weights under the names of the reference implementation in PyTorch",
-        write: safetensors::write,
-    },
+/// Every form, in alphabetical order.
+pub const MEMBERS: &[Entry] = &[
+    bundle::ENTRY,
+    burnpack::ENTRY,
+    f16::ENTRY,
+    hugging_face::ENTRY,
+    int8::ENTRY,
+    int8_static::ENTRY,
+    onnx::ENTRY,
+    safetensors::ENTRY,
 ];
 
-/// The form called `name`.
-pub fn form(name: &str) -> Option<&'static Form> {
-    FORMS.iter().find(|form| form.name == name)
+/// How a form is written.
+type Write = fn(&Job<'_>) -> Result<Vec<Made>, Error>;
+
+/// The members in the order of the list.
+const WRITERS: &[(&str, Write)] = &[
+    ("bundle", bundle::write),
+    ("burnpack", burnpack::write),
+    ("f16", f16::write),
+    ("hugging_face", hugging_face::write),
+    ("int8", int8::write),
+    ("int8_static", int8_static::write),
+    ("onnx", onnx::export::write),
+    ("safetensors", safetensors::write),
+];
+
+/// A form in which a model can leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Form(Write);
+
+/// The form called `name`, if there is one.
+pub fn form(name: &str) -> Option<Form> {
+    WRITERS.iter().find(|(known, _)| *known == name).map(|(_, write)| Form(*write))
 }
 
 /// What is to be written, and where.
@@ -93,6 +85,17 @@ pub struct Job<'a> {
     network_score: OnceCell<f64>,
     /// The secret key with which a bundle is signed, if it is to be.
     pub key: Option<&'a Path>,
+    /// Whether transforms and labels become part of the graph.
+    pub with_preprocessing: bool,
+}
+
+/// What may be asked of an export besides its forms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// The secret key with which a bundle is signed, if it is to be.
+    pub key: Option<&'a Path>,
+    /// Whether transforms and labels become part of the graph of the form `onnx`.
+    pub with_preprocessing: bool,
 }
 
 /// A file that was written, or a folder.
@@ -133,22 +136,25 @@ pub enum Shown {
 /// [`Error::NotExported`], [`Error::ExportDiffers`]; if a file cannot be written, of which then nothing is at its name.
 pub fn export(
     source: &Source,
-    forms: &[&Form],
+    forms: &[Form],
     out: &Path,
     device: &Found,
-    key: Option<&Path>,
+    options: Options<'_>,
     told: &mut dyn FnMut(&Made),
 ) -> Result<Vec<Made>, Error> {
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let architecture = source.architecture()?;
     let content = &source.content;
     let signature = content.pipeline.signature();
-    let network = bundle::load(&architecture, signature, &content.weights, &source.path, &device.device)?;
+    let network = bundles::load(&architecture, signature, &content.weights, &source.path, &device.device)?;
     let asked = source.asked(device)?;
-    let job = Job { source, out, network: network.as_ref(), asked: &asked, device, key, judge: OnceCell::new(), network_score: OnceCell::new() };
+    let Options { key, with_preprocessing } = options;
+    let (judge, network_score) = (OnceCell::new(), OnceCell::new());
+    let network = network.as_ref();
+    let job = Job { source, out, network, asked: &asked, device, judge, network_score, key, with_preprocessing };
     let mut all = Vec::new();
     for form in forms {
-        for made in (form.write)(&job)? {
+        for made in (form.0)(&job)? {
             told(&made);
             all.push(made);
         }

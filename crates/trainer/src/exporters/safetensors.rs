@@ -1,9 +1,14 @@
 //! Weights under the names of the reference implementation, which loads them strictly: that is how networks of the zoo name theirs.
 
+use data_loader::Entry;
 use model_zoo::{atomic, weights};
 
 use super::{Job, Made, Shown, made};
 use crate::Error;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry =
+    Entry { name: "safetensors", summary: "weights under the names of the reference implementation in PyTorch" };
 
 const FILE: &str = "model.safetensors";
 

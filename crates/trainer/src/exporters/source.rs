@@ -84,6 +84,16 @@ impl Source {
         })
     }
 
+    /// The golden samples as they were read.
+    ///
+    /// # Errors
+    /// If one is damaged.
+    pub(super) fn golden_records(&self) -> Result<Vec<Record>, Error> {
+        let damaged = |reason: String| model_zoo::Error::Damaged { path: self.path.clone(), reason };
+        let samples = self.content.golden.iter().flat_map(|golden| &golden.samples);
+        Ok(samples.map(|sample| sample.record().map_err(damaged)).collect::<Result<_, _>>()?)
+    }
+
     /// What files are tried on: the golden samples, and examples made at random.
     ///
     /// # Errors
@@ -92,13 +102,9 @@ impl Source {
         let pipeline = &self.content.pipeline;
         let signature = pipeline.signature();
         let mut batches = proof::random_batches(signature, SEED);
-        if let Some(golden) = &self.content.golden {
-            let damaged = |reason: String| model_zoo::Error::Damaged { path: self.path.clone(), reason };
-            let records = golden.samples.iter().map(|sample| sample.record().map_err(damaged));
-            let records: Vec<Record> = records.collect::<Result<_, _>>()?;
-            if !records.is_empty() {
-                batches.insert(0, pipeline.batch(records)?);
-            }
+        let records = self.golden_records()?;
+        if !records.is_empty() {
+            batches.insert(0, pipeline.batch(records)?);
         }
         let inputs = batches.iter().map(|batch| Inputs::from_batch(batch, signature, &device.device));
         Ok(inputs.collect::<Result<_, _>>()?)

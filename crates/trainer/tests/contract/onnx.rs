@@ -108,8 +108,20 @@ fn batch_norms_are_folded_and_parameters_keep_their_names() {
 #[test]
 fn the_first_layer_that_differs_is_named() {
     for (architecture, settings, kind, weight, layer) in [
-        ("resnet", serde_json::json!({ "depth": 8, "width": 4 }), "images to classes", "layer2.0.conv1.weight_2", "layer2.0"),
-        ("vit", serde_json::json!({ "patch": 2, "features": 12, "layers": 2, "heads": 3 }), "images to classes", "blocks.1.norm2.weight", "blocks.1.norm2"),
+        (
+            "resnet",
+            serde_json::json!({ "depth": 8, "width": 4 }),
+            "images to classes",
+            "layer2.0.conv1.weight_2",
+            "layer2.0",
+        ),
+        (
+            "vit",
+            serde_json::json!({ "patch": 2, "features": 12, "layers": 2, "heads": 3 }),
+            "images to classes",
+            "blocks.1.norm2.weight",
+            "blocks.1.norm2",
+        ),
         ("mlp", serde_json::json!({ "hidden": [16, 12] }), "numbers to classes", "", "1"),
     ] {
         let signature = data::signature(kind);

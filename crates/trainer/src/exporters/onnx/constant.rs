@@ -16,8 +16,8 @@ pub struct Constant {
 pub enum Elements {
     /// 32-bit floats.
     F32(Vec<f32>),
-    /// 16-bit floats, as bits.
-    F16(Vec<u16>),
+    /// 64-bit floats.
+    F64(Vec<f64>),
     /// 64-bit integers.
     I64(Vec<i64>),
     /// 32-bit integers.
@@ -131,7 +131,7 @@ impl Constant {
         }
         let elements = match &self.elements {
             Elements::F32(values) => Elements::F32(pick(values, places)),
-            Elements::F16(values) => Elements::F16(pick(values, places)),
+            Elements::F64(values) => Elements::F64(pick(values, places)),
             Elements::I64(values) => Elements::I64(pick(values, places)),
             Elements::I32(values) => Elements::I32(pick(values, places)),
             Elements::I8(values) => Elements::I8(pick(values, places)),

@@ -5,17 +5,31 @@ use model_zoo::pretrained::BeganWith;
 use serde_json::json;
 
 use super::super::{Job, Made, Shown, Source, made};
-use super::proof::{NoProof, prove};
-use super::{Refused, Written, write as written};
+use super::proof::{NoProof, Proof, prove, prove_raw};
+use super::{Refused, Written, preprocess, write as written};
 use crate::Error;
 
 const FILE: &str = "model.onnx";
 
 pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let path = job.place(FILE);
-    let graph = graph_of(job)?;
-    let bytes = graph.graph.to_bytes(&job.source.content.name, &about(job.source), &metadata(job.source));
-    let shown = shown(job, &graph, &bytes)?;
+    let mut graph = graph_of(job)?;
+    let to_bytes =
+        |graph: &Written| graph.graph.to_bytes(&job.source.content.name, &about(job.source), &metadata(job.source));
+    let mut bytes = to_bytes(&graph);
+    let mut shown = shown(job, prove(&graph, &bytes, job.network, job.asked))?;
+    if job.with_preprocessing {
+        let content = &job.source.content;
+        preprocess::embed(&mut graph, &content.pipeline, content.decoding).map_err(|reason| Error::NotExported {
+            form: "onnx with preprocessing",
+            architecture: job.source.architecture().map_or("?", |architecture| architecture.name()).to_owned(),
+            reason,
+        })?;
+        bytes = to_bytes(&graph);
+        // The network was proven; with what stands around it the golden samples are asked as they were read.
+        let (records, device) = (job.source.golden_records()?, &job.device.device);
+        shown = self::shown(job, prove_raw(&graph, &bytes, job.network, &content.pipeline, &records, device))?;
+    }
     atomic::write_file(&path, &bytes)?;
     Ok(vec![made("onnx", FILE, &bytes, shown)])
 }
@@ -40,13 +54,11 @@ pub(in super::super) fn graph_of(job: &Job<'_>) -> Result<Written, Error> {
 ///
 /// # Errors
 /// [`Error::ExportDiffers`].
-fn shown(job: &Job<'_>, graph: &Written, bytes: &[u8]) -> Result<Shown, Error> {
-    match prove(graph, bytes, job.network, job.asked) {
+fn shown(job: &Job<'_>, proof: Result<Proof, NoProof>) -> Result<Shown, Error> {
+    match proof {
         Ok(proof) => Ok(Shown::Equal(proof)),
         Err(NoProof::NotRun(reason)) => Ok(Shown::NotRun(reason.0)),
-        Err(NoProof::Differs { largest, layer }) => {
-            Err(Error::ExportDiffers { path: job.place(FILE), largest, layer })
-        }
+        Err(NoProof::Differs { largest, layer }) => Err(Error::ExportDiffers { path: job.place(FILE), largest, layer }),
         Err(NoProof::Network(reason)) => {
             Err(model_zoo::Error::DeviceFailed { doing: "answering what the file was asked", reason }.into())
         }

@@ -76,6 +76,8 @@ pub enum Span {
 pub enum Element {
     /// 32-bit floats.
     F32,
+    /// 64-bit floats.
+    F64,
     /// 64-bit integers.
     I64,
     /// Bytes.
@@ -234,7 +236,7 @@ fn tensor(name: &str, constant: &Constant) -> proto::Tensor {
     let mut text = Vec::new();
     let (data_type, raw_data) = match &constant.elements {
         Elements::F32(values) => (element::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-        Elements::F16(values) => (element::F16, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        Elements::F64(values) => (element::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         Elements::I64(values) => (element::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         Elements::I32(values) => (element::I32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         Elements::I8(values) => (element::I8, values.iter().map(|value| *value as u8).collect()),
@@ -258,6 +260,7 @@ fn value(port: &Port) -> proto::ValueInfo {
     };
     let elem_type = match port.element {
         Element::F32 => element::F32,
+        Element::F64 => element::F64,
         Element::I64 => element::I64,
         Element::U8 => element::U8,
         Element::Text => element::TEXT,

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::TensorId;
+use data_loader::Entry;
 use data_loader::signature::{OutputSpec, Signature};
 use model_zoo::graph::{self as recordings, MASK, Recorded};
 use model_zoo::weights::Weights;
@@ -18,6 +19,7 @@ pub mod constant;
 pub(super) mod export;
 pub mod graph;
 mod lower;
+pub mod preprocess;
 pub mod proof;
 mod proto;
 pub mod quantize;
@@ -28,6 +30,9 @@ pub mod size;
 use constant::Constant;
 use graph::{Element, Graph, Port, Span};
 use size::Size;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry = Entry { name: "onnx", summary: "network and weights as a graph that other programs run" };
 
 /// Why a network could not be written.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ impl From<ZooError> for Refused {
 }
 
 /// A network as a graph of ONNX operators.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Written {
     /// The graph.
     pub graph: Graph,
@@ -53,6 +58,8 @@ pub struct Written {
     pub answer: String,
     /// What each layer gives, in order: its name, its place among those that were recorded, and the name of the value in the graph.
     pub layers: Vec<(String, usize, String)>,
+    /// Which column of a record each input holds, where transforms are part of the graph.
+    pub columns: Vec<(String, String)>,
 }
 
 /// Writes a network of the zoo with its weights; `file` is only named in errors.
@@ -112,14 +119,15 @@ pub fn write_recorded(
         (names[at].0.clone(), at, value)
     });
     let layers = layers.filter(|(_, _, value)| graph.maker(value).is_some()).collect();
-    Ok(Written { graph, answer, layers })
+    Ok(Written { graph, answer, layers, columns: Vec::new() })
 }
 
 /// A digest of every number that the network was given, in the order of their use.
 fn given(recorded: &Recorded) -> Vec<[u8; 32]> {
     let inputs: Vec<TensorId> = recorded.inputs.iter().map(|(_, id)| *id).collect();
     let tensors = recorded.operations.iter().flat_map(|operation| operation.inputs());
-    let values = tensors.filter(|tensor| !inputs.contains(&tensor.id)).filter_map(|tensor| recorded.values.get(&tensor.id));
+    let values =
+        tensors.filter(|tensor| !inputs.contains(&tensor.id)).filter_map(|tensor| recorded.values.get(&tensor.id));
     values.map(|data| Sha256::digest(data.as_bytes()).into()).collect()
 }
 
@@ -162,7 +170,7 @@ fn rename(graph: &mut Graph, old: &str, new: &str) {
 }
 
 /// What the answer to a task is called.
-fn answer_name(signature: &Signature) -> &'static str {
+pub(super) fn answer_name(signature: &Signature) -> &'static str {
     match signature.output {
         OutputSpec::Classes { .. } | OutputSpec::Mask { .. } | OutputSpec::Tokens { .. } => "scores",
         OutputSpec::Values { .. } => "values",
@@ -174,10 +182,14 @@ fn answer_name(signature: &Signature) -> &'static str {
 
 fn answer_meaning(signature: &Signature) -> String {
     match &signature.output {
-        OutputSpec::Classes { labels } => format!("one score for each of {} classes, before softmax or sigmoid", labels.len()),
+        OutputSpec::Classes { labels } => {
+            format!("one score for each of {} classes, before softmax or sigmoid", labels.len())
+        }
         OutputSpec::Mask { labels } => format!("one score for each of {} classes at each pixel", labels.len()),
         OutputSpec::Tokens { .. } => "one score for each token at each place".into(),
-        OutputSpec::Values { .. } => "numbers in the network's units; times std plus mean they are those of the data".into(),
+        OutputSpec::Values { .. } => {
+            "numbers in the network's units; times std plus mean they are those of the data".into()
+        }
         OutputSpec::Horizon { .. } => "the coming values in the network's units, by step and quantile".into(),
         OutputSpec::Inputs => "the inputs given back".into(),
         OutputSpec::Embedding { .. } => "where an example lies among others; only the direction counts".into(),
@@ -186,7 +198,9 @@ fn answer_meaning(signature: &Signature) -> String {
 
 fn input(name: &str, sizes: &[Option<Size>]) -> Port {
     let (element, meaning) = match name {
-        "image" => (Element::F32, "pixels from 0 to 1, less the mean and divided by the standard deviation of each channel"),
+        "image" => {
+            (Element::F32, "pixels from 0 to 1, less the mean and divided by the standard deviation of each channel")
+        }
         "numbers" => (Element::F32, "features as the fitted transforms make them"),
         "categories" => (Element::I64, "the code of each category; 0 is an unknown one"),
         "tokens" => (Element::I64, "the id of each token, filled up with 0"),

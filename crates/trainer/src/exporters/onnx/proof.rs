@@ -2,12 +2,14 @@
 
 use data_loader::random::Random;
 use data_loader::signature::{InputKind, InputSpec, Signature};
-use data_loader::{Array, ArrayData, Batch, ExampleId, InputArray, Target};
+use data_loader::{Array, ArrayData, Batch, ExampleId, InputArray, Pipeline, Record, Target, Value};
+use model_zoo::device::Device;
 use model_zoo::inputs::{Input, Inputs};
 use model_zoo::network::Answer;
 
 use super::Written;
 use super::constant::{Constant, Elements};
+use super::graph::Element;
 use super::runner::{Feed, NotRun, Runner};
 use model_zoo::graph::MASK;
 
@@ -92,6 +94,60 @@ pub fn difference_of(network: &dyn Answer, other: &dyn Answer, batches: &[Inputs
         proof.examples += examples;
     }
     Ok(proof)
+}
+
+/// Runs a file with transforms in it on `records` as they were read, one by one, and compares with what `network` answers to them behind
+/// `pipeline`.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_raw(
+    written: &Written,
+    bytes: &[u8],
+    network: &dyn Answer,
+    pipeline: &Pipeline,
+    records: &[Record],
+    device: &Device,
+) -> Result<Proof, NoProof> {
+    let mut proof = Proof { examples: 0, largest: 0.0 };
+    let failed = |error: &dyn std::fmt::Display| NoProof::Network(error.to_string());
+    for record in records {
+        let feeds = raw_feeds(written, record);
+        let batch = pipeline.batch(vec![record.clone()]).map_err(|error| failed(&error))?;
+        let inputs = Inputs::from_batch(&batch, pipeline.signature(), device).map_err(|error| failed(&error))?;
+        let wanted = answer(network, &inputs)?;
+        let outputs = [written.answer.clone()];
+        let found = Runner::new(bytes, &feeds, &outputs)?.run(&feeds)?;
+        let found = found.first().and_then(Constant::as_floats).unwrap_or_default();
+        match difference(&wanted, found, 1, written.answer == "scores") {
+            Some(difference) if difference <= TOLERANCE => {
+                proof.largest = proof.largest.max(difference);
+                proof.examples += 1;
+            }
+            differs => return Err(NoProof::Differs { largest: differs.unwrap_or(f32::INFINITY), layer: None }),
+        }
+    }
+    Ok(proof)
+}
+
+/// What is given to a file with transforms in it for one record as it was read.
+pub fn raw_feeds(written: &Written, record: &Record) -> Vec<Feed> {
+    let single = |elements| Constant { shape: vec![1, 1], elements };
+    let feed = |(input, column): &(String, String)| {
+        let port = written.graph.inputs.iter().find(|port| port.name == *input)?;
+        let constant = match (record.field(column).unwrap_or(&Value::Missing), port.element) {
+            (Value::Image(image), _) => {
+                let shape = vec![1, image.channels, image.height, image.width];
+                Constant { shape, elements: Elements::U8(image.planar()) }
+            }
+            (Value::Number(number), _) => single(Elements::F64(vec![*number])),
+            (Value::Text(text), _) => single(Elements::Text(vec![text.clone()])),
+            (_, Element::Text) => single(Elements::Text(vec![String::new()])),
+            _ => single(Elements::F64(vec![f64::NAN])),
+        };
+        Some((input.clone(), constant))
+    };
+    written.columns.iter().filter_map(feed).collect()
 }
 
 /// How far the answers of a file, called `answer`, lie from those of a network. They need not be equal.
@@ -223,7 +279,8 @@ pub fn random_batches(signature: &Signature, seed: u64) -> Vec<Batch> {
     RANDOM_BATCHES.iter().map(made).collect()
 }
 
-fn random_batch(signature: &Signature, examples: usize, seed: u64) -> Batch {
+/// So many examples made at random that suit `signature`.
+pub fn random_batch(signature: &Signature, examples: usize, seed: u64) -> Batch {
     let mut random = Random::derive(&[seed]);
     let inputs = signature.inputs.iter().map(|spec| random_input(spec, examples, &mut random)).collect();
     let ids = (0..examples).map(|at| ExampleId { key: format!("random#{at}") }).collect();

@@ -175,5 +175,5 @@ pub mod element {
     pub const I64: i32 = 7;
     pub const TEXT: i32 = 8;
     pub const BOOL: i32 = 9;
-    pub const F16: i32 = 10;
+    pub const F64: i32 = 11;
 }

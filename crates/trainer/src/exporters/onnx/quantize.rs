@@ -27,8 +27,7 @@ struct Layer {
 
 /// The names of what goes into the layers that compute with bytes.
 pub fn measured(graph: &Graph) -> Vec<String> {
-    let names: BTreeSet<String> =
-        layers(graph).iter().map(|layer| graph.nodes[layer.at].inputs[0].clone()).collect();
+    let names: BTreeSet<String> = layers(graph).iter().map(|layer| graph.nodes[layer.at].inputs[0].clone()).collect();
     names.into_iter().collect()
 }
 

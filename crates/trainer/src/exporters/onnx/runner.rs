@@ -42,7 +42,8 @@ mod with_tract {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use tract_onnx::prelude::{
-        DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor, TractResult,
+        DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor,
+        TractResult,
     };
 
     use super::super::constant::{Constant, Elements};
@@ -63,6 +64,7 @@ mod with_tract {
                     let (_, constant) = feed.ok_or_else(|| missing(name))?;
                     let kind = match &constant.elements {
                         Elements::F32(_) => DatumType::F32,
+                        Elements::F64(_) => DatumType::F64,
                         Elements::U8(_) => DatumType::U8,
                         Elements::Text(_) => DatumType::String,
                         _ => DatumType::I64,
@@ -118,8 +120,10 @@ mod with_tract {
             Elements::U8(values) => Tensor::from_shape(shape, values),
             Elements::I8(values) => Tensor::from_shape(shape, values),
             Elements::Bool(values) => Tensor::from_shape(shape, values),
-            Elements::F16(_) | Elements::Text(_) => {
-                Err(tract_onnx::tract_core::internal::anyhow!("an input is of a type that is not given here"))
+            Elements::F64(values) => Tensor::from_shape(shape, values),
+            Elements::Text(values) => {
+                let texts = tract_onnx::prelude::tract_ndarray::ArrayD::from_shape_vec(shape, values.clone())?;
+                Ok(Tensor::from(texts))
             }
         }
     }

@@ -59,8 +59,11 @@ fn scaled(graph: &Graph, layer: &Node, norm: &Node) -> Option<(Constant, Constan
     if [gamma, beta, mean, variance, &bias].iter().any(|values| values.len() != channels) {
         return None;
     }
-    let scale: Vec<f64> =
-        gamma.iter().zip(variance).map(|(gamma, variance)| f64::from(*gamma) / (f64::from(*variance) + epsilon).sqrt()).collect();
+    let scale: Vec<f64> = gamma
+        .iter()
+        .zip(variance)
+        .map(|(gamma, variance)| f64::from(*gamma) / (f64::from(*variance) + epsilon).sqrt())
+        .collect();
     let inner: usize = weight.shape[axis + 1..].iter().product();
     let values = weight.as_floats()?.iter().enumerate();
     let values = values.map(|(at, value)| (f64::from(*value) * scale[at / inner % channels]) as f32).collect();
@@ -101,7 +104,8 @@ mod tests {
     #[test]
     fn a_norm_becomes_part_of_the_convolution_before_it() {
         let mut graph = Graph::default();
-        let mut hold = |name: &str, values: &[f32]| graph.hold(name, Constant::floats(vec![values.len()], values.to_vec()));
+        let mut hold =
+            |name: &str, values: &[f32]| graph.hold(name, Constant::floats(vec![values.len()], values.to_vec()));
         let parameters = [
             hold("norm.weight", &[2.0, 1.0]),
             hold("norm.bias", &[0.0, 5.0]),
@@ -114,7 +118,8 @@ mod tests {
         let norm = graph.add("BatchNormalization", "norm", inputs, vec![("epsilon", Attribute::Float(0.25))]);
         let unused = graph.add("Relu", "", vec![norm.clone()], Vec::new());
         assert_eq!(unused, "Relu");
-        let port = |name: &str| Port { name: name.into(), element: Element::F32, shape: vec![], meaning: String::new() };
+        let port =
+            |name: &str| Port { name: name.into(), element: Element::F32, shape: vec![], meaning: String::new() };
         graph.inputs = vec![port("image"), port("mask")];
         graph.outputs = vec![port(&norm)];
         simplify(&mut graph);

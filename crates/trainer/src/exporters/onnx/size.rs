@@ -87,7 +87,8 @@ impl fmt::Display for Size {
 
 /// Every product of different axes, the empty one first.
 fn products(axes: &[Axis]) -> Vec<Vec<Axis>> {
-    let of = |bits: usize| axes.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, axis)| *axis).collect();
+    let of =
+        |bits: usize| axes.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, axis)| *axis).collect();
     (0..1 << axes.len()).map(of).collect()
 }
 

@@ -1,8 +1,8 @@
 //! What is done to each number alone, or to the numbers of an axis.
 
 use burn::backend::ir::{
-    ActivationOperationIr, BinaryOpIr, BoolOperationIr, FloatOperationIr, IntOperationIr, NumericOperationIr, OperationIr,
-    ReduceDimOpIr, ScalarIr, ScalarOpIr, TensorIr, UnaryOpIr,
+    ActivationOperationIr, BinaryOpIr, BoolOperationIr, FloatOperationIr, IntOperationIr, NumericOperationIr,
+    OperationIr, ReduceDimOpIr, ScalarIr, ScalarOpIr, TensorIr, UnaryOpIr,
 };
 use burn::tensor::DType;
 
@@ -175,7 +175,12 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    pub(super) fn binary(&mut self, op: &BinaryOpIr, operator: &'static str, both: Option<Both>) -> Result<(), Refusal> {
+    pub(super) fn binary(
+        &mut self,
+        op: &BinaryOpIr,
+        operator: &'static str,
+        both: Option<Both>,
+    ) -> Result<(), Refusal> {
         if let (Some(a), Some(b), Some(both)) = (self.known(&op.lhs), self.known(&op.rhs), both)
             && let Some(result) = a.combined(&b, both)
         {

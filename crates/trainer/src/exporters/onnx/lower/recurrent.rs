@@ -35,7 +35,10 @@ impl Lowering<'_> {
             (GRU | LSTM, _, [_, end]) if self.values.contains_key(&end.id) => {}
             (GRU | LSTM, [x, mask, ..], [..]) if !is_reverse(op) => {
                 let is_partner = |other: &&CustomOpIr| {
-                    other.id == op.id && is_reverse(other) && other.inputs[0].id == x.id && other.inputs[1].id == mask.id
+                    other.id == op.id
+                        && is_reverse(other)
+                        && other.inputs[0].id == x.id
+                        && other.inputs[1].id == mask.id
                 };
                 let recorded = self.recorded;
                 let all = recorded[0].operations.iter().filter_map(|operation| match operation {
@@ -142,11 +145,13 @@ impl Lowering<'_> {
     /// Whether a mask says anything: it does not where the network made it of ones alone.
     fn is_padded(&self, mask: &TensorIr) -> bool {
         !matches!(self.values.get(&mask.id), Some(Value::Known(..)))
-            && !self.graph.maker(&match self.values.get(&mask.id) {
-                Some(Value::Named(name)) => name.clone(),
-                _ => String::new(),
-            })
-            .is_some_and(|maker| maker.operator == "Expand")
+            && !self
+                .graph
+                .maker(&match self.values.get(&mask.id) {
+                    Some(Value::Named(name)) => name.clone(),
+                    _ => String::new(),
+                })
+                .is_some_and(|maker| maker.operator == "Expand")
     }
 
     /// 1 where there is padding, `[batch, length, 1]`.

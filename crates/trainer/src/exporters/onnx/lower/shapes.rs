@@ -109,7 +109,8 @@ impl Lowering<'_> {
         let mut follows = 0;
         let size = |axis: usize| {
             let first = after[0][axis];
-            let stays = before[0].len() > axis && before.iter().zip(after).all(|(before, after)| before[axis] == after[axis]);
+            let stays =
+                before[0].len() > axis && before.iter().zip(after).all(|(before, after)| before[axis] == after[axis]);
             if after.iter().all(|shape| shape[axis] == first) {
                 first as i64
             } else if stays {
@@ -141,7 +142,8 @@ impl Lowering<'_> {
         let shapes = &self.shapes[&tensor.id];
         let mut cuts = Vec::new();
         for axis in 0..ranges[0].len() {
-            let all: Vec<(i64, i64)> = ranges.iter().zip(shapes).map(|(ranges, shape)| ends(&ranges[axis], shape[axis])).collect();
+            let all: Vec<(i64, i64)> =
+                ranges.iter().zip(shapes).map(|(ranges, shape)| ends(&ranges[axis], shape[axis])).collect();
             if ranges.iter().any(|ranges| ranges[axis].step != 1) {
                 return Err("there is no operator for a slice with steps".into());
             }
@@ -150,7 +152,8 @@ impl Lowering<'_> {
             }
             let fit = |of: fn(&(i64, i64)) -> i64| {
                 let values: Vec<i64> = all.iter().map(of).collect();
-                Size::fit(&values, &self.sizes).ok_or("a slice begins or ends at no sum of products of the inputs' sizes")
+                Size::fit(&values, &self.sizes)
+                    .ok_or("a slice begins or ends at no sum of products of the inputs' sizes")
             };
             // What reaches to the end does so at all sizes.
             let to_end = all.iter().zip(shapes).all(|((_, end), shape)| *end == shape[axis] as i64);
@@ -170,7 +173,8 @@ impl Lowering<'_> {
                 Some(range) => ends(range, known.shape[axis]).0 as usize,
                 None => 0,
             };
-            let ranges: Vec<(usize, usize)> = (0..known.shape.len()).map(|axis| (range(axis), op.out.shape[axis])).collect();
+            let ranges: Vec<(usize, usize)> =
+                (0..known.shape.len()).map(|axis| (range(axis), op.out.shape[axis])).collect();
             let label = self.label(&op.tensor);
             self.put_known(&op.out, known.sliced(&ranges), label);
             return Ok(());

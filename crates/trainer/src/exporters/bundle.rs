@@ -2,11 +2,16 @@
 
 use std::path::Path;
 
+use data_loader::Entry;
 use model_zoo::bundle::{self, Bundle};
 
 use super::onnx::proof::Proof;
 use super::{Job, Made, Shown, made};
 use crate::Error;
+
+/// This form in the list of forms.
+pub const ENTRY: Entry =
+    Entry { name: "bundle", summary: "weights with all that is needed to use them, as a folder and as one file" };
 
 const FOLDER: &str = "bundle";
 const FILE: &str = "bundle.tar.zst";

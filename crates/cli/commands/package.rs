@@ -1,0 +1,92 @@
+//! `firebox package`: what it takes to run a server of a bundle elsewhere.
+
+use std::path::PathBuf;
+
+use model_zoo::bundle::Bundle;
+use serde_json::json;
+use serving::deploy::{self, Deployment};
+use trainer::RunDir;
+
+use super::export::bytes;
+use super::{Ended, bench_bundle};
+use crate::args::PackageArgs;
+use crate::failure::{Failure, Status};
+use crate::report;
+
+pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
+    let (bundle, beside) = bundle_of(&args.model)?;
+    let mut deployment = Deployment::of(&bundle, args.name.as_deref())?;
+    if let Some(image) = &args.image {
+        deployment.image.clone_from(image);
+    }
+    deployment.binary.clone_from(&args.binary);
+    deployment.canary_percent = args.canary;
+    deployment.storage_uri.clone_from(&args.storage);
+    deployment.gpu = args.gpu;
+    if args.seconds > 0.0 {
+        if !as_json {
+            report::note("Measuring what the model takes ...");
+        }
+        deployment.measured = Some(bench_bundle::on_processor(&bundle.display().to_string(), args.seconds)?);
+    }
+    let asked = [
+        ("docker", args.docker),
+        ("helm", args.helm),
+        ("kserve", args.kserve),
+        ("kubernetes", args.kubernetes),
+        ("oci", args.oci),
+        ("systemd", args.systemd),
+    ];
+    let out = args.out.clone().unwrap_or(beside);
+    let mut packages = Vec::new();
+    // Advice is asked for by nobody and needed by everybody.
+    for way in asked.iter().filter(|(_, asked)| *asked).map(|(way, _)| *way) {
+        packages.push((way, deploy::write(way, &deployment, &out.join(way))?));
+    }
+    let advice = deploy::advice::text(&deployment);
+    if as_json {
+        let written = packages.iter().map(|(way, package)| {
+            let files: Vec<_> =
+                package.files.iter().map(|(name, size)| json!({ "name": name, "bytes": size })).collect();
+            json!({ "way": way, "folder": package.folder.display().to_string(), "files": files, "next": package.next })
+        });
+        let written: Vec<_> = written.collect();
+        report::json(&json!({ "version": deployment.version(), "packages": written, "advice": advice }));
+        return Ok(Status::Done);
+    }
+    for (way, package) in &packages {
+        let size: u64 = package.files.iter().map(|(_, size)| size).sum();
+        report::line(format!(
+            "{way:10}  {:3} files, {:>9}  {}",
+            package.files.len(),
+            bytes(size),
+            package.folder.display()
+        ));
+    }
+    for (_, package) in &packages {
+        for command in &package.next {
+            report::line(format!("  {command}"));
+        }
+    }
+    if !packages.is_empty() {
+        report::line("");
+    }
+    report::line(advice);
+    Ok(Status::Done)
+}
+
+/// The bundle that is meant, and where packages lie if nothing is said.
+fn bundle_of(model: &str) -> Result<(PathBuf, PathBuf), Failure> {
+    let path = PathBuf::from(model);
+    if Bundle::is_at(&path) {
+        return Ok((path.clone(), path.with_file_name("package")));
+    }
+    let run = RunDir::open(&path)?;
+    match Bundle::is_at(&run.bundle()) {
+        true => Ok((run.bundle(), path.join("package"))),
+        false => Err(Failure::usage(
+            format!("the run {} has no bundle yet", path.display()),
+            format!("finish it, or write one of a checkpoint: `firebox export {model}@last --to bundle`"),
+        )),
+    }
+}

@@ -1,0 +1,207 @@
+//! A model leaves in every form, each proven; what was tampered with, cut off or is newer is found out, and a full disk leaves no half
+//! of anything.
+
+use std::fs;
+use std::path::Path;
+
+use crate::crowded::SmallDisk;
+use crate::sandbox::Sandbox;
+
+/// A run of a few steps.
+fn trained() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.run("train config.toml --run r --set train.epochs=2").succeeded();
+    sandbox
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_model_leaves_in_every_form() {
+    let sandbox = trained();
+    let all = "bundle,burnpack,f16,hugging_face,int8,int8_static,onnx,safetensors";
+    let told = sandbox.run(&format!("export r --to {all} --out out --json")).expect(0).json();
+    let files = told["files"].as_array().unwrap();
+    let file = |name: &str| files.iter().find(|file| file["file"] == name).unwrap_or_else(|| panic!("{told}"));
+    for (name, proof) in [("bundle", "equal"), ("bundle.tar.zst", "equal"), ("model.onnx", "equal")] {
+        let proof = &file(name)["proof"][proof];
+        assert!(proof["examples"].as_u64().unwrap() >= 8 && proof["largest"].as_f64().unwrap() <= 1e-4, "{told}");
+    }
+    for name in ["model.safetensors", "model.bpk", "hugging_face"] {
+        assert_eq!(file(name)["proof"], "same_numbers");
+    }
+    for name in ["model.f16.safetensors", "model.int8.onnx", "model.int8-static.onnx"] {
+        let judged = &file(name)["judged"];
+        assert_eq!((&judged["split"], &judged["metric"]), (&"validation".into(), &"loss".into()), "{told}");
+        let (of_file, network) = (judged["file"].as_f64().unwrap(), judged["network"].as_f64().unwrap());
+        assert!((of_file - network).abs() < 0.2 * network.abs().max(0.1), "{name}: {judged}");
+    }
+    assert!(file("model.f16.safetensors")["bytes"].as_u64() < file("model.safetensors")["bytes"].as_u64());
+    // The bundle is the run's, byte by byte, and its one file answers as the folder does.
+    assert_eq!(
+        fs::read(sandbox.path("out/bundle/manifest.json")).unwrap(),
+        fs::read(sandbox.path("r/bundle/manifest.json")).unwrap()
+    );
+    sandbox.write("new.csv", "a,b,c\n0.5,1.0,red\n,2.0,green\n");
+    let by_run = sandbox.run("predict r new.csv --json").expect(0).stdout;
+    assert_eq!(sandbox.run("predict out/bundle.tar.zst new.csv --json").expect(0).stdout, by_run);
+    // Exported once more, from the file, it is the same file.
+    sandbox.run("export out/bundle.tar.zst --to bundle,safetensors --out again").expect(0);
+    for name in ["bundle.tar.zst", "model.safetensors"] {
+        assert_eq!(
+            fs::read(sandbox.path("again").join(name)).unwrap(),
+            fs::read(sandbox.path("out").join(name)).unwrap()
+        );
+    }
+    sandbox.run("verify export out").expect(0);
+    assert_eq!(sandbox.run("verify export out/bundle --json").expect(0).json()["golden_samples"], 8);
+    let card = fs::read_to_string(sandbox.path("out/hugging_face/README.md")).unwrap();
+    assert!(card.starts_with("---\nlibrary_name: firebox\n") && card.contains("type: accuracy"), "{card}");
+}
+
+#[test]
+fn a_checkpoint_leaves_with_scores_of_its_own() {
+    let sandbox = trained();
+    let last = sandbox.run("export r@last --to bundle --out last --json").expect(0).json();
+    assert_eq!(last["files"][0]["proof"]["equal"]["examples"], 8);
+    let text = fs::read(sandbox.path("last/bundle/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let evaluated = sandbox.run("evaluate r@last --json").expect(0).json();
+    assert_eq!(manifest["metrics"]["test"]["accuracy"], evaluated["test_accuracy"]);
+    assert_eq!(manifest["step"], evaluated["step"]);
+    sandbox.run("export r@step-1 --to onnx").refused(2, &["has no checkpoint `step-1`"]);
+    sandbox.run("export r@ema --to safetensors --out ema").expect(0);
+}
+
+#[test]
+fn what_cannot_leave_says_why() {
+    let sandbox = trained();
+    sandbox.run("export r --to onx").refused(2, &["`onx` is no form", "int8_static", "safetensors"]);
+    sandbox.run("export nowhere --to onnx").refused(2, &["nowhere"]);
+    fs::create_dir(sandbox.path("never")).unwrap();
+    fs::copy(sandbox.path("r/config.toml"), sandbox.path("never/config.toml")).unwrap();
+    fs::copy(sandbox.path("r/pipeline.json"), sandbox.path("never/pipeline.json")).unwrap();
+    sandbox.run("export never --to onnx").refused(2, &["never", "no checkpoint", "firebox resume never"]);
+    // A bundle by itself has no data to measure ranges on.
+    sandbox.run("export r/bundle --to int8_static --out x").refused(2, &["int8_static", "name the run"]);
+    assert_eq!(names(&sandbox.path("x")), Vec::<String>::new());
+    sandbox.run("export r --sign nokey").refused(2, &["nokey"]);
+}
+
+#[test]
+fn what_was_tampered_with_is_named() {
+    let sandbox = trained();
+    sandbox.run("keygen k").expect(0);
+    sandbox.run("keygen other").expect(0);
+    sandbox.run("export r --to bundle,onnx --out out --sign k").expect(0);
+    sandbox.run("verify bundle out/bundle --key k.pub").expect(0);
+    sandbox.run("verify bundle out/bundle.tar.zst --key k.pub").expect(0);
+    sandbox.run("verify bundle out/bundle --key other.pub").refused(2, &["out/bundle"]);
+    sandbox.run("verify bundle r/bundle --key k.pub").refused(2, &["r/bundle", "signed"]);
+    sandbox.run("verify bundle out/bundle --key k").refused(2, &["k"]);
+    for name in ["weights.safetensors", "pipeline.json", "golden.json"] {
+        let path = sandbox.path("out/bundle").join(name);
+        let whole = fs::read(&path).unwrap();
+        let mut bytes = whole.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        sandbox.run("verify bundle out/bundle").refused(2, &[name]);
+        sandbox.run("export out/bundle --to onnx --out y").refused(2, &[name]);
+        fs::write(&path, whole).unwrap();
+    }
+    sandbox.run("verify export out").expect(0);
+    let onnx = sandbox.path("out/model.onnx");
+    let mut bytes = fs::read(&onnx).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&onnx, bytes).unwrap();
+    sandbox.run("verify export out").refused(2, &["model.onnx", "SHA-256"]);
+    // A list that leads out of the folder.
+    let list = sandbox.path("out/export.json");
+    let text = fs::read_to_string(&list).unwrap().replace("model.onnx", "../r/config.toml");
+    fs::write(&list, text).unwrap();
+    sandbox.run("verify export out").refused(2, &["no file of this folder"]);
+    // And a bundle of a program that is yet to be written.
+    let path = sandbox.path("out/bundle/manifest.json");
+    let text = fs::read_to_string(&path).unwrap().replace("\"format_version\": 2", "\"format_version\": 3");
+    fs::write(&path, text).unwrap();
+    sandbox.run("export out/bundle --to onnx --out y").refused(2, &["format version 3", "update Firebox"]);
+}
+
+/// At whatever byte the disk is full, what has its name is whole.
+#[test]
+fn a_full_disk_leaves_no_half_of_a_file() {
+    let sandbox = trained();
+    let Some(disk) = SmallDisk::mount(sandbox.path("disk"), 256) else { return };
+    let mut failed = 0;
+    for free in [0, 4, 8, 12, 16, 24, 32, 48, 64, 128] {
+        sandbox.write("disk/ballast", vec![1; (256 - free) * 1024]);
+        let ended = sandbox.run("export r --to bundle,onnx,safetensors,hugging_face --out disk/out");
+        if ended.code != 0 {
+            failed += 1;
+            ended.refused(1, &["disk/out", "No space left on device"]);
+        }
+        let _ = fs::remove_file(sandbox.path("disk/ballast"));
+        let found = if sandbox.path("disk/out").exists() { names(&sandbox.path("disk/out")) } else { Vec::new() };
+        for name in found {
+            let place = sandbox.path("disk/out").join(&name);
+            match name.as_str() {
+                "bundle" | "bundle.tar.zst" => drop(sandbox.run(&format!("verify bundle disk/out/{name}")).expect(0)),
+                "hugging_face" => assert_eq!(names(&place).len(), 4),
+                "model.onnx" | "model.safetensors" => {
+                    sandbox.run("export r --to onnx,safetensors --out whole").expect(0);
+                    assert!(
+                        fs::read(&place).unwrap() == fs::read(sandbox.path("whole").join(&name)).unwrap(),
+                        "{name}"
+                    );
+                }
+                "export.json" => drop(sandbox.run("verify export disk/out").expect(0)),
+                other => panic!("{other} was left with {free} kB"),
+            }
+        }
+        let _ = fs::remove_dir_all(sandbox.path("disk/out"));
+    }
+    assert!(failed > 3, "the disk was never full");
+    drop(disk);
+}
+
+#[test]
+fn every_form_is_measured() {
+    let sandbox = trained();
+    let rows = sandbox.run("bench bundle r --seconds 0.05 --json").expect(0).json();
+    let forms: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["form"].as_str().unwrap()).collect();
+    assert_eq!(forms, ["bundle", "f16", "onnx", "int8", "int8_static"]);
+    for row in rows.as_array().unwrap() {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        assert!(number("p50_ms") > 0.0 && number("p50_ms") <= number("p99_ms") && number("load_ms") > 0.0, "{row}");
+        assert!(number("examples_per_second") > 0.0 && number("memory_bytes") > 1e6, "{row}");
+        assert_eq!(row["score"][0], "loss");
+    }
+    let scores: Vec<f64> = rows.as_array().unwrap().iter().map(|row| row["score"][1].as_f64().unwrap()).collect();
+    assert!((scores[0] - scores[2]).abs() < 1e-5 * scores[0].abs().max(1.0), "{scores:?}");
+    // Of a bundle by itself there is nothing to judge it on.
+    let rows = sandbox.run("bench bundle r/bundle --seconds 0.05 --json").expect(0).json();
+    assert!(rows.as_array().unwrap().iter().all(|row| row["score"].is_null()), "{rows}");
+}
+
+#[test]
+fn a_package_asks_for_what_was_measured() {
+    let sandbox = trained();
+    let told = sandbox.run("package r --kubernetes --docker --helm --kserve --systemd --seconds 0.05 --out p --json");
+    let told = told.expect(0).json();
+    assert_eq!(told["packages"].as_array().unwrap().len(), 5);
+    let manifests = fs::read_to_string(sandbox.path("p/kubernetes/kubernetes.yaml")).unwrap();
+    assert!(manifests.contains("measured: ") && !manifests.contains("not measured"), "{manifests}");
+    assert!(told["advice"].as_str().unwrap().contains("## On-premises"), "{told}");
+    // What lies there is not overwritten.
+    sandbox.run("package r --systemd --seconds 0 --out p").refused(2, &["p/systemd"]);
+    sandbox.run("package r --oci --out q").expect(2);
+    sandbox.run("package nowhere --docker").refused(2, &["nowhere"]);
+}
