@@ -3,7 +3,7 @@
 //! - `bad_checkpoints`: broken, foreign and newer checkpoints and bundles, and bytes flipped at random
 //! - `bad_input`: mistakes in configs, data, images, runs and devices
 //! - `clean`: from doubtful labels to a cleaner data set that is trained on
-//! - `cli`: what is printed, the frozen set of flags, JSON
+//! - `cli`: what is printed, JSON
 //! - `crowded`: a full disk, two processes in one run folder
 //! - `door_to_door`: from a data file to answers on new data, and the same answers by every door
 //! - `examples`: every example runs and reaches what it promises
@@ -11,6 +11,7 @@
 //! - `export`: a model leaves in every form, and nothing broken passes for one
 //! - `fetch`: data that is fetched, killed and gone on with
 //! - `fine_tune`: which weights a run begins with, and which of them learn
+//! - `flags`: the frozen set of them
 //! - `forecast`: a series from a file to quantiles, judged as by hand
 //! - `generate`: texts are learnt, and continued by every door alike
 //! - `golden_losses`: the first losses of every shipped config, as they were
@@ -40,6 +41,7 @@ mod exits;
 mod export;
 mod fetch;
 mod fine_tune;
+mod flags;
 mod forecast;
 mod generate;
 mod golden_losses;

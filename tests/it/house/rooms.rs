@@ -15,8 +15,11 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Who may depend on a crate of burn, and on which.
-const BURN: &[(&str, &[&str])] =
-    &[("crates/model-zoo", &["burn"]), ("crates/trainer", &["burn", "burn-pack"]), ("", &["burn-train"])];
+const BURN: &[(&str, &[&str])] = &[
+    ("crates/model-zoo", &["burn", "burn-router"]),
+    ("crates/trainer", &["burn", "burn-pack"]),
+    ("", &["burn-train"]),
+];
 
 fn manifest(house: &House, folder: &str) -> Table {
     let path = if folder.is_empty() { "Cargo.toml".to_owned() } else { format!("{folder}/Cargo.toml") };

@@ -16,7 +16,12 @@ use trainer::exporters::onnx::constant::{Constant, Elements};
 use trainer::exporters::onnx::proof::{self, NoProof};
 use trainer::exporters::onnx::{self, Refused, Written};
 
-use crate::data::{self, CASES};
+use data::CASES;
+
+/// The architectures and kinds of data on which networks are tested where they lie.
+#[path = "../../../model-zoo/tests/contract/data.rs"]
+#[expect(dead_code, reason = "not all of it is used here")]
+mod data;
 
 /// A network beside its file.
 struct Exported {
@@ -78,7 +83,7 @@ fn every_architecture_answers_the_same_as_its_file() {
             let mut batches: Vec<Inputs> = made.iter().map(|batch| inputs(batch, signature, &Device::flex())).collect();
             batches.push(inputs(&data::batch(signature, 5, 11), signature, &Device::flex()));
             match proof::prove(&written, &bytes, network.as_ref(), &batches) {
-                Ok(proof) => assert_eq!(proof.examples, 1 + 2 + 7 + 5, "{case}"),
+                Ok(proof) => assert_eq!(proof.examples, 1 + 2 + 7 + 3 + 5, "{case}"),
                 Err(error) => wrong.push(format!("{case}: {error:?}")),
             }
         }

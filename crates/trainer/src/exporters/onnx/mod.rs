@@ -16,7 +16,7 @@ use model_zoo::{Architecture, Error as ZooError};
 use sha2::{Digest, Sha256};
 
 pub mod constant;
-pub(super) mod export;
+pub mod export;
 pub mod graph;
 mod lower;
 pub mod preprocess;

@@ -15,8 +15,8 @@ use model_zoo::graph::MASK;
 
 /// By how much a number may differ, relative to the largest of its example (at least 1).
 pub const TOLERANCE: f32 = 1e-4;
-/// The shapes of what is made at random: examples.
-const RANDOM_BATCHES: [usize; 3] = [1, 2, 7];
+/// What is made at random: so many examples, and texts of so large a part of the longest, at least of one token.
+const RANDOM_BATCHES: [(usize, f64); 4] = [(1, 1.0), (2, 0.0), (7, 0.5), (3, 1.0)];
 /// Sides of images whose size the network leaves open, of which neither is the other nor a power of two.
 const SIDES: [usize; 2] = [83, 71];
 /// Tokens of the longest text that is made.
@@ -273,25 +273,31 @@ fn integers<E: std::fmt::Display>(shape: impl AsRef<[usize]>, values: Result<Vec
     Ok(Constant { shape: shape.as_ref().to_vec(), elements })
 }
 
-/// Batches made at random that suit `signature`: of one example, and of several of different lengths.
+/// Batches made at random that suit `signature`: of one example, and of several, with texts of different lengths.
 pub fn random_batches(signature: &Signature, seed: u64) -> Vec<Batch> {
-    let made = |examples: &usize| random_batch(signature, *examples, seed ^ *examples as u64);
+    let made = |(examples, part): &(usize, f64)| random_part(signature, *examples, *part, seed ^ *examples as u64);
     RANDOM_BATCHES.iter().map(made).collect()
 }
 
 /// So many examples made at random that suit `signature`.
 pub fn random_batch(signature: &Signature, examples: usize, seed: u64) -> Batch {
+    random_part(signature, examples, 1.0, seed)
+}
+
+fn random_part(signature: &Signature, examples: usize, part: f64, seed: u64) -> Batch {
     let mut random = Random::derive(&[seed]);
-    let inputs = signature.inputs.iter().map(|spec| random_input(spec, examples, &mut random)).collect();
+    let inputs = signature.inputs.iter().map(|spec| random_input(spec, examples, part, &mut random)).collect();
     let ids = (0..examples).map(|at| ExampleId { key: format!("random#{at}") }).collect();
     Batch { inputs, target: Target::None, ids, weights: None, epoch: 0, index: 0, skipped: 0 }
 }
 
-fn random_input(spec: &InputSpec, examples: usize, random: &mut Random) -> InputArray {
+fn random_input(spec: &InputSpec, examples: usize, part: f64, random: &mut Random) -> InputArray {
     let (mut mask, mut lengths) = (None, None);
     let mut open = SIDES.into_iter();
     let longest = match &spec.kind {
-        InputKind::Tokens { max_length, .. } => Some((*max_length).clamp(1, LONGEST)),
+        InputKind::Tokens { max_length, .. } => {
+            Some((((*max_length).min(LONGEST) as f64 * part) as usize).max(1))
+        }
         _ => None,
     };
     let sizes = spec.shape.iter().map(|size| size.or(longest).or_else(|| open.next()).unwrap_or(1));
