@@ -43,7 +43,7 @@ pub struct PackageArgs {
     /// How many percent of requests a new version gets at first, where KServe shares them out.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub canary: Option<u8>,
-    /// Where KServe fetches the bundle from, as in s3://bucket/model; without it the bundle lies in the image.
+    /// Where KServe fetches the bundle from, as in `s3://bucket/model`; without it the bundle lies in the image.
     #[arg(long, value_name = "URI")]
     pub storage: Option<String>,
     /// Ask for a graphics card.

@@ -86,7 +86,8 @@ impl Gru {
         let [batch, length, _] = x.dims();
         let n = self.hidden;
         let (weights, biases) = ([ops::trace::applied(weight_ih), weight_hh.val()], [bias_ih.clone(), bias_hh.clone()]);
-        if let Some((_, end)) = ops::recorded_states(&x, Some(&mask), weights, biases, ops::Cell::Gru, reverse) {
+        let reading = ops::Reading { cell: ops::Cell::Gru, reverse };
+        if let Some((_, end)) = ops::recorded_states(&x, Some(&mask), weights, biases, reading) {
             return end;
         }
         // The input's share of every gate at every step is one matrix product.

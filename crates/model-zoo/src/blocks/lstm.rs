@@ -112,7 +112,8 @@ impl Reader {
         let [batch, length, _] = x.dims();
         let (weights, biases) =
             ([ops::trace::applied(&self.weight_ih), self.weight_hh.val()], [self.bias_ih.val(), self.bias_hh.val()]);
-        if let Some(states) = ops::recorded_states(&x, mask, weights, biases, ops::Cell::Lstm, reverse) {
+        let reading = ops::Reading { cell: ops::Cell::Lstm, reverse };
+        if let Some(states) = ops::recorded_states(&x, mask, weights, biases, reading) {
             return states;
         }
         // The input's share of every gate at every step is one matrix product.

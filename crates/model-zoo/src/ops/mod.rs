@@ -28,7 +28,7 @@ pub use images::{
     max_pool2d_strided, pad_image,
 };
 pub use norms::{batch_norm, batch_norm_train, layer_norm};
-pub use recorded::Cell;
+pub use recorded::{Cell, Reading};
 pub use sequences::{attention, class_losses, embedding, recorded_states, self_attention, steps};
 
 /// `x W^T + b`, the layout of weights being PyTorch's.

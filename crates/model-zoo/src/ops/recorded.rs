@@ -7,7 +7,7 @@ use burn::backend::ir::{CustomOpIr, OperationIr, ScalarIr, TensorIr};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Capture, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::Tensor;
-use burn_router::RouterClient;
+use burn_router::{RouterClient, RouterTensor};
 
 use crate::graph::{GELU_TANH, GRU, HARD_SWISH, LINEAR, LSTM};
 use kernels::linear::Lying;
@@ -19,6 +19,15 @@ pub enum Cell {
     Gru,
     /// Gates in the order input, forget, new, output.
     Lstm,
+}
+
+/// How a recurrent layer reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// By which gates.
+    pub cell: Cell,
+    /// Whether from the end.
+    pub reverse: bool,
 }
 
 /// A function of each number alone.
@@ -55,8 +64,7 @@ pub trait Recorded: Backend {
         weight_hh: FloatTensor<Self>,
         bias_ih: FloatTensor<Self>,
         bias_hh: FloatTensor<Self>,
-        cell: Cell,
-        reverse: bool,
+        reading: Reading,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -92,19 +100,18 @@ impl Recorded for Capture {
         weight_hh: FloatTensor<Self>,
         bias_ih: FloatTensor<Self>,
         bias_hh: FloatTensor<Self>,
-        cell: Cell,
-        reverse: bool,
+        reading: Reading,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (client, shape, dtype) = (x.client.clone(), x.shape(), x.dtype());
         let hidden = weight_hh.shape()[1];
         let out = |shape: Vec<usize>| TensorIr::uninit(client.create_empty_handle(), shape.into(), dtype);
         let outs = [out(vec![shape[0], shape[1], hidden]), out(vec![shape[0], hidden])];
-        let inputs = [x, mask, weight_ih, weight_hh, bias_ih, bias_hh].map(|tensor| tensor.into_ir());
-        let name = match cell {
+        let inputs = [x, mask, weight_ih, weight_hh, bias_ih, bias_hh].map(RouterTensor::into_ir);
+        let name = match reading.cell {
             Cell::Gru => GRU,
             Cell::Lstm => LSTM,
         };
-        let operation = CustomOpIr::with_scalars(name, &inputs, &outs, vec![ScalarIr::Bool(reverse)]);
+        let operation = CustomOpIr::with_scalars(name, &inputs, &outs, vec![ScalarIr::Bool(reading.reverse)]);
         let mut outs = client.register(OperationIr::Custom(operation));
         let end = outs.remove(1);
         (outs.remove(0), end)
@@ -118,7 +125,7 @@ fn mapped(tensors: Vec<FloatTensor<Capture>>, lying: Lying) -> FloatTensor<Captu
     if let Some(features) = shape.last_mut() {
         *features = tensors[1].shape()[usize::from(is_input_major)];
     }
-    let inputs: Vec<TensorIr> = tensors.into_iter().map(|tensor| tensor.into_ir()).collect();
+    let inputs: Vec<TensorIr> = tensors.into_iter().map(RouterTensor::into_ir).collect();
     let out = TensorIr::uninit(client.create_empty_handle(), shape.into(), dtype);
     let operation = CustomOpIr::with_scalars(LINEAR, &inputs, &[out], vec![ScalarIr::Bool(is_input_major)]);
     client.register(OperationIr::Custom(operation)).remove(0)
@@ -156,8 +163,7 @@ pub(super) fn recurrent(
     mask: Tensor<2>,
     [weight_ih, weight_hh]: [Tensor<2>; 2],
     [bias_ih, bias_hh]: [Tensor<1>; 2],
-    cell: Cell,
-    reverse: bool,
+    reading: Reading,
 ) -> (Tensor<3>, Tensor<2>) {
     let (all, end) = Dispatch::recurrent(
         x.into_dispatch(),
@@ -166,8 +172,7 @@ pub(super) fn recurrent(
         weight_hh.into_dispatch(),
         bias_ih.into_dispatch(),
         bias_hh.into_dispatch(),
-        cell,
-        reverse,
+        reading,
     );
     (Tensor::from_dispatch(all), Tensor::from_dispatch(end))
 }

@@ -5,7 +5,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Int, Tensor, module};
 
 use super::processor::Processor;
-use super::recorded::{self, Cell};
+use super::recorded::{self, Reading};
 use super::trace::{is_recording, tell, told};
 use super::{count, has_kernels};
 
@@ -89,15 +89,14 @@ pub fn recorded_states(
     mask: Option<&Tensor<2>>,
     weights: [Tensor<2>; 2],
     biases: [Tensor<1>; 2],
-    cell: Cell,
-    reverse: bool,
+    reading: Reading,
 ) -> Option<(Tensor<3>, Tensor<2>)> {
     if !is_recording() {
         return None;
     }
     let [batch, length, _] = x.dims();
     let mask = mask.cloned().unwrap_or_else(|| Tensor::ones([batch, length], &x.device()));
-    let (all, end) = recorded::recurrent(x.clone(), mask, weights, biases, cell, reverse);
+    let (all, end) = recorded::recurrent(x.clone(), mask, weights, biases, reading);
     Some((all, told("recurrent", end)))
 }
 

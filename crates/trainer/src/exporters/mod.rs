@@ -187,12 +187,11 @@ impl Job<'_> {
     /// As [`judge`](Self::judge), and what `of_file` says.
     pub(crate) fn judged(&self, of_file: impl FnOnce(&Judge) -> Result<f64, Error>) -> Result<Option<Judged>, Error> {
         let Some(judge) = self.judge()? else { return Ok(None) };
-        let network = match self.network_score.get() {
-            Some(known) => *known,
-            None => {
-                let found = judge.of_network(self.network, &self.device.device)?;
-                *self.network_score.get_or_init(|| found)
-            }
+        let network = if let Some(known) = self.network_score.get() {
+            *known
+        } else {
+            let found = judge.of_network(self.network, &self.device.device)?;
+            *self.network_score.get_or_init(|| found)
         };
         let (split, metric) = (judge.split().to_owned(), judge.metric().to_owned());
         Ok(Some(Judged { split, metric, file: of_file(judge)?, network }))

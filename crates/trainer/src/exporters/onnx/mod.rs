@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use burn::backend::ir::OperationIr;
 use burn::tensor::TensorId;
 use data_loader::Entry;
 use data_loader::signature::{OutputSpec, Signature};
@@ -125,7 +126,7 @@ pub fn write_recorded(
 /// A digest of every number that the network was given, in the order of their use.
 fn given(recorded: &Recorded) -> Vec<[u8; 32]> {
     let inputs: Vec<TensorId> = recorded.inputs.iter().map(|(_, id)| *id).collect();
-    let tensors = recorded.operations.iter().flat_map(|operation| operation.inputs());
+    let tensors = recorded.operations.iter().flat_map(OperationIr::inputs);
     let values =
         tensors.filter(|tensor| !inputs.contains(&tensor.id)).filter_map(|tensor| recorded.values.get(&tensor.id));
     values.map(|data| Sha256::digest(data.as_bytes()).into()).collect()
@@ -139,7 +140,7 @@ fn constants(recorded: &Recorded, weights: &Weights) -> Result<HashMap<TensorId,
     }
     let inputs: Vec<TensorId> = recorded.inputs.iter().map(|(_, id)| *id).collect();
     let mut all = HashMap::new();
-    for tensor in recorded.operations.iter().flat_map(|operation| operation.inputs()) {
+    for tensor in recorded.operations.iter().flat_map(OperationIr::inputs) {
         let Some(data) = recorded.values.get(&tensor.id).filter(|_| !inputs.contains(&tensor.id)) else { continue };
         if all.contains_key(&tensor.id) {
             continue;

@@ -97,7 +97,7 @@ impl Around<'_> {
     ) {
         let made = self.graph.add(operator, name, inputs, attributes);
         if let Some(mut node) = self.graph.nodes.pop() {
-            node.outputs[0] = name.to_owned();
+            name.clone_into(&mut node.outputs[0]);
             self.nodes.push(node);
         }
         self.graph.replace(&made, name);

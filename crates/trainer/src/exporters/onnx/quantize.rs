@@ -84,14 +84,13 @@ pub fn with_ranges(graph: &Graph, ranges: &Ranges) -> Graph {
         let layer = all.iter().find(|layer| layer.at == at);
         if let Some((layer, range)) = layer.and_then(|layer| Some((layer, ranges.get(&node.inputs[0])?))) {
             let input = node.inputs[0].clone();
-            let (x, scale) = match done.get(&input) {
-                Some(known) => known.clone(),
-                None => {
-                    let (scale, zero) = scale_of(*range);
-                    let made = around(&mut quantised, &mut nodes, &input, scale, zero);
-                    done.insert(input, (made.clone(), scale));
-                    (made, scale)
-                }
+            let (x, scale) = if let Some(known) = done.get(&input) {
+                known.clone()
+            } else {
+                let (scale, zero) = scale_of(*range);
+                let made = around(&mut quantised, &mut nodes, &input, scale, zero);
+                done.insert(input, (made.clone(), scale));
+                (made, scale)
             };
             let (weight, scales) = bytes(&graph.constants[&node.inputs[1]], layer.axis);
             let name = node.inputs[1].clone();
@@ -162,14 +161,13 @@ pub fn dynamic(graph: &Graph) -> Graph {
             continue;
         };
         let input = node.inputs[0].clone();
-        let x = match done.get(&input) {
-            Some(known) => known.clone(),
-            None => {
-                let made = quantised.add_with("DynamicQuantizeLinear", &input, vec![input.clone()], Vec::new(), 3);
-                nodes.extend(quantised.nodes.pop());
-                done.insert(input, made.clone());
-                made
-            }
+        let x = if let Some(known) = done.get(&input) {
+            known.clone()
+        } else {
+            let made = quantised.add_with("DynamicQuantizeLinear", &input, vec![input.clone()], Vec::new(), 3);
+            nodes.extend(quantised.nodes.pop());
+            done.insert(input, made.clone());
+            made
         };
         let [x, x_scale, x_zero] = x.as_slice() else { continue };
         let name = node.inputs[1].clone();

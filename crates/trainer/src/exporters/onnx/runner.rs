@@ -89,7 +89,7 @@ mod with_tract {
                     Ok(tensor(constant)?.into_tvalue())
                 };
                 let inputs: TVec<TValue> = self.inputs.iter().map(input).collect::<TractResult<_>>()?;
-                self.model.run(inputs)?.iter().map(|value| constant(value)).collect()
+                self.model.run(inputs)?.iter().map(constant).collect()
             })
         }
     }

@@ -50,7 +50,7 @@ impl Lowering<'_> {
 
     /// True where a place of the query would look at a later one of the key, `[queries, keys]`.
     fn ahead(&mut self, query: &TensorIr, key: &TensorIr) -> Result<String, Refusal> {
-        let size = |tensor: &TensorIr| self.fitted(&tensor.id)[2].clone();
+        let size = |tensor: &TensorIr| self.fitted(tensor.id)[2].clone();
         let (queries, keys) = (size(query), size(key));
         let both = queries.zip(keys).filter(|(queries, keys)| queries == keys);
         let (length, _) = both.ok_or("causal attention is written for as many queries as keys")?;

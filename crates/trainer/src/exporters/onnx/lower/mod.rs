@@ -92,7 +92,7 @@ pub fn lower(recorded: &[Recorded], known: HashMap<TensorId, (Constant, String)>
         _ => None,
     });
     let layers = layers.collect();
-    let sizes = |id: &TensorId| lowering.fitted(id);
+    let sizes = |id: &TensorId| lowering.fitted(*id);
     Ok(Lowered {
         answer_sizes: sizes(&first.output),
         input_sizes: first.inputs.iter().map(|(name, id)| (name.clone(), sizes(id))).collect(),
@@ -158,7 +158,7 @@ impl<'a> Lowering<'a> {
         for (name, id) in &first.inputs {
             lowering.graph.fresh(name);
             lowering.values.insert(*id, Value::Named(name.clone()));
-            for (place, size) in lowering.fitted(id).iter().enumerate() {
+            for (place, size) in lowering.fitted(*id).iter().enumerate() {
                 if let Some(axis) = size.as_ref().and_then(Size::axis) {
                     lowering.axes.entry(axis).or_insert((name.clone(), place));
                 }
@@ -191,8 +191,8 @@ impl<'a> Lowering<'a> {
     }
 
     /// The size of each axis of a tensor, as far as it follows from those of the inputs.
-    fn fitted(&self, id: &TensorId) -> Vec<Option<Size>> {
-        let Some(shapes) = self.shapes.get(id) else { return Vec::new() };
+    fn fitted(&self, id: TensorId) -> Vec<Option<Size>> {
+        let Some(shapes) = self.shapes.get(&id) else { return Vec::new() };
         let axis = |axis: usize| {
             let values: Vec<i64> = shapes.iter().map(|shape| shape[axis] as i64).collect();
             Size::fit(&values, &self.sizes)

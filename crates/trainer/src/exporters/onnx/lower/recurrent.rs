@@ -101,20 +101,13 @@ impl Lowering<'_> {
         // `[length, directions, batch, hidden]` and `[directions, batch, hidden]`.
         let outputs = self.graph.add_with(if is_lstm { "LSTM" } else { "GRU" }, &layer, inputs, attributes, 2);
         for (at, direction) in directions.iter().enumerate() {
-            self.states(direction, &outputs, at, both, mask.as_deref().filter(|_| is_lstm && at == 0))?;
+            self.states(direction, &outputs, at, both, mask.as_deref().filter(|_| is_lstm && at == 0));
         }
         Ok(())
     }
 
     /// What one direction gives. With a `mask` the state at the end is picked: the gates keep the memory of an LSTM, not what it shows of it.
-    fn states(
-        &mut self,
-        direction: &CustomOpIr,
-        outputs: &[String],
-        at: usize,
-        both: bool,
-        mask: Option<&str>,
-    ) -> Result<(), Refusal> {
+    fn states(&mut self, direction: &CustomOpIr, outputs: &[String], at: usize, both: bool, mask: Option<&str>) {
         let layer = self.layer.clone();
         let part = |axis: usize| vec![(axis, Size::fixed(at as i64), Size::fixed(at as i64 + 1))];
         let [all, end] = [0, 1].map(|at| &direction.outputs[at]);
@@ -139,19 +132,15 @@ impl Lowering<'_> {
             let axis = self.integers(vec![0]);
             self.put(end, "Squeeze", vec![ends, axis], Vec::new());
         }
-        Ok(())
     }
 
     /// Whether a mask says anything: it does not where the network made it of ones alone.
     fn is_padded(&self, mask: &TensorIr) -> bool {
-        !matches!(self.values.get(&mask.id), Some(Value::Known(..)))
-            && !self
-                .graph
-                .maker(&match self.values.get(&mask.id) {
-                    Some(Value::Named(name)) => name.clone(),
-                    _ => String::new(),
-                })
-                .is_some_and(|maker| maker.operator == "Expand")
+        match self.values.get(&mask.id) {
+            Some(Value::Known(..)) => false,
+            Some(Value::Named(name)) => self.graph.maker(name).is_none_or(|maker| maker.operator != "Expand"),
+            _ => true,
+        }
     }
 
     /// 1 where there is padding, `[batch, length, 1]`.

@@ -90,12 +90,11 @@ impl Lowering<'_> {
             self.put_known(out, known.reshaped(out.shape.to_vec()), label);
             return Ok(());
         }
-        let shape = match self.target(input, out) {
-            Some(target) => self.integers(target),
-            None => {
-                let sizes = self.all_sizes(out)?;
-                self.sizes_value(&sizes)
-            }
+        let shape = if let Some(target) = self.target(input, out) {
+            self.integers(target)
+        } else {
+            let sizes = self.all_sizes(out)?;
+            self.sizes_value(&sizes)
         };
         let input = self.name(input)?;
         self.put(out, "Reshape", vec![input, shape], Vec::new());

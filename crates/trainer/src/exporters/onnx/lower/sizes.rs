@@ -11,7 +11,7 @@ use super::{Lowering, Refusal};
 impl Lowering<'_> {
     /// The size of each axis of a tensor.
     pub(super) fn all_sizes(&self, tensor: &TensorIr) -> Result<Vec<Size>, Refusal> {
-        let sizes = self.fitted(&tensor.id).into_iter().collect::<Option<Vec<_>>>();
+        let sizes = self.fitted(tensor.id).into_iter().collect::<Option<Vec<_>>>();
         sizes.ok_or_else(|| "the size of an axis is no sum of products of the inputs' sizes".to_owned())
     }
 
