@@ -28,6 +28,21 @@ pub struct PackageArgs {
     /// A chart for Helm.
     #[arg(long)]
     pub helm: bool,
+    /// A page that answers in the browser by the model's ONNX file; `--runtime` brings along what runs it.
+    #[arg(long)]
+    pub web: bool,
+    /// A Rust package that embeds the bundle; needs `--crates`.
+    #[arg(long, requires = "crates")]
+    pub rust: bool,
+    /// The ONNX file for the page; the one that was exported beside the bundle if left out.
+    #[arg(long, value_name = "FILE")]
+    pub graph: Option<PathBuf>,
+    /// The folder of onnxruntime-web for the page; without it a line says how to fetch it.
+    #[arg(long, value_name = "DIR")]
+    pub runtime: Option<PathBuf>,
+    /// Where the Rust package takes the crates of Firebox from: a folder with its sources, or the address of a repository.
+    #[arg(long, value_name = "PLACE")]
+    pub crates: Option<String>,
     /// The folder; each way has one of its own in it. `package` in the run, or beside the bundle, if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use model_zoo::bundle::Bundle;
 use serde_json::json;
-use serving::deploy::{self, Deployment};
+use serving::deploy::{self, Crates, Deployment};
 use trainer::RunDir;
 
 use super::export::bytes;
@@ -23,6 +23,9 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     deployment.canary_percent = args.canary;
     deployment.storage_uri.clone_from(&args.storage);
     deployment.gpu = args.gpu;
+    deployment.graph.clone_from(&args.graph);
+    deployment.runtime.clone_from(&args.runtime);
+    deployment.crates = args.crates.as_deref().map(crates);
     if args.seconds > 0.0 {
         if !as_json {
             report::note("Measuring what the model takes ...");
@@ -35,7 +38,9 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
         ("kserve", args.kserve),
         ("kubernetes", args.kubernetes),
         ("oci", args.oci),
+        ("rust", args.rust),
         ("systemd", args.systemd),
+        ("web", args.web),
     ];
     let out = args.out.clone().unwrap_or(beside);
     let mut packages = Vec::new();
@@ -73,6 +78,14 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     }
     report::line(advice);
     Ok(Status::Done)
+}
+
+/// A folder if there is one, else a repository.
+fn crates(place: &str) -> Crates {
+    match PathBuf::from(place) {
+        folder if folder.is_dir() || !place.contains("://") => Crates::Path(folder),
+        _ => Crates::Git { url: place.to_owned(), revision: None },
+    }
 }
 
 /// The bundle that is meant, and where packages lie if nothing is said.

@@ -2,7 +2,7 @@
 //!
 //! So far this is the [`predictor`]: the bundle's own transforms and network, applied to records as they were read, or
 //! continuing a text ([`continuation`]) by tokens that are drawn ([`sampling`]); and [`deploy`] writes what a cluster, an engine of
-//! containers or a machine needs to run a server of the bundle.
+//! containers or a machine needs to run a server of the bundle, or a browser or a Rust program to answer without one.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod continuation;

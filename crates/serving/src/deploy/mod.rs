@@ -1,4 +1,4 @@
-//! What does it take to run a server of a bundle elsewhere?
+//! What does it take to run a server of a bundle elsewhere, or its model without one?
 //!
 //! One file for each way. Each turns a [`Deployment`] into files: nothing is built, fetched or started here, and no
 //! engine, cluster or account is needed.
@@ -16,14 +16,25 @@ pub mod kserve;
 pub mod kubernetes;
 pub mod oci;
 mod plan;
+pub mod rust;
 pub mod systemd;
+pub mod web;
 
 use plan::folder::Folder;
-pub use plan::{Deployment, Measured, Replicas};
+pub use plan::{Crates, Deployment, Measured, Replicas};
 
 /// Every way, in alphabetical order.
-pub const MEMBERS: &[Entry] =
-    &[advice::ENTRY, docker::ENTRY, helm::ENTRY, kserve::ENTRY, kubernetes::ENTRY, oci::ENTRY, systemd::ENTRY];
+pub const MEMBERS: &[Entry] = &[
+    advice::ENTRY,
+    docker::ENTRY,
+    helm::ENTRY,
+    kserve::ENTRY,
+    kubernetes::ENTRY,
+    oci::ENTRY,
+    rust::ENTRY,
+    systemd::ENTRY,
+    web::ENTRY,
+];
 
 /// How a member writes its files and says what to do with them.
 type Write = fn(&Deployment, &mut Folder) -> Result<Vec<String>, Error>;
@@ -36,7 +47,9 @@ const WRITERS: &[(&str, Write)] = &[
     ("kserve", kserve::write),
     ("kubernetes", kubernetes::write),
     ("oci", oci::write),
+    ("rust", rust::write),
     ("systemd", systemd::write),
+    ("web", web::write),
 ];
 
 /// What was written.

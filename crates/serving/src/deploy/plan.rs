@@ -49,6 +49,13 @@ pub struct Deployment {
     pub canary_percent: Option<u8>,
     /// Where `KServe` finds the bundle; in the image if there is none.
     pub storage_uri: Option<String>,
+    /// The graph of the network, as `firebox export --to onnx` writes it; looked for beside the bundle if it is not named.
+    /// Only a page needs it.
+    pub graph: Option<PathBuf>,
+    /// The folder with the files of onnxruntime-web; without it the page says how to fetch them. Only a page needs it.
+    pub runtime: Option<PathBuf>,
+    /// Where the crates of Firebox come from; only a Rust package needs them.
+    pub crates: Option<Crates>,
     pub(super) bundle: PathBuf,
     pub(super) version: String,
     pub(super) files: Vec<BundleFile>,
@@ -76,6 +83,20 @@ pub struct Replicas {
     pub max: u32,
 }
 
+/// Where a package of Rust takes the crates of Firebox from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Crates {
+    /// A folder with the sources of Firebox.
+    Path(PathBuf),
+    /// A repository, and the commit that is taken; its newest if none is named.
+    Git {
+        /// Its address.
+        url: String,
+        /// The commit.
+        revision: Option<String>,
+    },
+}
+
 impl Deployment {
     /// Two to six servers on port 8080 of a bundle, of which each file is checked against its hash. The name is that of
     /// the bundle, if it can be one of a host; `name` is taken instead where it is given.
@@ -98,6 +119,9 @@ impl Deployment {
             replicas: Replicas { min: 2, max: 6 },
             canary_percent: None,
             storage_uri: None,
+            graph: None,
+            runtime: None,
+            crates: None,
             bundle: bundle.to_owned(),
             version: read.version,
             files: read.files,
@@ -212,6 +236,16 @@ pub(super) mod tests {
         let manifest = serde_json::json!({ "format_version": 1, "name": name, "files": hashes });
         std::fs::write(folder.path().join("manifest.json"), manifest.to_string()).unwrap();
         folder
+    }
+
+    /// The folder of a bundle that the program wrote.
+    pub fn real_bundle() -> PathBuf {
+        sources().join("crates/model-zoo/tests/fixtures/bundle_v1")
+    }
+
+    /// The sources of this program.
+    pub fn sources() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
     }
 
     /// A deployment with everything that can be said.

@@ -42,7 +42,12 @@ impl Folder {
 
     /// Writes a file that everybody may read.
     pub fn text(&mut self, name: &str, text: &str) -> Result<(), Error> {
-        self.stream(name, |to| to.write_all(text.as_bytes()).map_err(Error::io("write", Path::new(name))))
+        self.bytes(name, text.as_bytes())
+    }
+
+    /// The same of what is no text.
+    pub fn bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.stream(name, |to| to.write_all(bytes).map_err(Error::io("write", Path::new(name))))
     }
 
     /// Copies the bundle to a folder within, and checks it on the way.
@@ -55,6 +60,17 @@ impl Folder {
 
     fn bundle_file(&mut self, bundle: &Path, file: &BundleFile, name: &str) -> Result<(), Error> {
         self.stream(name, |mut to| bundle_files::copy(bundle, file, &mut to)).map(|_| ())
+    }
+
+    /// Lets `write` make a file at a place of its own.
+    pub fn file(&mut self, name: &str, write: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+        let path = self.new.path().join(name);
+        write(&path)?;
+        let file = File::options().write(true).open(&path).map_err(Error::io("open", &path))?;
+        readable(&file).and_then(|()| file.sync_all()).map_err(Error::io("flush", &path))?;
+        let bytes = file.metadata().map_err(Error::io("read", &path))?.len();
+        self.written.push((name.to_owned(), bytes));
+        Ok(())
     }
 
     /// Writes a file by whatever `write` gives to it.
