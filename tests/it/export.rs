@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::crowded::SmallDisk;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{CARD, CONFIG, Sandbox, tiny_rows};
 
 /// A run of a few steps.
 fn trained() -> Sandbox {
@@ -91,7 +91,52 @@ fn what_cannot_leave_says_why() {
     // A bundle by itself has no data to measure ranges on.
     sandbox.run("export r/bundle --to int8_static --out x").refused(2, &["int8_static", "name the run"]);
     assert_eq!(names(&sandbox.path("x")), Vec::<String>::new());
-    sandbox.run("export r --sign nokey").refused(2, &["nokey"]);
+    sandbox.run("export r --sign nokey --out z").refused(2, &["nokey"]);
+    assert_eq!(names(&sandbox.path("z")), Vec::<String>::new(), "a bundle that could not be signed was left");
+    sandbox.run("export r --to onnx --sign nokey").refused(2, &["--sign", "`bundle`"]);
+    sandbox.run("export r --to int8 --with-preprocessing").refused(2, &["--with-preprocessing", "`onnx`"]);
+    // What lies there and is none of ours stays.
+    for form in ["bundle", "hugging_face"] {
+        sandbox.write(&format!("mine/{form}/mine.txt"), "precious");
+        sandbox.run(&format!("export r --to {form} --out mine")).refused(2, &[form, "not written over"]);
+        assert_eq!(fs::read_to_string(sandbox.path(&format!("mine/{form}/mine.txt"))).unwrap(), "precious");
+    }
+    sandbox.run("bench bundle r --seconds 1e300").refused(2, &["--seconds"]);
+    sandbox.run("package r --systemd --seconds nan").refused(2, &["--seconds"]);
+}
+
+/// Columns may be called as outputs are, and as nothing at all.
+#[test]
+fn columns_of_any_name_become_inputs() {
+    let card = CARD.replace(
+        "a = \"number\"\nb = \"number\"\nc = \"category\"",
+        "label = \"number\"\nscores = \"number\"\nprobabilities = \"category\"",
+    );
+    let sandbox = Sandbox::with(&card, &tiny_rows(), CONFIG);
+    let text =
+        fs::read_to_string(sandbox.path("tiny/tiny.csv")).unwrap().replace("a,b,c,y", "label,scores,probabilities,y");
+    sandbox.write("tiny/tiny.csv", text);
+    sandbox.run("train config.toml --run r --set train.epochs=1").succeeded();
+    let told = sandbox.run("export r --to onnx --with-preprocessing --out out --json").expect(0).json();
+    let proof = &told["files"][0]["proof"];
+    assert!(!proof.to_string().contains("Loop"), "{proof}");
+}
+
+/// Images of another size are brought to the network's within the graph, as they are before it.
+#[test]
+fn images_are_resized_within_the_graph() {
+    let sandbox = Sandbox::empty();
+    for (size, filter) in [("[17, 13]", "bilinear"), ("[40, 36]", "bicubic")] {
+        let card = crate::sandbox::repository().join("datasets/mnist");
+        sandbox.write("config.toml", format!(
+            "device = \"cpu\"\n[data]\ncard = {card:?}\n[data.transforms.resize]\nsize = {size}\nfilter = \"{filter}\"\n\
+             [data.transforms.normalize]\n[model.mlp]\nhidden = [16]\n[train]\nsteps = 20\nbatch_size = 32\n"
+        ));
+        sandbox.run(&format!("train config.toml --run {filter}")).succeeded();
+        let told = sandbox.run(&format!("export {filter} --to onnx --with-preprocessing --json")).expect(0).json();
+        let proof = &told["files"][0]["proof"]["equal"];
+        assert!(proof["examples"] == 8 && proof["largest"].as_f64().unwrap() < 2e-2, "{told}");
+    }
 }
 
 #[test]

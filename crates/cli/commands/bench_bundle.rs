@@ -49,15 +49,16 @@ pub(super) fn on_processor(model: &str, seconds: f64) -> Result<Measured, Failur
         cpu_millis: row.cpu_millis.unwrap_or(1000),
         // More digits than were measured would be read as such.
         p99_ms: (row.p99_ms * 1e3).round() / 1e3,
-        requests_per_second: row.requests_per_second.round(),
+        requests_per_second: (row.requests_per_second * 10.0).round() / 10.0,
     })
 }
 
 fn measure(model: &str, way: Way, folder: &Folder, seconds: f64) -> Result<Row, Failure> {
     let mut command = child::command()?;
     let name = serde_json::to_string(&way).unwrap_or_default();
-    command.args(["bench", "bundle", model, "--json", "--seconds", &seconds.to_string(), "--only"]);
+    command.args(["bench", "bundle", "--json", "--seconds", &seconds.to_string(), "--only"]);
     command.arg(format!("{}={}", name.trim_matches('"'), folder.0.display()));
+    command.args(["--", model]);
     child::json(&mut command)
 }
 

@@ -1,5 +1,6 @@
 //! `firebox export`: a model leaves, in forms that other programs read, each proven to hold it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use model_zoo::bundle;
@@ -13,7 +14,19 @@ use crate::failure::{Failure, Status};
 use crate::report;
 
 pub(super) fn run(args: &Export, as_json: bool) -> Ended {
-    let forms = args.to.iter().map(|name| form(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut names: Vec<&str> = args.to.iter().map(|name| name.trim()).collect();
+    // Once is enough, in the order that was asked for.
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
+    let forms = names.iter().map(|name| form(name)).collect::<Result<Vec<_>, _>>()?;
+    for (asked, flag, needed) in
+        [(args.sign.is_some(), "--sign", "bundle"), (args.with_preprocessing, "--with-preprocessing", "onnx")]
+    {
+        if asked && !names.contains(&needed) {
+            let hint = format!("name it, too: `--to {needed}`; other forms take no notice");
+            return Err(Failure::usage(format!("`{flag}` is about the form `{needed}`, which is not written"), hint));
+        }
+    }
     // Files are held against the answers of the processor, which repeat themselves.
     let device = model_zoo::device::open("cpu")?;
     let source = Source::open(&args.model, &device)?;

@@ -66,10 +66,16 @@ pub fn run(cli: Cli) -> Ended {
     }
 }
 
+/// As long as anything is measured, in seconds.
+const DAY: f64 = 86_400.0;
+
 /// Refuses `--seconds` during which nothing can be measured.
 fn check_span(seconds: f64) -> Result<(), Failure> {
-    if seconds.is_finite() && seconds > 0.0 {
+    if seconds > 0.0 && seconds <= DAY {
         return Ok(());
     }
-    Err(Failure::usage(format!("`--seconds {seconds}` is no span of time"), "use a number above 0"))
+    Err(Failure::usage(
+        format!("`--seconds {seconds}` is no span of time to measure"),
+        "use a number above 0, of a day at most",
+    ))
 }

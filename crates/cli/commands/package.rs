@@ -8,7 +8,7 @@ use serving::deploy::{self, Crates, Deployment};
 use trainer::RunDir;
 
 use super::export::bytes;
-use super::{Ended, bench_bundle};
+use super::{Ended, bench_bundle, check_span};
 use crate::args::PackageArgs;
 use crate::failure::{Failure, Status};
 use crate::report;
@@ -26,7 +26,9 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     deployment.graph.clone_from(&args.graph);
     deployment.runtime.clone_from(&args.runtime);
     deployment.crates = args.crates.as_deref().map(crates);
-    if args.seconds > 0.0 {
+    deployment.check()?;
+    if args.seconds != 0.0 {
+        check_span(args.seconds)?;
         if !as_json {
             report::note("Measuring what the model takes ...");
         }
@@ -73,6 +75,9 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
             report::line(format!("  {command}"));
         }
     }
+    if packages.iter().any(|(way, _)| !["rust", "web"].contains(way)) {
+        report::note("They start `firebox-serve`, which is still to come: today nothing answers behind them.");
+    }
     if !packages.is_empty() {
         report::line("");
     }
@@ -91,6 +96,10 @@ fn crates(place: &str) -> Crates {
 /// The bundle that is meant, and where packages lie if nothing is said.
 fn bundle_of(model: &str) -> Result<(PathBuf, PathBuf), Failure> {
     let path = PathBuf::from(model);
+    if path.is_file() && Bundle::is_at(&path) {
+        let hint = format!("unpack it: `firebox export {model} --to bundle --out DIR`, and package DIR/bundle");
+        return Err(Failure::usage(format!("{model} is a bundle in one file, and a package takes the folder"), hint));
+    }
     if Bundle::is_at(&path) {
         return Ok((path.clone(), path.with_file_name("package")));
     }

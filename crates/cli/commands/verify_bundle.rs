@@ -11,11 +11,13 @@ use crate::report;
 
 /// Every file against its hash, and the signature if there is one or must be one.
 pub(super) fn bundle(args: &VerifyBundle, as_json: bool) -> Ended {
-    let files = bundle::verify_files(&args.bundle)?;
     let key = args.key.as_deref().map(PublicKey::read).transpose()?;
-    let signed = match (key.is_some(), bundle::is_signed(&args.bundle)?) {
-        (false, false) => None,
-        _ => Some(bundle::verify(&args.bundle, key.as_ref())?),
+    // The signature first: where the manifest was changed, no file is to blame.
+    let (files, signed) = if key.is_some() || bundle::is_signed(&args.bundle)? {
+        let signed = bundle::verify(&args.bundle, key.as_ref())?;
+        (signed.files, Some(signed))
+    } else {
+        (bundle::verify_files(&args.bundle)?, None)
     };
     if as_json {
         let signer = signed.as_ref().map(|signed| signed.by.to_string());

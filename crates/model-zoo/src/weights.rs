@@ -178,25 +178,18 @@ pub fn to_bytes(weights: &Weights, path: &Path) -> Result<Vec<u8>, Error> {
     written(weights, Dtype::F32, f32::to_le_bytes, path)
 }
 
-/// The same with the nearest number of 16 bits to each. One that is too large for them becomes the largest there is.
+/// The same with the nearest number of 16 bits to each; one that is [too large](too_large_for_half) for them is no number any more.
 ///
 /// # Errors
 /// As [`to_bytes`].
 pub fn to_half_bytes(weights: &Weights, path: &Path) -> Result<Vec<u8>, Error> {
-    written(weights, Dtype::F16, |value| halved(value).to_le_bytes(), path)
+    written(weights, Dtype::F16, |value| f16::from_f32(value).to_le_bytes(), path)
 }
 
-/// Each number as it is read from what [`to_half_bytes`] writes.
-pub fn rounded_to_half(weights: &Weights) -> Weights {
-    let rounded = |tensor: &HostTensor| HostTensor {
-        shape: tensor.shape.clone(),
-        values: tensor.values.iter().map(|value| halved(*value).to_f32()).collect(),
-    };
-    weights.iter().map(|(name, tensor)| (name.clone(), rounded(tensor))).collect()
-}
-
-fn halved(value: f32) -> f16 {
-    f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32()))
+/// The first array with a number that 16 bits cannot hold.
+pub fn too_large_for_half(weights: &Weights) -> Option<&str> {
+    let is_too_large = |value: &f32| !f16::from_f32(*value).is_finite();
+    weights.iter().find(|(_, tensor)| tensor.values.iter().any(is_too_large)).map(|(name, _)| name.as_str())
 }
 
 fn written<const N: usize>(

@@ -102,13 +102,21 @@ pub enum Error {
         /// Which operation there is no way for.
         reason: String,
     },
+    /// Something lies where a folder is to be written, or someone writes there.
+    #[error("{} is not written over: something else lies there, or another process exports into it", .0.display())]
+    Taken(PathBuf),
     /// A file could not be run here.
     #[error("the file could not be run here: {0}")]
     NotRun(String),
     /// A file that was written does not answer as the network does, and was not kept.
     #[error(
-        "{} was not written: it would answer otherwise than the network, by {largest:.1e} of its largest number{}",
+        "{} was not written: it would answer otherwise than the network, {}{}",
         path.display(),
+        if largest.is_finite() {
+            format!("by {largest:.1e} of its largest number")
+        } else {
+            "with another class, or with what is no number".to_owned()
+        },
         layer.as_ref().map_or_else(String::new, |layer| format!(", and the first layer that differs is `{layer}`"))
     )]
     ExportDiffers {
@@ -274,6 +282,7 @@ impl Error {
             Self::NotExported { .. } => {
                 "other forms need no graph: `--to bundle,safetensors`; `firebox list forms` says what each is".into()
             }
+            Self::Taken(_) => "name another folder by `--out`, or move what lies there".into(),
             Self::NotRun(_) => "`--to onnx` writes it without running it; other programs may run it".into(),
             Self::ExportDiffers { .. } => {
                 "this is a fault of this program, and of the model none; `--to bundle,safetensors` holds its weights".into()
@@ -329,6 +338,7 @@ impl Error {
         match self {
             Self::Io { source, .. } => model_zoo::error::is_wrong_path(source),
             Self::NotFinite { .. } | Self::NotFiniteState { .. } | Self::NotEqual(_) | Self::Baseline { .. } => false,
+            Self::ExportDiffers { .. } | Self::NotRun(_) => false,
             Self::Interchange { usage, .. } => *usage,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),

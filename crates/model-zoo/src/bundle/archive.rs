@@ -33,10 +33,10 @@ const MOST_UNPACKED: u64 = 100;
 /// So many bytes may come out of any file, however small: a network whose numbers are all the same is a network, and any machine
 /// that computes one has as much memory.
 const ALWAYS_UNPACKED: u64 = 256 << 20;
-/// What a manifest may have: a million names of classes, and not so much that its values fill the memory when they are parsed.
-const LARGEST_MANIFEST: u64 = 32 << 20;
+/// What a manifest may have: a hundred thousand names of classes. Parsed, each of its bytes may take more than a hundred.
+pub(super) const LARGEST_MANIFEST: u64 = 4 << 20;
 /// A signature is a few hundred bytes.
-const LARGEST_SIGNATURE: u64 = 4 << 10;
+pub(super) const LARGEST_SIGNATURE: u64 = 4 << 10;
 /// Zeros at the end of an archive: tar fills up its last record, which is 10 KiB unless it is asked for more.
 const MOST_PADDING: u64 = 1 << 20;
 

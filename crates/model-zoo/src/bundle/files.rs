@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::archive;
+use super::archive::{self, LARGEST_MANIFEST, LARGEST_SIGNATURE};
 use super::manifest::{MANIFEST, Manifest};
 use super::signature::SIGNATURE;
 use crate::{Error, atomic};
@@ -41,9 +41,9 @@ impl Files {
     /// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
     pub(super) fn in_folder(path: &Path) -> Result<Self, Error> {
         let (file, signature) = (path.join(MANIFEST), path.join(SIGNATURE));
-        let manifest_bytes = read(&file)?;
+        let manifest_bytes = read(&file, LARGEST_MANIFEST)?;
         let manifest = Manifest::parse(&manifest_bytes, &file)?;
-        let signature = match read(&signature) {
+        let signature = match read(&signature, LARGEST_SIGNATURE) {
             Ok(bytes) => Some(bytes),
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -98,7 +98,7 @@ impl Files {
         if let Some(unpacked) = &mut self.unpacked {
             return unpacked.remove(name).ok_or_else(|| damaged(name, "it was taken already".into()));
         }
-        let bytes = read(&self.path.join(name))?;
+        let bytes = read(&self.path.join(name), u64::MAX)?;
         match hash(&bytes) == *expected {
             true => Ok(bytes),
             false => Err(damaged(name, OTHER_HASH.into())),
@@ -164,6 +164,16 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     text
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Io { doing: "read", path: path.to_owned(), source })
+/// The bytes of a file of at most so many. What is no file, such as a pipe, would keep a reader waiting for ever.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::Io { doing: "read", path: path.to_owned(), source };
+    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
+    let found = fs::metadata(path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(damaged("it is no file".to_owned()));
+    }
+    if found.len() > most {
+        return Err(damaged(format!("it has {} bytes, and may have {most}", found.len())));
+    }
+    fs::read(path).map_err(failed)
 }

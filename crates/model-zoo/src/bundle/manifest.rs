@@ -89,14 +89,17 @@ impl Manifest {
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Version {
-            format_version: u32,
+            format_version: u64,
         }
         let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
         // A newer one may have sections of another kind, which would be called damaged.
         let version: Version = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-        if version.format_version > FORMAT_VERSION {
-            let (path, found) = (path.to_owned(), version.format_version);
+        if version.format_version > u64::from(FORMAT_VERSION) {
+            let (path, found) = (path.to_owned(), u32::try_from(version.format_version).unwrap_or(u32::MAX));
             return Err(Error::NewerVersion { path, found, known: FORMAT_VERSION });
+        }
+        if version.format_version == 0 {
+            return Err(damaged("its format version is 0, and the first one was 1".to_owned()));
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         manifest.check().map_err(damaged)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use data_loader::Entry;
 use model_zoo::bundle::{self, Bundle};
 
+use super::checked::folder_sha256;
 use super::onnx::proof::Proof;
 use super::{Job, Made, Shown, made};
 use crate::Error;
@@ -18,15 +19,23 @@ const FILE: &str = "bundle.tar.zst";
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let place = job.place(FOLDER);
+    job.may_replace(&place, Bundle::is_at(&place))?;
+    // Signed and asked out of sight; only then is anything at its name.
+    let hidden = Hidden(job.place(&format!("{FOLDER}-unsigned.{}.tmp", std::process::id())));
     match &job.source.bundle {
-        Some(bundle) if same_place(bundle, &place) => {}
-        Some(bundle) => bundle::copy(bundle, &place)?,
-        None => bundle::write(job.source.content.clone(), &place)?,
+        Some(bundle) => bundle::copy(bundle, &hidden.0)?,
+        None => bundle::write(job.source.content.clone(), &hidden.0)?,
     }
     if let Some(key) = job.key {
-        bundle::sign(&place, key)?;
+        bundle::sign(&hidden.0, key)?;
     }
-    bundle::pack(&place, &job.place(FILE))?;
+    let read = Bundle::read(&hidden.0)?;
+    read.replay_golden(read.network(&job.device.device)?.as_ref(), &job.device.device)?;
+    if !job.source.bundle.as_ref().is_some_and(|bundle| same_place(bundle, &place)) || job.key.is_some() {
+        bundle::copy(&hidden.0, &place)?;
+    }
+    bundle::pack(&hidden.0, &job.place(FILE))?;
+    drop(hidden);
     // Read back from the disk, every file held against its hash, and asked once more.
     let mut all = Vec::new();
     for (name, path) in [(FOLDER, place), (FILE, job.place(FILE))] {
@@ -34,24 +43,32 @@ pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
         let network = written.network(&job.device.device)?;
         let examples = written.replay_golden(network.as_ref(), &job.device.device)?;
         let (bytes, sha256) = size_and_hash(&path)?;
-        let proof = Shown::Equal(Proof { examples, largest: 0.0 });
+        let proof = match examples {
+            0 => Shown::NotRun("it holds no golden samples".to_owned()),
+            _ => Shown::Equal(Proof { examples, largest: 0.0 }),
+        };
         all.push(Made { form: "bundle", file: name.to_owned(), bytes, sha256, proof, judged: None });
     }
     Ok(all)
 }
 
-/// How large a bundle is, and the SHA-256 of its manifest, or of the file that it is.
+/// A folder that goes when it is no longer needed.
+struct Hidden(std::path::PathBuf);
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How large a bundle is, and its SHA-256.
 fn size_and_hash(path: &Path) -> Result<(u64, String), Error> {
     if path.is_file() {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let made = made("bundle", FILE, &bytes, Shown::SameNumbers);
         return Ok((made.bytes, made.sha256));
     }
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(path).map_err(Error::io("read", path))?.filter_map(Result::ok) {
-        bytes += entry.metadata().map_err(Error::io("read", path))?.len();
-    }
-    Ok((bytes, bundle::manifest_sha256(path)?))
+    folder_sha256(path)
 }
 
 fn same_place(a: &Path, b: &Path) -> bool {

@@ -14,6 +14,13 @@ const FILE: &str = "model.f16.safetensors";
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let (path, content) = (job.place(FILE), &job.source.content);
+    if let Some(name) = weights::too_large_for_half(&content.weights) {
+        return Err(Error::NotExported {
+            form: "f16",
+            architecture: job.source.architecture()?.name().to_owned(),
+            reason: format!("`{name}` holds a number that is too large for 16 bits"),
+        });
+    }
     let bytes = weights::to_half_bytes(&content.weights, &path)?;
     // As whoever opens the file will have them.
     let read = weights::from_bytes(&bytes, &path)?;

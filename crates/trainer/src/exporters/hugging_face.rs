@@ -7,6 +7,7 @@ use data_loader::{Entry, OutputSpec};
 use model_zoo::{atomic, weights};
 use serde_json::{Value, json};
 
+use super::checked::folder_sha256;
 use super::{Job, Made, Shown, Source};
 use crate::Error;
 
@@ -17,9 +18,11 @@ pub const ENTRY: Entry = Entry {
 };
 
 const FOLDER: &str = "hugging_face";
+const FILES: [&str; 4] = ["README.md", "config.json", "model.safetensors", "preprocessing.json"];
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let (place, source) = (job.place(FOLDER), job.source);
+    job.may_replace(&place, FILES.iter().all(|name| place.join(name).is_file()))?;
     let folder = atomic::Folder::begin(&place)?;
     let config = serde_json::to_vec_pretty(&config(source)?).expect("our own types have text keys");
     let numbers = weights::to_bytes(&source.content.weights, &place)?;
@@ -27,18 +30,13 @@ pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
         return Err(Error::ExportDiffers { path: place, largest: f32::INFINITY, layer: None });
     }
     let pipeline = serde_json::to_vec_pretty(&source.content.pipeline).expect("our own types have text keys");
-    let files = [
-        ("README.md", card(source)?.into_bytes()),
-        ("config.json", config),
-        ("model.safetensors", numbers),
-        ("preprocessing.json", pipeline),
-    ];
+    let files = [(FILES[0], card(source)?.into_bytes()), (FILES[1], config), (FILES[2], numbers), (FILES[3], pipeline)];
     for (name, bytes) in &files {
         folder.write(name, bytes)?;
     }
     folder.commit()?;
     let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-    let sha256 = super::made(FOLDER, "", &files[2].1, Shown::SameNumbers).sha256;
+    let (_, sha256) = folder_sha256(&place)?;
     Ok(vec![Made { form: FOLDER, file: FOLDER.to_owned(), bytes, sha256, proof: Shown::SameNumbers, judged: None }])
 }
 

@@ -3,7 +3,7 @@
 use data_loader::Entry;
 use model_zoo::atomic;
 
-use super::onnx::export::{about, graph_of, metadata};
+use super::onnx::export::{about, metadata, proven, title};
 use super::onnx::graph::Graph;
 use super::onnx::proof::{NoProof, moved};
 use super::onnx::quantize;
@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
 const FILE: &str = "model.int8.onnx";
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
-    let float = graph_of(job)?;
+    let float = proven(job, FILE)?;
     let graph = quantize::dynamic(&float.graph);
     Ok(vec![quantised(job, "int8", FILE, &graph, &float.answer)?])
 }
@@ -34,10 +34,14 @@ pub(super) fn quantised(
     answer: &str,
 ) -> Result<Made, Error> {
     let path = job.place(file);
-    let bytes = graph.to_bytes(&job.source.content.name, &about(job.source), &metadata(job.source));
+    let bytes = graph.to_bytes(title(job.source), &about(job.source), &metadata(job.source));
     let shown = match moved(job.network, &bytes, answer, job.asked) {
         Ok(proof) => Shown::Rounded(proof),
         Err(NoProof::NotRun(reason)) => Shown::NotRun(reason.0),
+        Err(NoProof::Broken(reason)) => {
+            let architecture = job.source.content.architecture.to_string();
+            return Err(Error::NotExported { form, architecture, reason });
+        }
         Err(NoProof::Differs { largest, layer }) => return Err(Error::ExportDiffers { path, largest, layer }),
         Err(NoProof::Network(reason)) => {
             return Err(model_zoo::Error::DeviceFailed { doing: "answering what the file was asked", reason }.into());

@@ -5,7 +5,7 @@ use model_zoo::Inputs;
 
 use super::int8::quantised;
 use super::onnx::constant::Constant;
-use super::onnx::export::graph_of;
+use super::onnx::export::proven;
 use super::onnx::proof::feeds;
 use super::onnx::quantize::{self, Ranges};
 use super::onnx::runner::Runner;
@@ -21,6 +21,8 @@ pub const ENTRY: Entry = Entry {
 const FILE: &str = "model.int8-static.onnx";
 /// On how many examples ranges are measured; more change them little.
 const EXAMPLES: usize = 512;
+/// So many of them at once.
+const TOGETHER: usize = 32;
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let refused = |reason: String| Error::NotExported {
@@ -34,21 +36,28 @@ pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
                 .into(),
         )
     })?;
-    let float = graph_of(job)?;
+    let float = proven(job, FILE)?;
     let bytes = float.graph.to_bytes("calibration", "", &[]);
     let names = quantize::measured(&float.graph);
     let (plan, dataset) = judge.data();
     let mut ranges = Ranges::new();
     let mut seen = 0;
-    for batch in Loader::once(std::sync::Arc::clone(dataset), Part::Train, plan.evaluation_batch_size.min(EXAMPLES))? {
+    // A runner serves all batches of one shape.
+    let mut ready: Option<(Vec<Vec<usize>>, Runner)> = None;
+    for batch in Loader::once(std::sync::Arc::clone(dataset), Part::Train, TOGETHER)? {
         let batch = batch?;
         if batch.is_empty() {
             continue;
         }
         let inputs = Inputs::from_batch(&batch, &plan.signature, &job.device.device)?;
         let feeds = feeds(&inputs).map_err(refused)?;
-        let runner = Runner::new(&bytes, &feeds, &names).map_err(|reason| refused(reason.0))?;
+        let shapes: Vec<Vec<usize>> = feeds.iter().map(|(_, constant)| constant.shape.clone()).collect();
+        let runner = match ready.take().filter(|(known, _)| *known == shapes) {
+            Some((_, runner)) => runner,
+            None => Runner::new(&bytes, &feeds, &names).map_err(|reason| refused(reason.0))?,
+        };
         let found = runner.run(&feeds).map_err(|reason| refused(reason.0))?;
+        ready = Some((shapes, runner));
         for (name, value) in names.iter().zip(&found) {
             widen(&mut ranges, name, value);
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use data_loader::Entry;
 use model_zoo::device::Found;
 use model_zoo::network::Answer;
-use model_zoo::{Inputs, bundle as bundles};
+use model_zoo::{Inputs, atomic, bundle as bundles};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -107,7 +107,7 @@ pub struct Made {
     pub file: String,
     /// How large it is.
     pub bytes: u64,
-    /// SHA-256 of a file; of the manifest of a bundle, which holds those of its files.
+    /// SHA-256 of a file; of a folder that of the list of its files with theirs.
     pub sha256: String,
     /// What shows that it holds the model.
     pub proof: Shown,
@@ -143,6 +143,9 @@ pub fn export(
     told: &mut dyn FnMut(&Made),
 ) -> Result<Vec<Made>, Error> {
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    let _lock = checked::lock(out)?;
+    atomic::clear_leftovers(out)?;
+    let model = source.sha256();
     let architecture = source.architecture()?;
     let content = &source.content;
     let signature = content.pipeline.signature();
@@ -154,12 +157,12 @@ pub fn export(
     let job = Job { source, out, network, asked: &asked, device, judge, network_score, key, with_preprocessing };
     let mut all = Vec::new();
     for form in forms {
-        for made in (form.0)(&job)? {
-            told(&made);
-            all.push(made);
-        }
+        // Noted as soon as it is there: what comes next may fail.
+        let made = (form.0)(&job)?;
+        checked::note(out, &model, &made)?;
+        made.iter().for_each(&mut *told);
+        all.extend(made);
     }
-    checked::note(out, &all)?;
     Ok(all)
 }
 
@@ -167,6 +170,18 @@ impl Job<'_> {
     /// Where the file called `name` is to lie.
     pub(crate) fn place(&self, name: &str) -> PathBuf {
         self.out.join(name)
+    }
+
+    /// Whether what lies at `place`, if anything does, may make room: it `is_ours` to replace.
+    ///
+    /// # Errors
+    /// [`Error::Taken`].
+    pub(crate) fn may_replace(&self, place: &Path, is_ours: bool) -> Result<(), Error> {
+        let is_empty = std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
+        match place.symlink_metadata().is_err() || is_ours || is_empty {
+            true => Ok(()),
+            false => Err(Error::Taken(place.to_owned())),
+        }
     }
 
     /// The data of the run; nothing for a bundle by itself.

@@ -6,6 +6,7 @@ use data_loader::Record;
 use model_zoo::bundle::{self, Bundle, Content};
 use model_zoo::device::Found;
 use model_zoo::{Architecture, Inputs};
+use sha2::{Digest, Sha256};
 
 use super::onnx::proof;
 use crate::address::Address;
@@ -65,6 +66,16 @@ impl Source {
             golden: bundle.golden,
         };
         Ok(Self { path: path.to_owned(), content, bundle: Some(path.to_owned()), run })
+    }
+
+    /// A digest of the weights: of what is the same model it is the same.
+    pub(super) fn sha256(&self) -> String {
+        let mut digest = Sha256::new();
+        for (name, tensor) in &self.content.weights {
+            digest.update(name);
+            tensor.values.iter().for_each(|value| digest.update(value.to_le_bytes()));
+        }
+        format!("{:x}", digest.finalize())
     }
 
     /// The SHA-256 of the manifest of the bundle, where it is one already.

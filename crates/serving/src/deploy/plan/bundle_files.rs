@@ -39,6 +39,9 @@ pub struct Contents {
     pub files: Vec<BundleFile>,
 }
 
+/// Who has signed the bundle, if anyone.
+const SIGNATURE: &str = "signature.json";
+
 /// Reads the manifest of a bundle, and every file that it lists.
 pub fn read(folder: &Path) -> Result<Contents, Error> {
     #[derive(Deserialize)]
@@ -65,6 +68,14 @@ pub fn read(folder: &Path) -> Result<Contents, Error> {
         let mut file = BundleFile { name, bytes: 0, hash };
         file.bytes = copy(folder, &file, &mut io::sink())?;
         files.push(file);
+    }
+    // Without it nobody could verify what is deployed.
+    let signature = folder.join(SIGNATURE);
+    if signature.symlink_metadata().is_ok() {
+        refuse_strange(&signature)?;
+        let bytes = fs::read(&signature).map_err(Error::io("read", &signature))?;
+        let hash = format!("{:x}", Sha256::digest(&bytes));
+        files.push(BundleFile { name: SIGNATURE.into(), bytes: bytes.len() as u64, hash });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Contents { name: manifest.name, version, files })

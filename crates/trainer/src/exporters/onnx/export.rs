@@ -14,10 +14,15 @@ const FILE: &str = "model.onnx";
 pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let path = job.place(FILE);
     let mut graph = graph_of(job)?;
-    let to_bytes =
-        |graph: &Written| graph.graph.to_bytes(&job.source.content.name, &about(job.source), &metadata(job.source));
+    let to_bytes = |graph: &Written| {
+        let mut metadata = metadata(job.source);
+        if !graph.columns.is_empty() {
+            metadata.push(("firebox.columns".to_owned(), json!(graph.columns).to_string()));
+        }
+        graph.graph.to_bytes(title(job.source), &about(job.source), &metadata)
+    };
     let mut bytes = to_bytes(&graph);
-    let mut shown = shown(job, prove(&graph, &bytes, job.network, job.asked))?;
+    let mut shown = shown(job, FILE, prove(&graph, &bytes, job.network, job.asked))?;
     if job.with_preprocessing {
         let content = &job.source.content;
         preprocess::embed(&mut graph, &content.pipeline, content.decoding).map_err(|reason| Error::NotExported {
@@ -28,10 +33,21 @@ pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
         bytes = to_bytes(&graph);
         // The network was proven; with what stands around it the golden samples are asked as they were read.
         let (records, device) = (job.source.golden_records()?, &job.device.device);
-        shown = self::shown(job, prove_raw(&graph, &bytes, job.network, &content.pipeline, &records, device))?;
+        shown = self::shown(job, FILE, prove_raw(&graph, &bytes, job.network, &content.pipeline, &records, device))?;
     }
     atomic::write_file(&path, &bytes)?;
     Ok(vec![made("onnx", FILE, &bytes, shown)])
+}
+
+/// The network as a graph that was proven: what is quantised begins with it.
+///
+/// # Errors
+/// As [`graph_of`]; [`Error::ExportDiffers`].
+pub(in super::super) fn proven(job: &Job<'_>, file: &str) -> Result<Written, Error> {
+    let graph = graph_of(job)?;
+    let bytes = graph.graph.to_bytes("float", "", &[]);
+    shown(job, file, prove(&graph, &bytes, job.network, job.asked))?;
+    Ok(graph)
 }
 
 /// The network as a graph.
@@ -54,15 +70,25 @@ pub(in super::super) fn graph_of(job: &Job<'_>) -> Result<Written, Error> {
 ///
 /// # Errors
 /// [`Error::ExportDiffers`].
-fn shown(job: &Job<'_>, proof: Result<Proof, NoProof>) -> Result<Shown, Error> {
+fn shown(job: &Job<'_>, file: &str, proof: Result<Proof, NoProof>) -> Result<Shown, Error> {
     match proof {
         Ok(proof) => Ok(Shown::Equal(proof)),
         Err(NoProof::NotRun(reason)) => Ok(Shown::NotRun(reason.0)),
-        Err(NoProof::Differs { largest, layer }) => Err(Error::ExportDiffers { path: job.place(FILE), largest, layer }),
+        Err(NoProof::Differs { largest, layer }) => Err(Error::ExportDiffers { path: job.place(file), largest, layer }),
+        Err(NoProof::Broken(reason)) => Err(Error::NotExported {
+            form: "onnx",
+            architecture: job.source.architecture().map_or("?", |architecture| architecture.name()).to_owned(),
+            reason,
+        }),
         Err(NoProof::Network(reason)) => {
             Err(model_zoo::Error::DeviceFailed { doing: "answering what the file was asked", reason }.into())
         }
     }
+}
+
+/// What the graph is called; it must be called something.
+pub(in super::super) fn title(source: &Source) -> &str {
+    if source.content.name.is_empty() { "model" } else { &source.content.name }
 }
 
 pub(in super::super) fn about(source: &Source) -> String {

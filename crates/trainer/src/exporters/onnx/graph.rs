@@ -173,6 +173,45 @@ impl Graph {
         }
     }
 
+    /// Gives what is made as `old` another name, wherever it is used.
+    pub fn rename(&mut self, old: &str, new: &str) {
+        self.replace(old, new);
+        for output in self.nodes.iter_mut().flat_map(|node| &mut node.outputs).filter(|output| *output == old) {
+            new.clone_into(output);
+        }
+    }
+
+    /// Whether every name is made once and before it is used, and every output is made.
+    ///
+    /// # Errors
+    /// Which name is not, a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let mut made: BTreeSet<&str> = BTreeSet::new();
+        let given = self.inputs.iter().map(|port| port.name.as_str()).chain(self.constants.keys().map(String::as_str));
+        let twice = |name: &str| match name {
+            "" => "something has no name".to_owned(),
+            name => format!("`{name}` is made twice"),
+        };
+        for name in given {
+            if name.is_empty() || !made.insert(name) {
+                return Err(twice(name));
+            }
+        }
+        for node in &self.nodes {
+            if let Some(missing) = node.inputs.iter().find(|name| !name.is_empty() && !made.contains(name.as_str())) {
+                return Err(format!("`{missing}` is used by `{}` before it is made", node.name));
+            }
+            // An output that nobody needs has no name.
+            if let Some(name) = node.outputs.iter().find(|name| !name.is_empty() && !made.insert(name.as_str())) {
+                return Err(twice(name));
+            }
+        }
+        match self.outputs.iter().find(|port| !made.contains(port.name.as_str())) {
+            Some(port) => Err(format!("the output `{}` is not made", port.name)),
+            None => Ok(()),
+        }
+    }
+
     /// The node that makes `name`.
     pub fn maker(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.outputs.iter().any(|output| output == name))

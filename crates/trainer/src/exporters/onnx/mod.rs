@@ -59,6 +59,10 @@ pub struct Written {
     pub answer: String,
     /// What each layer gives, in order: its name, its place among those that were recorded, and the name of the value in the graph.
     pub layers: Vec<(String, usize, String)>,
+    /// How many scores stand beside each other, of which the largest is what counts; 0 where none does, or where they lie apart.
+    pub compete: usize,
+    /// By how much an answer may differ, relative to the largest number of its example (at least 1).
+    pub tolerance: f32,
     /// Which column of a record each input holds, where transforms are part of the graph.
     pub columns: Vec<(String, String)>,
 }
@@ -105,7 +109,7 @@ pub fn write_recorded(
     let lowered = lower::lower(&all, known).map_err(Refused::Lowering)?;
     let mut graph = lowered.graph;
     let answer = graph.fresh(answer_name(signature));
-    rename(&mut graph, &lowered.answer, &answer);
+    graph.rename(&lowered.answer, &answer);
     graph.inputs = lowered.input_sizes.iter().map(|(name, sizes)| input(name, sizes)).collect();
     graph.outputs = vec![Port {
         name: answer.clone(),
@@ -120,7 +124,12 @@ pub fn write_recorded(
         (names[at].0.clone(), at, value)
     });
     let layers = layers.filter(|(_, _, value)| graph.maker(value).is_some()).collect();
-    Ok(Written { graph, answer, layers, columns: Vec::new() })
+    let compete = match &signature.output {
+        OutputSpec::Classes { labels } => labels.len(),
+        OutputSpec::Tokens { vocabulary } => *vocabulary,
+        _ => 0,
+    };
+    Ok(Written { graph, answer, layers, compete, tolerance: proof::TOLERANCE, columns: Vec::new() })
 }
 
 /// A digest of every number that the network was given, in the order of their use.
@@ -161,13 +170,6 @@ fn digest(values: &[f32]) -> [u8; 32] {
         digest.update(value.to_le_bytes());
     }
     digest.finalize().into()
-}
-
-fn rename(graph: &mut Graph, old: &str, new: &str) {
-    graph.replace(old, new);
-    for output in graph.nodes.iter_mut().flat_map(|node| &mut node.outputs).filter(|output| *output == old) {
-        new.clone_into(output);
-    }
 }
 
 /// What the answer to a task is called.

@@ -13,6 +13,7 @@ use model_zoo::Decoding;
 use super::Written;
 use super::constant::{Constant, Elements};
 use super::graph::{Attribute, Element, Graph, Node, Port, Span};
+use super::proof;
 use super::proto::element;
 
 mod answer;
@@ -40,6 +41,7 @@ struct Around<'a> {
     blocks: Vec<Block>,
     nodes: Vec<Node>,
     columns: Vec<(String, String)>,
+    resizes: bool,
 }
 
 /// Puts the transforms of `pipeline` before the network and what its answer means behind it.
@@ -51,8 +53,17 @@ pub fn embed(written: &mut Written, pipeline: &Pipeline, decoding: Decoding) -> 
     if pipeline.schema().windows.is_some() {
         return Err("windows over a series are cut before the graph".into());
     }
+    for name in answer::RESERVED {
+        written.graph.fresh(name);
+    }
     let network = std::mem::take(&mut written.graph.nodes);
-    let mut around = Around { graph: &mut written.graph, blocks: Vec::new(), nodes: Vec::new(), columns: Vec::new() };
+    let mut around = Around {
+        graph: &mut written.graph,
+        blocks: Vec::new(),
+        nodes: Vec::new(),
+        columns: Vec::new(),
+        resizes: false,
+    };
     around.graph.inputs.clear();
     for spec in &signature.inputs {
         if let InputKind::Image { mean, std } = &spec.kind {
@@ -69,6 +80,9 @@ pub fn embed(written: &mut Written, pipeline: &Pipeline, decoding: Decoding) -> 
     let mut nodes = std::mem::take(&mut around.nodes);
     nodes.extend(network);
     written.columns = std::mem::take(&mut around.columns);
+    if around.resizes {
+        written.tolerance = proof::RESIZED;
+    }
     written.graph.nodes = nodes;
     answer::embed(written, &signature.output, decoding);
     Ok(())
@@ -122,7 +136,7 @@ impl Around<'_> {
                     return Err(format!("the column `{name}` is a {}, which is read before the graph", kind.name()));
                 }
             };
-            let input = self.graph.fresh(name);
+            let input = self.graph.fresh(if name.is_empty() { "column" } else { name });
             self.columns.push((input.clone(), name.clone()));
             let meaning = match kind {
                 Kind::Numbers => "a column as it is read; NaN where it is missing",

@@ -17,6 +17,9 @@ pub type Ranges = BTreeMap<String, (f32, f32)>;
 /// The largest signed byte; its negative is the smallest that is used, so that 0 lies in the middle.
 const LARGEST: f32 = 127.0;
 
+/// The most units that a bias has, far below where 32 bits end: sums of products are added to it.
+const ROOM: f32 = (1 << 30) as f32;
+
 /// A layer whose weights become bytes.
 struct Layer {
     /// Its place among the nodes.
@@ -65,6 +68,22 @@ fn bytes(weight: &Constant, axis: usize) -> (Constant, Vec<f32>) {
     (Constant { shape: weight.shape.clone(), elements }, scales)
 }
 
+/// The same beside a bias, which is written in units of both scales: a channel whose scale would leave no room for its bias in 32 bits gets
+/// a larger one.
+fn bytes_beside(weight: &Constant, axis: usize, bias: Option<&[f32]>, of_input: f32) -> (Constant, Vec<f32>) {
+    let (whole, scales) = bytes(weight, axis);
+    let Some(bias) = bias else { return (whole, scales) };
+    let least = |at: usize| bias[at].abs() / (of_input * ROOM);
+    let wider: Vec<f32> = scales.iter().enumerate().map(|(at, scale)| scale.max(least(at))).collect();
+    if wider == scales {
+        return (whole, scales);
+    }
+    let (inner, channels) = (weight.shape[axis + 1..].iter().product::<usize>().max(1), wider.len());
+    let values = weight.as_floats().unwrap_or_default().iter().enumerate();
+    let byte = |(at, value): (usize, &f32)| (value / wider[at / inner % channels]).round() as i8;
+    (Constant { shape: weight.shape.clone(), elements: Elements::I8(values.map(byte).collect()) }, wider)
+}
+
 /// The scale and the byte of 0 for numbers of a range.
 fn scale_of((low, high): (f32, f32)) -> (f32, u8) {
     // 0 must be a byte exactly: images and sequences are filled up with it.
@@ -92,8 +111,9 @@ pub fn with_ranges(graph: &Graph, ranges: &Ranges) -> Graph {
                 done.insert(input, (made.clone(), scale));
                 (made, scale)
             };
-            let (weight, scales) = bytes(&graph.constants[&node.inputs[1]], layer.axis);
             let name = node.inputs[1].clone();
+            let bias = node.inputs.get(2).and_then(|bias| graph.constants[bias].as_floats());
+            let (weight, scales) = bytes_beside(&graph.constants[&name], layer.axis, bias, scale);
             let weight = quantised.hold(&format!("{name}.bytes"), weight);
             let of_weight = quantised.hold(&format!("{name}.scales"), row(scales.clone()));
             let weight = back(&mut quantised, &mut nodes, &name, vec![weight, of_weight], Some(layer.axis));
@@ -215,6 +235,15 @@ pub fn dynamic(graph: &Graph) -> Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Weights of nothing beside a bias of something: 32 bits hold it in units of both scales.
+    #[test]
+    fn a_channel_of_nothing_keeps_its_bias() {
+        let weight = Constant::floats(vec![2, 1], vec![1e-12, 0.5]);
+        let (whole, scales) = bytes_beside(&weight, 0, Some(&[2.0, 2.0]), 0.01);
+        assert_eq!(whole.elements, Elements::I8(vec![0, 127]));
+        assert!(2.0 / (scales[0] * 0.01) <= ROOM * 1.001 && scales[1] == 0.5 / 127.0, "{scales:?}");
+    }
 
     #[test]
     fn weights_become_bytes_channel_by_channel() {

@@ -2,7 +2,7 @@
 //!
 //! ONNX's operators for recurrent layers take the lengths of sequences, but not every runtime does. So padding is said to the gates
 //! instead: each step has one more feature, which is 1 where there is padding, and its weights shut the gates through which a state
-//! changes. A sigmoid of [`SHUT`] is 1 in 32 bits, and of its negative 0.
+//! changes. A sigmoid of [`SHUT`] is 1 in 32 bits, and of its negative 0, whatever else of usual size is added to it.
 
 use burn::backend::ir::{CustomOpIr, OperationIr, TensorIr};
 use model_zoo::graph::{GELU_TANH, GRU, HARD_SWISH, LINEAR, LSTM};
@@ -13,7 +13,7 @@ use super::super::size::Size;
 use super::{Lowering, Refusal, Value, number};
 
 /// What a gate is told to shut it, whatever else it is told.
-const SHUT: f32 = 100.0;
+const SHUT: f32 = 1e4;
 
 impl Lowering<'_> {
     pub(super) fn custom(&mut self, op: &CustomOpIr) -> Result<bool, Refusal> {

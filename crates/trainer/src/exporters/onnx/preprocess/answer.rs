@@ -9,6 +9,13 @@ use super::super::graph::{Attribute, Element, Port, Span};
 use super::super::proto::element;
 use super::cast;
 
+const PROBABILITIES: &str = "probabilities";
+const LABEL: &str = "label";
+const IN_UNITS: &str = "in_units";
+
+/// Names that no column may have.
+pub(super) const RESERVED: [&str; 3] = [IN_UNITS, LABEL, PROBABILITIES];
+
 /// Puts what the answer means behind the network.
 pub(super) fn embed(written: &mut Written, output: &OutputSpec, decoding: Decoding) {
     let graph = &mut written.graph;
@@ -26,21 +33,17 @@ pub(super) fn embed(written: &mut Written, output: &OutputSpec, decoding: Decodi
             let names = Constant { shape: vec![labels.len()], elements: Elements::Text(labels.clone()) };
             let names = graph.hold("labels", names);
             let label = graph.add("Gather", "label", vec![names, best], vec![("axis", Attribute::Int(0))]);
-            for (made, name) in [(&probabilities, "probabilities"), (&label, "label")] {
-                for output in graph.nodes.iter_mut().flat_map(|node| &mut node.outputs).filter(|output| *output == made)
-                {
-                    name.clone_into(output);
-                }
-            }
+            graph.rename(&probabilities, PROBABILITIES);
+            graph.rename(&label, LABEL);
             let shape = vec![batch(), Span::Fixed(labels.len())];
             graph.outputs.push(Port {
-                name: "probabilities".into(),
+                name: PROBABILITIES.into(),
                 element: Element::F32,
                 shape,
                 meaning: "the probability of each class".into(),
             });
             graph.outputs.push(Port {
-                name: "label".into(),
+                name: LABEL.into(),
                 element: Element::Text,
                 shape: vec![batch()],
                 meaning: "the class with the highest score".into(),
@@ -52,8 +55,9 @@ pub(super) fn embed(written: &mut Written, output: &OutputSpec, decoding: Decodi
             let wide = graph.add("Cast", "in_units", vec![written.answer.clone()], cast(element::F64));
             let scaled = graph.add("Mul", "in_units", vec![wide, std], Vec::new());
             let last = graph.add("Add", "in_units", vec![scaled, mean], Vec::new());
+            graph.rename(&last, IN_UNITS);
             graph.outputs.push(Port {
-                name: last,
+                name: IN_UNITS.into(),
                 element: Element::F64,
                 shape: vec![batch(), Span::Fixed(names.len())],
                 meaning: "numbers in the units of the data".into(),

@@ -69,10 +69,17 @@ fn moves(transform: &T) -> bool {
 
 /// Bytes brought to a size, as bytes are: what shrinks is averaged, and the result rounded and cut off.
 fn resized(around: &mut Around<'_>, value: String, [height, width]: [usize; 2], mode: &str) -> String {
-    let sizes = around.graph.hold("pixels.size", Constant::integers(vec![height as i64, width as i64]));
+    around.resizes = true;
+    let across = side(around, value, 3, width, mode);
+    side(around, across, 2, height, mode)
+}
+
+/// One axis brought to a size. Rows come before columns, and what lies between them are bytes, as it is where images are decoded.
+fn side(around: &mut Around<'_>, value: String, axis: i64, size: usize, mode: &str) -> String {
+    let sizes = around.graph.hold("pixels.size", Constant::integers(vec![size as i64]));
     let mut attributes = vec![
         ("mode", Attribute::Text(mode.to_owned())),
-        ("axes", Attribute::Ints(vec![2, 3])),
+        ("axes", Attribute::Ints(vec![axis])),
         ("antialias", Attribute::Int(1)),
         ("coordinate_transformation_mode", Attribute::Text("half_pixel".to_owned())),
         ("exclude_outside", Attribute::Int(1)),
