@@ -337,8 +337,12 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Io { source, .. } => model_zoo::error::is_wrong_path(source),
-            Self::NotFinite { .. } | Self::NotFiniteState { .. } | Self::NotEqual(_) | Self::Baseline { .. } => false,
-            Self::ExportDiffers { .. } | Self::NotRun(_) => false,
+            Self::NotFinite { .. }
+            | Self::NotFiniteState { .. }
+            | Self::NotEqual(_)
+            | Self::Baseline { .. }
+            | Self::ExportDiffers { .. }
+            | Self::NotRun(_) => false,
             Self::Interchange { usage, .. } => *usage,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),

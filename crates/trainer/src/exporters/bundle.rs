@@ -7,7 +7,7 @@ use model_zoo::bundle::{self, Bundle};
 
 use super::checked::folder_sha256;
 use super::onnx::proof::Proof;
-use super::{Job, Made, Shown, made};
+use super::{Job, Made, Shown, made, may_replace};
 use crate::Error;
 
 /// This form in the list of forms.
@@ -19,7 +19,7 @@ const FILE: &str = "bundle.tar.zst";
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let place = job.place(FOLDER);
-    job.may_replace(&place, Bundle::is_at(&place))?;
+    may_replace(&place, Bundle::is_at(&place))?;
     // Signed and asked out of sight; only then is anything at its name.
     let hidden = Hidden(job.place(&format!("{FOLDER}-unsigned.{}.tmp", std::process::id())));
     match &job.source.bundle {

@@ -8,7 +8,7 @@ use model_zoo::{atomic, weights};
 use serde_json::{Value, json};
 
 use super::checked::folder_sha256;
-use super::{Job, Made, Shown, Source};
+use super::{Job, Made, Shown, Source, may_replace};
 use crate::Error;
 
 /// This form in the list of forms.
@@ -22,7 +22,7 @@ const FILES: [&str; 4] = ["README.md", "config.json", "model.safetensors", "prep
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let (place, source) = (job.place(FOLDER), job.source);
-    job.may_replace(&place, FILES.iter().all(|name| place.join(name).is_file()))?;
+    may_replace(&place, FILES.iter().all(|name| place.join(name).is_file()))?;
     let folder = atomic::Folder::begin(&place)?;
     let config = serde_json::to_vec_pretty(&config(source)?).expect("our own types have text keys");
     let numbers = weights::to_bytes(&source.content.weights, &place)?;

@@ -172,18 +172,6 @@ impl Job<'_> {
         self.out.join(name)
     }
 
-    /// Whether what lies at `place`, if anything does, may make room: it `is_ours` to replace.
-    ///
-    /// # Errors
-    /// [`Error::Taken`].
-    pub(crate) fn may_replace(&self, place: &Path, is_ours: bool) -> Result<(), Error> {
-        let is_empty = std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
-        match place.symlink_metadata().is_err() || is_ours || is_empty {
-            true => Ok(()),
-            false => Err(Error::Taken(place.to_owned())),
-        }
-    }
-
     /// The data of the run; nothing for a bundle by itself.
     ///
     /// # Errors
@@ -217,4 +205,16 @@ impl Job<'_> {
 pub(crate) fn made(form: &'static str, file: &str, bytes: &[u8], proof: Shown) -> Made {
     let sha256 = format!("{:x}", Sha256::digest(bytes));
     Made { form, file: file.to_owned(), bytes: bytes.len() as u64, sha256, proof, judged: None }
+}
+
+/// Whether what lies at `place`, if anything does, may make room: it `is_ours` to replace.
+///
+/// # Errors
+/// [`Error::Taken`].
+pub(crate) fn may_replace(place: &Path, is_ours: bool) -> Result<(), Error> {
+    let is_empty = std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
+    match place.symlink_metadata().is_err() || is_ours || is_empty {
+        true => Ok(()),
+        false => Err(Error::Taken(place.to_owned())),
+    }
 }
