@@ -4,12 +4,13 @@
 
 Each RUN holds `whole/model.onnx`, written by `firebox export --to onnx --with-preprocessing`, and `plain/`, with the rounded forms. Golden
 samples of its bundle are asked as they were read; of tables also rows with gaps and with categories that training never saw. Probabilities
-must lie within 1e-5, labels be equal. Rounded forms must load and name the same class for 9 of 10 golden samples.
+must lie within 1e-5, labels be equal. Rounded forms must load and name the same class for 97 of 100 examples.
 Needs: onnx onnxruntime numpy.
 """
 
 import base64
 import csv
+import gzip
 import json
 import subprocess
 import sys
@@ -88,22 +89,35 @@ def images(firebox: str, run: Path) -> float:
     return worst
 
 
-def rounded(run: Path) -> str:
-    """The forms of 8 bits beside the file of 32, on random inputs of the network."""
+def digits(model: onnxruntime.InferenceSession) -> np.ndarray:
+    """Digits that were not learnt from, as the network reads them."""
+    (file,) = Path("datasets/mnist").glob("t10k-images*")
+    with gzip.open(file) as data:
+        pixels = np.frombuffer(data.read(16 + 256 * 784), dtype=np.uint8)[16:].reshape(256, 1, 28, 28)
+    (image,) = json.loads(model.get_modelmeta().custom_metadata_map["firebox.signature"])["inputs"]
+    mean, std = (np.float32(image["kind"]["image"][key][0]) for key in ("mean", "std"))
+    return (pixels.astype(np.float32) / 255 - mean) / std
+
+
+def rounded(run: Path, is_image: bool) -> str:
+    """The forms of 8 bits beside the file of 32: on digits, or on numbers such as transforms make them."""
     plain = session(run / "plain" / "model.onnx")
     random = np.random.default_rng(7)
-    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
     feeds = {}
     for port in plain.get_inputs():
         shape = [256 if isinstance(size, str) else size for size in port.shape]
-        dtype = kinds[port.type]
-        feeds[port.name] = random.normal(size=shape).astype(dtype) if dtype is np.float32 else np.zeros(shape, dtype)
+        if is_image:
+            feeds[port.name] = digits(plain)
+        elif port.type == "tensor(float)":
+            feeds[port.name] = random.normal(size=shape).astype(np.float32)
+        else:
+            feeds[port.name] = random.integers(0, 2, size=shape)
     (wanted,) = plain.run(None, feeds)
     said = []
     for name in ("int8", "int8-static"):
         (found,) = session(run / "plain" / f"model.{name}.onnx").run(None, feeds)
         same = float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean())
-        assert same > 0.9, f"{name} names the same class for {same:.0%} only"
+        assert same >= 0.97, f"{name} names the same class for {same:.1%} only"
         said.append(f"{name} names the same class for {same:.1%}")
     return ", ".join(said)
 
@@ -113,7 +127,7 @@ def main(firebox: str, runs: list[str]) -> int:
         run = Path(name)
         is_image = any("image" in field for row in rows(run)[0] for field in row.values() if isinstance(field, dict))
         worst = images(firebox, run) if is_image else table(firebox, run)
-        print(f"{run.name}: answers differ by {worst:.1e} at most; {rounded(run)}")
+        print(f"{run.name}: answers differ by {worst:.1e} at most; {rounded(run, is_image)}")
         if worst > 1e-5:
             return 1
     return 0
