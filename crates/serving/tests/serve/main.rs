@@ -1,0 +1,14 @@
+//! Does a server answer over HTTP what its bundle answers, and does it turn down everything else?
+//!
+//! - `bundles`: bundles of every kind of input and output, made up
+//! - `client`: a client written by hand, which can also be rude
+//! - `endpoints`: every address, and answers that are those of a `Predictor`
+//! - `ending`: beginning, and ending with requests under way
+//! - `refusals`: what is turned down, with which status and words
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bundles;
+mod client;
+mod ending;
+mod endpoints;
+mod refusals;
