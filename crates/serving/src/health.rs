@@ -48,7 +48,8 @@ fn status(address: &str, host: &str, path: &str, until: Instant) -> std::io::Res
             }
         };
         stream.set_write_timeout(Some(left()?))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut line = Vec::new();
         while !line.contains(&b'\n') && line.len() < STATUS_LINE {
             let mut piece = [0; STATUS_LINE];

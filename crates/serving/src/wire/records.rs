@@ -1,6 +1,6 @@
 //! How do records in JSON become records as they are read from a file, and how are predictions told?
 
-use data_loader::formats::jsonl::record_from_json;
+use data_loader::formats::record_from_json;
 use data_loader::{Record, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -30,7 +30,7 @@ pub(crate) fn records(body: &[u8], schema: &Schema, rows: usize) -> Result<Vec<R
             Some(Value::Array(all)) => all,
             _ => return Err(bad(format!("`{RECORDS}` is no list"))),
         },
-        Value::Object(one) => return Ok(vec![record(&one, schema)?]),
+        Value::Object(one) => return Ok(vec![record(&one, schema, "request")?]),
         Value::Array(all) => all,
         _ => return Err(bad("the body is neither an object nor a list".into())),
     };
@@ -40,17 +40,13 @@ pub(crate) fn records(body: &[u8], schema: &Schema, rows: usize) -> Result<Vec<R
     }
     let read = |(place, object): (usize, &Value)| {
         let object = object.as_object().ok_or_else(|| bad(format!("record #{place} is no object")))?;
-        let mut record = record(object, schema)?;
-        if schema.key.as_ref().is_none_or(|key| !object.contains_key(key)) {
-            record.id.key = format!("#{place}");
-        }
-        Ok(record)
+        record(object, schema, &format!("#{place}"))
     };
     objects.iter().enumerate().map(read).collect()
 }
 
-fn record(object: &Map<String, Value>, schema: &Schema) -> Result<Record, Refusal> {
-    record_from_json(object, schema).map_err(|error| Error::from(error).into())
+fn record(object: &Map<String, Value>, schema: &Schema, called: &str) -> Result<Record, Refusal> {
+    record_from_json(object, schema, called).map_err(|error| Error::from(error).into())
 }
 
 #[derive(Serialize)]
