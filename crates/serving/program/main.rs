@@ -60,6 +60,7 @@ fn main() -> ExitCode {
     ExitCode::from(if error.is_usage() { 2 } else { 1 })
 }
 
+#[expect(clippy::result_large_err, reason = "there is one in the life of a process")]
 fn serve(bundle: PathBuf, arguments: &Arguments) -> Result<(), Error> {
     let settings = Settings {
         bundle,

@@ -82,7 +82,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            stream.read(&mut [0; 1024]).unwrap();
+            assert_ne!(stream.read(&mut [0; 1024]).unwrap(), 0);
             stream.write_all(text.as_bytes()).unwrap();
         });
         format!("http://{address}/v2/health/ready")

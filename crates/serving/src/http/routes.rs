@@ -125,7 +125,7 @@ impl Shared {
                 "method": method.as_str(),
                 "path": path,
                 "status": status,
-                "milliseconds": took.as_secs_f64() * 1e3,
+                "milliseconds": took.as_micros() as f64 / 1e3,
                 "bytes": answer.body().size_hint().exact(),
             });
             log(&line.to_string());

@@ -57,7 +57,7 @@ pub fn serve(bundle: &Path) -> Running {
 
 impl Running {
     pub fn wait_until_ready(&self) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         while self.get("/v2/health/ready").status != 200 {
             assert!(Instant::now() < until, "it does not get ready");
             thread::sleep(Duration::from_millis(10));

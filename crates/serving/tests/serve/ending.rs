@@ -82,7 +82,7 @@ fn who_is_asked_to_end_says_so_goes_on_for_a_moment_and_answers_what_was_begun()
 fn it_ends_in_time_whoever_keeps_it_waiting_and_at_once_when_asked_again() {
     let limits = Limits { notice: Duration::from_millis(50), ending: Duration::from_millis(500), ..Limits::default() };
     for again in [false, true] {
-        let ending = if again { Duration::from_secs(60) } else { limits.ending };
+        let ending = if again { Duration::from_mins(1) } else { limits.ending };
         let server = serve_with(&tiny(), None, Limits { ending, ..limits });
         server.wait_until_ready();
         let mut slow = server.connect();

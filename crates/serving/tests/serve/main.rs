@@ -6,6 +6,7 @@
 //! - `ending`: beginning, and ending with requests under way
 //! - `refusals`: what is turned down, with which status and words
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::result_large_err, reason = "nobody waits for what a test moves")]
 
 mod bundles;
 mod client;
