@@ -182,7 +182,8 @@ fn models_that_answer_no_records_say_so() {
 
 #[test]
 fn bodies_that_are_too_large() {
-    let server = serve_with(&tiny(), None, Limits { body: 1000, ..Limits::default() });
+    let server =
+        serve_with(&tiny(), None, Limits { body: 1000, head_time: Duration::from_secs(1), ..Limits::default() });
     server.wait_until_ready();
     let large = " ".repeat(1001);
     server.send(&posted("/predict", "", &large)).refused(413, "more than 1000 bytes");
