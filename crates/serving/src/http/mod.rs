@@ -66,11 +66,16 @@ pub(crate) struct Shared {
 
 /// A server that listens.
 pub struct Server {
-    listener: TcpListener,
     address: SocketAddr,
-    shared: Arc<Shared>,
     /// Tells whether the bundle could be opened.
     opened: oneshot::Receiver<Result<(), Error>>,
+    listening: Listening,
+}
+
+/// What takes connections.
+struct Listening {
+    listener: TcpListener,
+    shared: Arc<Shared>,
     /// Each connection has one.
     connections: Arc<Semaphore>,
     /// Tells connections to end with the request that they are at.
@@ -91,7 +96,8 @@ impl Server {
         let shared =
             Arc::new(Shared { model, metrics: Metrics::default(), limits, log, ending: AtomicBool::new(false) });
         let connections = Arc::new(Semaphore::new(limits.connections as usize));
-        Ok(Self { listener, address, shared, opened, connections, closing: watch::channel(false).0 })
+        let listening = Listening { listener, shared, connections, closing: watch::channel(false).0 };
+        Ok(Self { address, opened, listening })
     }
 
     /// Where it listens.
@@ -104,9 +110,8 @@ impl Server {
     ///
     /// # Errors
     /// If the bundle cannot be opened.
-    pub async fn run<F: Future<Output = ()>>(mut self, asked: impl Fn() -> F) -> Result<(), Error> {
-        let (_, never) = oneshot::channel();
-        let opened = std::mem::replace(&mut self.opened, never);
+    pub async fn run<F: Future<Output = ()>>(self, asked: impl Fn() -> F) -> Result<(), Error> {
+        let Self { opened, listening, .. } = self;
         let failed = async {
             match opened.await {
                 Ok(Ok(())) => std::future::pending().await,
@@ -120,16 +125,17 @@ impl Server {
                 () = asked() => Ok(()),
             }
         };
-        self.accept_until(first).await?;
-        let limits = self.shared.limits;
+        listening.accept_until(first).await?;
+        let limits = listening.shared.limits;
         let latest = Instant::now() + limits.ending;
-        self.shared.ending.store(true, Ordering::Release);
+        listening.shared.ending.store(true, Ordering::Release);
         let rest = async move {
-            self.accept_until(sleep(limits.notice)).await;
-            drop(self.listener);
-            self.closing.send_replace(true);
+            listening.accept_until(sleep(limits.notice)).await;
+            let Listening { listener, connections, closing, .. } = listening;
+            drop(listener);
+            closing.send_replace(true);
             // All of them are free once no connection is left.
-            let _ = self.connections.acquire_many(limits.connections).await;
+            let _ = connections.acquire_many(limits.connections).await;
         };
         select! {
             () = rest => {},
@@ -138,7 +144,9 @@ impl Server {
         }
         Ok(())
     }
+}
 
+impl Listening {
     /// Accepts connections until something else is done.
     async fn accept_until<T>(&self, done: impl Future<Output = T>) -> T {
         let mut done = pin!(done);

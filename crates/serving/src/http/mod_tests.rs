@@ -41,7 +41,7 @@ fn until_the_bundle_is_open_the_server_lives_and_is_not_ready() {
         // A model whose bundle is never read.
         let never = std::env::temp_dir().join("no-bundle-is-here");
         let (model, _) = Model::open(never, None, "cpu".into(), 1).unwrap();
-        let shared = Arc::get_mut(&mut server.shared).unwrap();
+        let shared = Arc::get_mut(&mut server.listening.shared).unwrap();
         shared.model = model;
         let address = server.address();
         let running = tokio::spawn(server.run(std::future::pending));
@@ -64,7 +64,7 @@ fn until_the_bundle_is_open_the_server_lives_and_is_not_ready() {
 fn a_model_that_broke_down_is_neither_ready_nor_live() {
     within(async {
         let server = bind(tiny()).await;
-        let (address, shared) = (server.address(), Arc::clone(&server.shared));
+        let (address, shared) = (server.address(), Arc::clone(&server.listening.shared));
         let running = tokio::spawn(server.run(std::future::pending));
         while ask(address, "GET /v2/health/ready").await.0 != 200 {}
         assert_eq!(shared.model.ask::<()>(|_| panic!("a panic that a test wants")).await.unwrap_err().status, 500);
