@@ -16,8 +16,8 @@ const LISTENING_THREADS: usize = 2;
 /// So many large requests are read at once: as JSON they need many times the memory of their numbers.
 const READING_THREADS: usize = 4;
 
-/// Serves a model over HTTP: the Open Inference Protocol, version 2, below /v2, records at /predict, metrics for Prometheus at
-/// /metrics.
+/// Serves a model over HTTP: the Open Inference Protocol, version 2, below /v2, records at /predict, metrics for
+/// Prometheus at /metrics.
 #[derive(Parser)]
 #[command(name = "firebox-serve", version)]
 struct Arguments {
@@ -112,7 +112,8 @@ async fn asked_to_end() {
 
 /// Libraries ask for a default device behind our back, which would be a graphics card that may not exist.
 fn prepare_environment() {
-    // SAFETY: so far `main` has read its arguments and nothing more; no other thread exists that could read the environment meanwhile.
+    // SAFETY: so far `main` has read its arguments and nothing more; no other thread exists that could read the
+    // environment meanwhile.
     #[expect(unsafe_code, reason = "the device is chosen by this variable, and there is no other way")]
     unsafe {
         std::env::set_var("BURN_DEVICE", "flex");

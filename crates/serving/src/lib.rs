@@ -1,8 +1,9 @@
 //! Stages 4 and 5: from a bundle to answers.
 //!
-//! A [`predictor`] is a bundle's own transforms and network, applied to records as they were read, or continuing a text
-//! ([`continuation`]) by tokens that are drawn ([`sampling`]). [`http`] answers with one over the network, which is all that the
-//! program `firebox-serve` does, and [`deploy`] writes what a cluster, an engine of containers or a machine needs to run it.
+//! A [`predictor`] is a bundle's own transforms and network, applied to records as they were read, or continuing a
+//! text ([`continuation`]) by tokens that are drawn ([`sampling`]). [`http`] answers with one over the network, which
+//! is all that the program `firebox-serve` does, and [`deploy`] writes what a cluster, an engine of containers or a
+//! machine needs to run it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod continuation;

@@ -17,8 +17,8 @@ pub struct Limits {
     pub head_time: Duration,
     /// How long it may take for the body.
     pub body_time: Duration,
-    /// How long connections are still accepted once the server was asked to end: it says at once that it is not ready, and whoever
-    /// divides requests between servers needs a moment to see that.
+    /// How long connections are still accepted once the server was asked to end: it says at once that it is not ready,
+    /// and whoever divides requests between servers needs a moment to see that.
     pub notice: Duration,
     /// When it ends at the latest, counted from when it was asked to, whatever is unanswered then.
     pub ending: Duration,

@@ -55,7 +55,8 @@ impl Metrics {
             }
         }
         line(format_args!(
-            "# HELP firebox_request_seconds Time from the head of a request to its answer.\n# TYPE firebox_request_seconds histogram"
+            "# HELP firebox_request_seconds Time from the head of a request to its answer.\n\
+             # TYPE firebox_request_seconds histogram"
         ));
         for (path, counts) in counts.iter() {
             let mut below = 0;

@@ -1,8 +1,8 @@
 //! Who computes the answers, and who waits for them?
 //!
-//! One thread has the network for itself and answers one request after the other: a batch may take every core, so that two at once
-//! would only be slower each. What waits stands in a queue that has an end. Where requests are to be put into batches
-//! together, it is done there.
+//! One thread has the network for itself and answers one request after the other: a batch may take every core, so that
+//! two at once would only be slower each. What waits stands in a queue that has an end. Where requests are to be put
+//! into batches together, it is done there.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -66,8 +66,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Begins to open the bundle at `path`. What is given back beside it tells when its golden samples were answered as they were
-    /// when it was made, or why it cannot be served.
+    /// Begins to open the bundle at `path`. What is given back beside it tells when its golden samples were answered
+    /// as they were when it was made, or why it cannot be served.
     ///
     /// # Errors
     /// If there can be no thread.
@@ -133,8 +133,8 @@ impl Model {
 
     /// Waits in the queue, and then for what `work` answers.
     ///
-    /// # Errors
-    /// If it is not ready, the queue is full, or `work` fails; one that panics or whose device fails breaks the model for good.
+    /// # Errors If it is not ready, the queue is full, or `work` fails; one that panics or whose device fails breaks
+    /// the model for good.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Predictor) -> Result<T, Error> + Send + 'static,

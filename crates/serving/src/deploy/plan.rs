@@ -157,8 +157,8 @@ impl Deployment {
         format!("/models/{}", self.name)
     }
 
-    /// What the server is told at its start: the folder of the bundle, where to listen, and what the model is called if the folder
-    /// is called otherwise.
+    /// What the server is told at its start: the folder of the bundle, where to listen, and what the model is called
+    /// if the folder is called otherwise.
     pub(super) fn arguments(&self, folder: &str) -> Vec<String> {
         let address = format!("0.0.0.0:{}", self.port);
         let mut arguments = vec![folder, "--address", &address];

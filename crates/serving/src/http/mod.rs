@@ -4,8 +4,9 @@
 //! connection ──> routes ──> wire ──> the model's queue ──> wire ──> responses
 //! ```
 //!
-//! The port is open before the model is: whoever asks is told that the server lives and is not ready. One that is asked to end says
-//! at once that it is not ready, takes connections for a moment longer, and answers what it has begun.
+//! The port is open before the model is: whoever asks is told that the server lives and is not ready. One that is
+//! asked to end says at once that it is not ready, takes connections for a moment longer, and answers what it has
+//! begun.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -105,8 +106,8 @@ impl Server {
         self.address
     }
 
-    /// Answers until it is asked to end, and then what it has begun; asked a second time it ends at once. `asked` gives what
-    /// completes when somebody asks next.
+    /// Answers until it is asked to end, and then what it has begun; asked a second time it ends at once. `asked`
+    /// gives what completes when somebody asks next.
     ///
     /// # Errors
     /// If the bundle cannot be opened.

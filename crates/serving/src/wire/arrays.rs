@@ -1,4 +1,5 @@
-//! How does an array in JSON become numbers? Flat or nested as its shape says, and never more of them than the shape has room for.
+//! How does an array in JSON become numbers? Flat or nested as its shape says, and never more of them than the shape
+//! has room for.
 
 use std::fmt;
 

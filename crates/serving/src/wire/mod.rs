@@ -1,8 +1,9 @@
-//! What is said over the wire? Whoever asks a server depends on what stands in this folder, and on nothing else of this crate.
+//! What is said over the wire? Whoever asks a server depends on what stands in this folder, and on nothing else of
+//! this crate.
 //!
-//! Tensors are those of the Open Inference Protocol, version 2, as the network takes and gives them: behind the transforms, in its
-//! own units, under the names that an export to ONNX gives them. Records are as they stand in a file of data, and go through the
-//! transforms here.
+//! Tensors are those of the Open Inference Protocol, version 2, as the network takes and gives them: behind the
+//! transforms, in its own units, under the names that an export to ONNX gives them. Records are as they stand in a
+//! file of data, and go through the transforms here.
 
 mod arrays;
 mod metadata;

@@ -25,8 +25,19 @@ pub fn tiny_in(name: &str) -> (TempDir, PathBuf) {
     (root, folder)
 }
 
-/// A network that has learnt nothing, in a bundle without golden samples.
+/// A network that has learnt nothing, in a bundle without golden samples or columns.
 pub fn untrained(architecture: &Value, task: &str, inputs: Value, output: Value) -> (TempDir, PathBuf) {
+    untrained_of(json!({ "features": {} }), architecture, task, inputs, output)
+}
+
+/// The same with columns.
+pub fn untrained_of(
+    schema: Value,
+    architecture: &Value,
+    task: &str,
+    inputs: Value,
+    output: Value,
+) -> (TempDir, PathBuf) {
     struct Drawn<'a>(&'a Signature);
     impl WithNetwork for Drawn<'_> {
         type Out = Weights;
@@ -36,7 +47,7 @@ pub fn untrained(architecture: &Value, task: &str, inputs: Value, output: Value)
         }
     }
     let written = json!({
-        "schema": { "features": {} },
+        "schema": schema,
         "transforms": [],
         "signature": { "task": task, "inputs": inputs, "output": output },
     });

@@ -103,8 +103,8 @@ fn input(name: &str, shape: &[usize], data: ArrayData) -> InputArray {
     InputArray { name: name.into(), array: Array { shape: shape.to_vec(), data }, mask: None, lengths: None }
 }
 
-/// Asserts that a bundle answers these tensors over HTTP with the numbers that its predictor gives for these inputs, in an output
-/// of this name.
+/// Asserts that a bundle answers these tensors over HTTP with the numbers that its predictor gives for these inputs,
+/// in an output of this name.
 fn same(bundle: &std::path::Path, tensors: Vec<Value>, inputs: Vec<InputArray>, output: &str) -> (Running, Value) {
     let ids = (0..inputs[0].array.shape[0]).map(|row| ExampleId { key: format!("#{row}") }).collect();
     let expected: Numbers = predictor(bundle).infer(&Batch::of(inputs, Target::None, ids)).unwrap();
@@ -194,7 +194,8 @@ fn every_task_has_the_name_of_its_tensor() {
     }
 
     let horizon = json!({ "horizon": {
-        "names": ["a", "b"], "mean": [0.0, 0.0], "std": [1.0, 1.0], "quantiles": [0.1, 0.5, 0.9], "season": 1, "history": true,
+        "names": ["a", "b"], "mean": [0.0, 0.0], "std": [1.0, 1.0],
+        "quantiles": [0.1, 0.5, 0.9], "season": 1, "history": true,
     } });
     let lstm = json!({ "lstm_forecast": { "layers": 1, "hidden": 4 } });
     let (_root, bundle) = untrained(&lstm, "forecast", json!([series()]), horizon);

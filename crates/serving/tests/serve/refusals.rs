@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use serving::Limits;
 
-use crate::bundles::{categories, classes, numbers, series, tiny, tokens, untrained};
+use crate::bundles::{categories, classes, numbers, series, tiny, tokens, untrained, untrained_of};
 use crate::client::{Running, posted, read, serve, serve_with};
 
 const INFER: &str = "/v2/models/bundle_v1/infer";
@@ -122,7 +122,9 @@ fn codes_tokens_and_masks_that_do_not_suit() {
     let server = serve(&bundle);
     let ask = |server: &Running, inputs: Value| server.post("/v2/models/made-up/infer", &json!({ "inputs": inputs }));
     let numbers = json!({ "name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] });
-    let codes = |rows: usize, data: Value| json!({ "name": "categories", "datatype": "INT64", "shape": [rows, 2], "data": data });
+    let tensor = |name: &str, datatype: &str, shape: Value, data: Value| json!({ "name": name, "datatype": datatype, "shape": shape, "data": data });
+    let tensor = |name: &str, datatype: &str, shape: Value, data: Value| json!({ "name": name, "datatype": datatype, "shape": shape, "data": data });
+    let codes = |rows: usize, data: Value| tensor("categories", "INT64", json!([rows, 2]), data);
     assert_eq!(ask(&server, json!([numbers, codes(1, json!([1, 4]))])).status, 200);
     ask(&server, json!([numbers, codes(1, json!([1, 5]))])).refused(400, "a code of `categories` is 5; there are 5");
     ask(&server, json!([numbers, codes(1, json!([-1, 0]))])).refused(400, "a code of `categories` is -1");
@@ -133,9 +135,8 @@ fn codes_tokens_and_masks_that_do_not_suit() {
     let bag = json!({ "bag": { "embedding": 4 } });
     let (_root, bundle) = untrained(&bag, "classify", json!([tokens()]), classes());
     let server = serve(&bundle);
-    let text =
-        |shape: Value, data: Value| json!({ "name": "tokens", "datatype": "INT64", "shape": shape, "data": data });
-    let mask = |datatype: &str, shape: Value, data: Value| json!({ "name": "mask", "datatype": datatype, "shape": shape, "data": data });
+    let text = |shape: Value, data: Value| tensor("tokens", "INT64", shape, data);
+    let mask = |datatype: &str, shape: Value, data: Value| tensor("mask", datatype, shape, data);
     let two = text(json!([1, 2]), json!([1, 2]));
     ask(&server, json!([text(json!([1, 2]), json!([1, 11]))])).refused(400, "a token of `tokens` is 11; there are 11");
     ask(&server, json!([text(json!([1, 10]), json!(vec![1; 10]))])).refused(400, "10 tokens, and 9 are the most");
@@ -173,11 +174,18 @@ fn records_that_do_not_suit() {
 }
 
 #[test]
-fn models_that_answer_no_records_say_so() {
-    let gpt = json!({ "gpt": { "layers": 1, "features": 8, "heads": 2, "context": 9 } });
-    let (_root, bundle) = untrained(&gpt, "generate", json!([tokens()]), json!({ "tokens": { "vocabulary": 11 } }));
-    assert_eq!(serve(&bundle).post("/predict", &json!({ "text": "a" })).status, 400);
-    let _ = series();
+fn a_model_that_reads_windows_says_so() {
+    let lstm = json!({ "lstm_forecast": { "layers": 1, "hidden": 4 } });
+    let horizon = json!({ "horizon": {
+        "names": ["a"], "mean": [0.0], "std": [1.0], "quantiles": [], "season": 1, "history": true,
+    } });
+    let schema = json!({
+        "target": { "name": "a", "kind": "number" },
+        "features": {},
+        "windows": { "length": 6, "horizon": 1 },
+    });
+    let (_root, bundle) = untrained_of(schema, &lstm, "forecast", json!([series()]), horizon);
+    serve(&bundle).post("/predict", &json!([{ "a": 1 }])).refused(400, "the tensor `series`");
 }
 
 #[test]
@@ -197,7 +205,8 @@ fn bodies_that_are_too_large() {
     server.send(chunked.as_bytes()).refused(413, "more than 1000 bytes");
     let fits = r#"{"a": 1, "b": 2, "c": 3}"#;
     let small = format!(
-        "POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{fits}\r\n0\r\n\r\n",
+        "POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+         {:x}\r\n{fits}\r\n0\r\n\r\n",
         fits.len()
     );
     assert_eq!(server.send(small.as_bytes()).status, 200);
