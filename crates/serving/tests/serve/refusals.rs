@@ -12,8 +12,12 @@ use crate::client::{Running, posted, read, serve, serve_with};
 
 const INFER: &str = "/v2/models/bundle_v1/infer";
 
+fn tensor(name: &str, datatype: &str, shape: Value, data: Value) -> Value {
+    json!({ "name": name, "datatype": datatype, "shape": shape, "data": data })
+}
+
 fn numbers_of(shape: Value, data: Value) -> Value {
-    json!({ "inputs": [{ "name": "numbers", "datatype": "FP32", "shape": shape, "data": data }] })
+    json!({ "inputs": [tensor("numbers", "FP32", shape, data)] })
 }
 
 #[test]
@@ -122,8 +126,6 @@ fn codes_tokens_and_masks_that_do_not_suit() {
     let server = serve(&bundle);
     let ask = |server: &Running, inputs: Value| server.post("/v2/models/made-up/infer", &json!({ "inputs": inputs }));
     let numbers = json!({ "name": "numbers", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] });
-    let tensor = |name: &str, datatype: &str, shape: Value, data: Value| json!({ "name": name, "datatype": datatype, "shape": shape, "data": data });
-    let tensor = |name: &str, datatype: &str, shape: Value, data: Value| json!({ "name": name, "datatype": datatype, "shape": shape, "data": data });
     let codes = |rows: usize, data: Value| tensor("categories", "INT64", json!([rows, 2]), data);
     assert_eq!(ask(&server, json!([numbers, codes(1, json!([1, 4]))])).status, 200);
     ask(&server, json!([numbers, codes(1, json!([1, 5]))])).refused(400, "a code of `categories` is 5; there are 5");
