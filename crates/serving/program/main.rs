@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// They read and write; what computes has threads of its own.
 const LISTENING_THREADS: usize = 2;
 /// So many large requests are read at once: as JSON they need many times the memory of their numbers.
-const READING_THREADS: usize = 4;
+const READING_THREADS: usize = 2;
 
 /// Serves a model over HTTP: the Open Inference Protocol, version 2, below /v2, records at /predict, metrics for
 /// Prometheus at /metrics.

@@ -94,14 +94,12 @@ impl Named<'_> {
     fn check(self, card: &Card) -> Result<(), Refusal> {
         let Card { name, version, .. } = card;
         if self.name != name {
-            let error = format!("there is no model `{}`", self.name.escape_debug());
+            let error = format!("there is no model `{}`", wire::shown(self.name));
             return Err(Refusal::new(404, error).with_hint(format!("the model is called `{name}`")));
         }
         match self.version.filter(|asked| asked != version) {
-            Some(asked) => {
-                Err(Refusal::new(404, format!("there is no version `{}` of `{name}`", asked.escape_debug()))
-                    .with_hint(format!("its version is {version}")))
-            }
+            Some(asked) => Err(Refusal::new(404, format!("there is no version `{}` of `{name}`", wire::shown(asked)))
+                .with_hint(format!("its version is {version}"))),
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@
 
 mod arrays;
 mod metadata;
+mod objects;
 mod outputs;
 mod records;
 mod refusal;
@@ -15,5 +16,5 @@ mod tensors;
 pub(crate) use metadata::{model, server};
 pub(crate) use outputs::answer;
 pub(crate) use records::{predictions, records};
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Refusal, shown};
 pub(crate) use tensors::{Question, question};

@@ -6,43 +6,27 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Refusal;
+use super::objects::{self, Objects};
 use crate::model::Card;
 use crate::{Error, Prediction};
-
-/// The key under which several records may stand.
-const RECORDS: &str = "records";
 
 /// Reads one record, a list of them, or `{"records": [...]}`. Records without a key are called by their place.
 ///
 /// # Errors
 /// What is no record of this schema; more than `rows` of them.
 pub(crate) fn records(body: &[u8], schema: &Schema, rows: usize) -> Result<Vec<Record>, Refusal> {
-    let example = r#"write {"column": value, ...}, a list of such objects, or {"records": [...]}"#;
-    let bad = |error: String| Refusal::bad(error).with_hint(example);
     if schema.windows.is_some() {
         return Err(Refusal::bad("the model forecasts from windows over a series, and not from records")
             .with_hint("send the window as the tensor `series` to the address for inference"));
     }
-    let json: Value = serde_json::from_slice(body).map_err(|error| bad(format!("the body is not JSON: {error}")))?;
-    let is_column = schema.features.0.iter().any(|(name, _)| name == RECORDS);
-    let objects = match json {
-        Value::Object(mut one) if !is_column && one.contains_key(RECORDS) => match one.remove(RECORDS) {
-            Some(Value::Array(all)) => all,
-            _ => return Err(bad(format!("`{RECORDS}` is no list"))),
-        },
-        Value::Object(one) => return Ok(vec![record(&one, schema, "request")?]),
-        Value::Array(all) => all,
-        _ => return Err(bad("the body is neither an object nor a list".into())),
-    };
-    if objects.len() > rows {
-        let error = format!("the request has {} records, and {rows} are the most", objects.len());
-        return Err(Refusal::bad(error).with_hint("ask several times"));
+    let example = r#"write {"column": value, ...}, a list of such objects, or {"records": [...]}"#;
+    match objects::read(body, schema, rows).map_err(|error| Refusal::bad(error).with_hint(example))? {
+        Objects::One(object) => Ok(vec![record(&object, schema, "request")?]),
+        Objects::Many(objects) => {
+            let read = |(place, object)| record(object, schema, &format!("#{place}"));
+            objects.iter().enumerate().map(read).collect()
+        }
     }
-    let read = |(place, object): (usize, &Value)| {
-        let object = object.as_object().ok_or_else(|| bad(format!("record #{place} is no object")))?;
-        record(object, schema, &format!("#{place}"))
-    };
-    objects.iter().enumerate().map(read).collect()
 }
 
 fn record(object: &Map<String, Value>, schema: &Schema, called: &str) -> Result<Record, Refusal> {

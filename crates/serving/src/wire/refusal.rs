@@ -53,8 +53,23 @@ impl Refusal {
     }
 }
 
+/// The beginning of a text of any length that a client sent.
+pub(crate) fn shown(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push_str(" ...");
+    }
+    shown
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
+        // The weights are finite, and golden samples were answered by finite numbers: what came in is too large.
+        if let Error::NotFinite { .. } = error {
+            return Self::bad(error.to_string())
+                .with_hint("its numbers are too large for the network; are they scaled?");
+        }
         let status = if error.is_usage() { 400 } else { 500 };
         Self { hint: error.hint(), ..Self::new(status, error.to_string()) }
     }

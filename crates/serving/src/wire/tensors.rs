@@ -4,14 +4,17 @@ use data_loader::{Array, ArrayData, Batch, Dtype, ExampleId, InputArray, InputKi
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Refusal;
 use super::arrays::{Place, numbers};
 use super::metadata::{MASK, Tensor, datatype, inputs, outputs};
+use super::{Refusal, shown};
 
 /// The most numbers in an answer: in JSON they are about ten times as many bytes.
 const MOST_NUMBERS: usize = 1 << 23;
 /// The longest text, in tokens, where the model states none: what attention needs grows with the square of it.
 const LONGEST_TEXT: usize = 4096;
+
+/// No input has as many axes.
+const MOST_AXES: usize = 8;
 
 /// The body of a request, numbers still as they stand there.
 #[derive(Deserialize)]
@@ -59,7 +62,7 @@ pub(crate) fn question(body: &[u8], signature: &Signature, rows: usize) -> Resul
     let takes = inputs(signature);
     for (place, given) in written.inputs.iter().enumerate() {
         if !takes.iter().any(|tensor| tensor.name == given.name) {
-            let error = format!("there is no input `{}`", given.name.escape_debug());
+            let error = format!("there is no input `{}`", shown(&given.name));
             return Err(Refusal::bad(error).with_hint(described("the model takes", &takes)));
         }
         if written.inputs[..place].iter().any(|other| other.name == given.name) {
@@ -109,7 +112,7 @@ fn described(takes: &str, tensors: &[Tensor]) -> String {
 fn array(given: &Given, spec: &InputSpec, rows: usize) -> Result<Array, Refusal> {
     let wanted = datatype(spec.dtype);
     if given.datatype != wanted {
-        let found = given.datatype.escape_debug();
+        let found = shown(&given.datatype);
         return Err(Refusal::bad(format!("the input `{}` is {found}, and must be {wanted}", spec.name)));
     }
     let shape = sizes(given)?;
@@ -142,6 +145,10 @@ fn array(given: &Given, spec: &InputSpec, rows: usize) -> Result<Array, Refusal>
 
 /// The shape, of which no size is 0: there is nothing to answer to then.
 fn sizes(given: &Given) -> Result<Vec<usize>, Refusal> {
+    if given.shape.len() > MOST_AXES {
+        let (name, axes) = (&given.name, given.shape.len());
+        return Err(Refusal::bad(format!("the input `{name}` has {axes} axes, and none has more than {MOST_AXES}")));
+    }
     let size = |size: &i64| usize::try_from(*size).ok().filter(|size| *size > 0);
     given.shape.iter().map(size).collect::<Option<_>>().ok_or_else(|| {
         Refusal::bad(format!(
@@ -162,7 +169,7 @@ fn data<T: super::arrays::Element>(given: &Given, shape: &[usize]) -> Result<Vec
 /// Where there is content, in the shape of the tokens.
 fn mask(given: &Given, tokens: &[usize]) -> Result<Vec<u8>, Refusal> {
     if !["FP32", "BOOL"].contains(&&*given.datatype) {
-        let found = given.datatype.escape_debug();
+        let found = shown(&given.datatype);
         return Err(Refusal::bad(format!("the input `{MASK}` is {found}, and must be FP32 or BOOL")));
     }
     if sizes(given)? != tokens {
@@ -199,7 +206,7 @@ fn wanted(asked: Option<Vec<Wanted>>, gives: &[Tensor]) -> Result<Vec<&'static s
     }
     let find = |wanted: &Wanted| {
         gives.iter().find(|tensor| tensor.name == wanted.name).map(|tensor| tensor.name).ok_or_else(|| {
-            let error = format!("there is no output `{}`", wanted.name.escape_debug());
+            let error = format!("there is no output `{}`", shown(&wanted.name));
             Refusal::bad(error).with_hint(described("the model gives", gives))
         })
     };

@@ -82,12 +82,14 @@ fn tensors_that_do_not_suit() {
         (json!({ "inputs": [] }), "lacks the input `numbers`"),
         (with("name", json!("pixels")), "there is no input `pixels` the model takes `numbers` (FP32 [-1, 3])"),
         (with("name", json!("mask")), "there is no input `mask`"),
+        (with("name", json!("x".repeat(100_000))), "x ...` the model takes"),
         (twice, "stands twice"),
         (with("datatype", json!("FP64")), "is FP64, and must be FP32"),
         (with("datatype", json!("")), "must be FP32"),
         (with("shape", json!([3])), "must have [examples, 3]"),
         (with("shape", json!([1, 4])), "must have [examples, 3]"),
         (with("shape", json!([1, 1, 3])), "must have [examples, 3]"),
+        (with("shape", json!(vec![1; 9])), "9 axes"),
         (with("shape", json!([0, 3])), "above 0"),
         (with("shape", json!([-1, 3])), "above 0"),
         (with("shape", json!([2, 3])), "room for 6"),
@@ -154,9 +156,9 @@ fn codes_tokens_and_masks_that_do_not_suit() {
 fn records_that_do_not_suit() {
     let server = serve(&tiny());
     for (body, words) in [
-        (json!(1), "neither an object nor a list"),
-        (json!([1]), "record #0 is no object"),
-        (json!({ "records": {} }), "`records` is no list"),
+        (json!(1), "an object or a list of objects"),
+        (json!([1]), "an object as record #0"),
+        (json!({ "records": {} }), "a list of records"),
         (json!({ "a": 1, "b": 2 }), "no column `c`"),
         (json!({ "a": 1, "b": 2, "d": 3 }), "no column `c`"),
         (
@@ -166,7 +168,7 @@ fn records_that_do_not_suit() {
         (json!({ "a": 1, "b": 2, "c": "NaN" }), "c"),
         (json!({ "a": 1, "b": 2, "c": [3] }), "c"),
         (json!({ "a": 1, "b": 2, "c": 1e300 }), "networks take numbers up to"),
-        (json!(vec![json!({}); 1025]), "1024 are the most"),
+        (json!(vec![json!({}); 1025]), "more than 1024 records"),
     ] {
         server.post("/predict", &body).refused(400, words);
     }
@@ -176,8 +178,8 @@ fn records_that_do_not_suit() {
 }
 
 #[test]
-fn a_model_that_reads_windows_says_so() {
-    let lstm = json!({ "lstm_forecast": { "layers": 1, "hidden": 4 } });
+fn a_model_that_reads_windows_takes_no_records_and_no_numbers_that_are_too_large() {
+    let lstm = json!({ "lstm_forecast": { "layers": 1, "hidden": 4, "level": "standard" } });
     let horizon = json!({ "horizon": {
         "names": ["a"], "mean": [0.0], "std": [1.0], "quantiles": [], "season": 1, "history": true,
     } });
@@ -187,7 +189,11 @@ fn a_model_that_reads_windows_says_so() {
         "windows": { "length": 6, "horizon": 1 },
     });
     let (_root, bundle) = untrained_of(schema, &lstm, "forecast", json!([series()]), horizon);
-    serve(&bundle).post("/predict", &json!([{ "a": 1 }])).refused(400, "the tensor `series`");
+    let server = serve(&bundle);
+    server.post("/predict", &json!([{ "a": 1 }])).refused(400, "the tensor `series`");
+    // Their variance is no number of 32 bits any more.
+    let large = tensor("series", "FP32", json!([1, 6, 1]), json!([1e30, -1e30, 1e30, -1e30, 1e30, 3]));
+    server.post("/v2/models/made-up/infer", &json!({ "inputs": [large] })).refused(400, "too large for the network");
 }
 
 #[test]
