@@ -114,7 +114,7 @@ pub struct Batch {
 
 impl Batch {
     /// A batch of examples that count alike, of no particular place in an epoch.
-    pub(crate) fn of(inputs: Vec<InputArray>, target: Target, ids: Vec<ExampleId>) -> Self {
+    pub fn of(inputs: Vec<InputArray>, target: Target, ids: Vec<ExampleId>) -> Self {
         Self { inputs, target, ids, weights: None, epoch: 0, index: 0, skipped: 0 }
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong between a bundle and an answer?
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use data_loader::Task;
@@ -40,6 +41,36 @@ pub enum Error {
         /// What to do instead.
         way_out: String,
     },
+    /// A model cannot be called so in addresses.
+    #[error("a model cannot be served as `{}`: {reason}", name.escape_debug())]
+    Name {
+        /// What it was to be called.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The port cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A server does not answer as one that is well.
+    #[error("{url} is not well: {reason}")]
+    Unwell {
+        /// What was asked for.
+        url: String,
+        /// What came instead of 200.
+        reason: String,
+    },
+    /// The program failed where it should not.
+    #[error("the program failed while {doing}")]
+    Panicked {
+        /// What it was doing.
+        doing: &'static str,
+    },
     /// The data does not suit the model.
     #[error(transparent)]
     Data(#[from] data_loader::Error),
@@ -61,7 +92,7 @@ impl Error {
     }
 
     /// For `map_err`: a file that cannot be read, written ...
-    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Model(model_zoo::Error::Io { doing, path, source })
     }
@@ -80,6 +111,10 @@ impl Error {
             Self::CannotContinue { .. } => Some("choose one that was trained with `task = \"generate\"`, or `firebox predict`".into()),
             Self::Sampling(_) => Some("a temperature of 0 takes the most likely token, 1 draws as the model says".into()),
             Self::Package { way_out, .. } => Some(way_out.clone()),
+            Self::Name { .. } => Some("name it with --name, in letters, digits, `-`, `_` and `.`".into()),
+            Self::Listen { .. } => Some("choose another port with --address; port 0 is one that is free".into()),
+            Self::Unwell { .. } => Some("see what the server says, or ask its /v2/health/live".into()),
+            Self::Panicked { .. } => Some("please report it with what stands above".into()),
             Self::Data(error) => error.hint(),
             Self::Model(error) => error.hint(),
         }
@@ -88,8 +123,13 @@ impl Error {
     /// Whether the user's words or files are the cause, rather than the model, the machine or this program.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::NotFinite { .. } => false,
-            Self::CannotShow { .. } | Self::CannotContinue { .. } | Self::Sampling(_) | Self::Package { .. } => true,
+            Self::NotFinite { .. } | Self::Unwell { .. } | Self::Panicked { .. } => false,
+            Self::CannotShow { .. }
+            | Self::CannotContinue { .. }
+            | Self::Sampling(_)
+            | Self::Package { .. }
+            | Self::Name { .. }
+            | Self::Listen { .. } => true,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),
         }

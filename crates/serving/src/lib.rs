@@ -1,18 +1,27 @@
 //! Stages 4 and 5: from a bundle to answers.
 //!
-//! So far this is the [`predictor`]: the bundle's own transforms and network, applied to records as they were read, or
-//! continuing a text ([`continuation`]) by tokens that are drawn ([`sampling`]); and [`deploy`] writes what a cluster, an engine of
-//! containers or a machine needs to run a server of the bundle, or a browser or a Rust program to answer without one.
+//! A [`predictor`] is a bundle's own transforms and network, applied to records as they were read, or continuing a
+//! text ([`continuation`]) by tokens that are drawn ([`sampling`]). [`http`] answers with one over the network, which
+//! is all that the program `firebox-serve` does, and [`deploy`] writes what a cluster, an engine of containers or a
+//! machine needs to run it, or a browser or a Rust program to answer without it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod continuation;
 pub mod deploy;
 pub mod error;
+pub mod health;
+pub mod http;
+pub mod limits;
+mod metrics;
+mod model;
 pub mod predictor;
 pub mod sampling;
 pub mod unusual;
+mod wire;
 
 pub use continuation::Continuation;
 pub use error::Error;
+pub use http::{Server, Settings};
+pub use limits::Limits;
 pub use predictor::{Prediction, Predictor};
 pub use sampling::Sampling;

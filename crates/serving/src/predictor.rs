@@ -1,6 +1,6 @@
 //! What does a model answer to records as they were read?
 
-use data_loader::{OutputSpec, Pipeline, Record, Signature};
+use data_loader::{Batch, OutputSpec, Pipeline, Record, Signature};
 use model_zoo::anomaly::Reference;
 use model_zoo::bundle::{self, Bundle};
 use model_zoo::device::{Device, Found, Tensor};
@@ -25,6 +25,17 @@ pub struct Prediction {
     /// back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unusual: Vec<(String, f64)>,
+}
+
+/// What a network answers to a batch, as numbers and in its own units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers {
+    /// The size of each axis, the batch first.
+    pub shape: Vec<usize>,
+    /// The numbers, the last axis running fastest.
+    pub values: Vec<f32>,
+    /// The probability of each class; only of a classifier, whose `values` are scores.
+    pub probabilities: Option<Vec<f32>>,
 }
 
 /// A network with the transforms that belong to it.
@@ -81,6 +92,30 @@ impl Predictor {
         &self.device
     }
 
+    /// Answers inputs as they come out of the transforms.
+    ///
+    /// # Errors
+    /// [`model_zoo::Error::WrongBatch`] if they are not those of the signature; if the device fails; [`Error::NotFinite`].
+    pub fn infer(&self, batch: &Batch) -> Result<Numbers, Error> {
+        let inputs = Inputs::from_batch(batch, self.pipeline.signature(), &self.device)?;
+        let output = self.network.answer(&inputs)?;
+        let probabilities = match &output {
+            Output::Classes(scores) => {
+                let told = self.decoding.probabilities(scores.clone());
+                Some(told.try_into_vec_as::<f32>().map_err(device_failed)?)
+            }
+            _ => None,
+        };
+        let (shape, values) = (output.shape(), output.numbers()?);
+        let each = (values.len() / batch.len().max(1)).max(1);
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(place) => {
+                Err(Error::NotFinite { id: batch.ids.get(place / each).map(ToString::to_string).unwrap_or_default() })
+            }
+            None => Ok(Numbers { shape, values, probabilities }),
+        }
+    }
+
     /// Answers records, one prediction each, in order.
     ///
     /// # Errors
@@ -133,7 +168,7 @@ impl Predictor {
         let width = names.len().max(1);
         let classify = matches!(signature.output, OutputSpec::Classes { .. });
         let predictions = batch.ids.iter().zip(rows.chunks(width)).map(|(id, row)| {
-            let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(k, _)| names[k].clone());
+            let best = best(row.iter().copied()).map(|k| names[k].clone());
             Prediction {
                 id: id.to_string(),
                 label: best.filter(|_| classify),
@@ -143,6 +178,11 @@ impl Predictor {
         });
         finite(predictions.collect())
     }
+}
+
+/// The place of the largest number; of equal ones the last.
+pub(crate) fn best(numbers: impl Iterator<Item = f64>) -> Option<usize> {
+    numbers.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
 }
 
 /// A name for each number that is told: the step, and its quantile if there are some.

@@ -188,21 +188,21 @@ const FOREIGN: &[(&str, &[&str], &[&str], &str)] = &[
     ("crates/", &["crates/serving/"], &["TcpListener"], "only crates/serving listens on a port"),
     (
         "crates/",
-        &["crates/cli/"],
+        &["crates/cli/", "crates/serving/program/main.rs"],
         &["process::exit", "process::abort", "set_var"],
         "libraries return errors; the command line ends the process",
     ),
     (
         "crates/",
-        &["crates/cli/report.rs"],
+        &["crates/cli/report.rs", "crates/serving/program/main.rs"],
         &["println!", "print!", "eprintln!", "eprint!", "dbg!", "stdout()"],
-        "only crates/cli/report.rs prints",
+        "only crates/cli/report.rs prints, and the program that serves",
     ),
     (
         "crates/",
-        &["crates/cli/report.rs", "crates/cli/console.rs", "crates/cli/console/"],
+        &["crates/cli/report.rs", "crates/cli/console.rs", "crates/cli/console/", "crates/serving/program/main.rs"],
         &["stderr()"],
-        "only the report and the console write to stderr",
+        "only the report and the console write to stderr, and the program that serves",
     ),
 ];
 
@@ -242,6 +242,7 @@ fn words_stand_in_their_rooms() {
             (with("crates/trainer/src/new.rs", "std::process::exit(1)"), "`process::exit` is foreign"),
             (with("crates/trainer/src/new.rs", "TcpListener::bind(a)"), "`TcpListener` is foreign"),
             (with("crates/trainer/src/new.rs", "std::io::stderr()"), "`stderr()` is foreign"),
+            (with("crates/serving/src/http/new.rs", "eprintln!()"), "`eprintln!` is foreign"),
         ]
     });
 }
@@ -249,6 +250,7 @@ fn words_stand_in_their_rooms() {
 /// Where `unsafe` may stand, and why.
 const UNSAFE: &[(&str, &str)] = &[
     ("crates/cli/main.rs", "sets BURN_DEVICE before any thread exists"),
+    ("crates/serving/program/main.rs", "sets BURN_DEVICE before any thread exists"),
     ("crates/kernels/", "kernels written by hand, compared with their definitions"),
 ];
 

@@ -283,9 +283,9 @@ impl Records for Jsonl {
 }
 
 /// The record of one JSON object, as a server receives it. Every feature must be there; `null` is a missing value. The
-/// target is not looked at, and keys that the schema does not name do not matter. Without a key column the id is `request`.
-pub fn record_from_json(object: &Map<String, Json>, schema: &Schema) -> Result<Record, Error> {
-    let key = key_in(object, schema).unwrap_or_else(|| "request".into());
+/// target is not looked at, and keys that the schema does not name do not matter. Without a key column it is called `called`.
+pub fn record_from_json(object: &Map<String, Json>, schema: &Schema, called: &str) -> Result<Record, Error> {
+    let key = key_in(object, schema).unwrap_or_else(|| called.to_owned());
     record(object, schema, key, Purpose::Prediction)
 }
 

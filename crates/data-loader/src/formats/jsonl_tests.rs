@@ -82,16 +82,16 @@ fn bad_lines_name_row_and_line() {
 
 #[test]
 fn a_request_may_lack_the_target_and_nothing_else() {
-    let record = record_from_json(&object(r#"{"x": 2.5, "word": "a", "other": 1}"#), &schema()).unwrap();
+    let record = record_from_json(&object(r#"{"x": 2.5, "word": "a", "other": 1}"#), &schema(), "request").unwrap();
     assert_eq!((record.fields.len(), record.id.key.as_str()), (2, "request"));
-    let error = record_from_json(&object(r#"{"word": "a"}"#), &schema()).unwrap_err();
+    let error = record_from_json(&object(r#"{"word": "a"}"#), &schema(), "request").unwrap_err();
     assert_eq!(error.to_string(), "Example request has no column `x`; it has `word`.");
     for text in [r#"{"x": "NaN", "word": "a"}"#, r#"{"x": true, "word": "a"}"#, r#"{"x": {}, "word": "a"}"#] {
-        assert!(record_from_json(&object(text), &schema()).unwrap_err().is_usage(), "{text}");
+        assert!(record_from_json(&object(text), &schema(), "request").unwrap_err().is_usage(), "{text}");
     }
     let mut keyed = schema();
     keyed.key = Some("word".into());
-    assert_eq!(record_from_json(&object(r#"{"x": 1, "word": "a"}"#), &keyed).unwrap().id.key, "a");
+    assert_eq!(record_from_json(&object(r#"{"x": 1, "word": "a"}"#), &keyed, "request").unwrap().id.key, "a");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn numbers_beyond_32_bits_are_refused_as_they_are_written() {
         assert!(error.hint().unwrap().contains("`missing`") && error.is_bad_example());
     }
     assert_eq!(value("-3.4028234663852886e38", "x").unwrap(), Value::Number(-f64::from(f32::MAX)));
-    let json = |text: &str| record_from_json(&serde_json::from_str(text).unwrap(), &schema());
+    let json = |text: &str| record_from_json(&serde_json::from_str(text).unwrap(), &schema(), "request");
     let error = json(r#"{"x": 1e300, "word": "a", "text": "b"}"#).unwrap_err();
     assert!(error.to_string().contains("request: the number `x` is \"1e+300\""), "{error}");
 }

@@ -80,6 +80,8 @@ pub struct Bundle {
     pub path: PathBuf,
     /// What stands in `manifest.json`.
     pub manifest: Manifest,
+    /// The SHA-256 of that file, as [`manifest_sha256`] gives it.
+    pub manifest_sha256: String,
     /// The transforms as they were fitted.
     pub pipeline: Pipeline,
     /// The numbers of the network.
@@ -173,7 +175,8 @@ impl Bundle {
         if let Some((name, _)) = broken {
             return Err(damaged(WEIGHTS, format!("a number of `{name}` is not finite")));
         }
-        Ok(Self { path, manifest: files.manifest, pipeline, weights, golden })
+        let manifest_sha256 = hash(&files.manifest_bytes);
+        Ok(Self { path, manifest: files.manifest, manifest_sha256, pipeline, weights, golden })
     }
 
     /// Whether a folder looks like a bundle, or a file like one that was packed.

@@ -5,7 +5,7 @@ use data_loader::Entry;
 use serde_json::{Value, json};
 
 use super::plan::folder::Folder;
-use super::plan::{Deployment, NOBODY, PROGRAM, SERVER};
+use super::plan::{Deployment, NOBODY, PROGRAM, READY, SERVER};
 use super::{oci, typed};
 use crate::Error;
 
@@ -49,7 +49,7 @@ fn dockerfile(deployment: &Deployment) -> String {
         .join(" \\\n");
     let model = deployment.model_folder();
     let exec = |words: &[String]| json!(words).to_string();
-    let health = exec(&[SERVER.into(), "--health".into(), format!("http://127.0.0.1:{}", deployment.port)]);
+    let health = exec(&[SERVER.into(), "--health".into(), format!("http://127.0.0.1:{}{READY}", deployment.port)]);
     let entry: Value = json!([SERVER]);
     format!(
         r"# syntax=docker/dockerfile:1
@@ -69,8 +69,8 @@ WORKDIR /source
 COPY --from=firebox . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked --no-default-features --bin {SERVER} \
-    && install -D -m 0555 target/release/{SERVER} /built/{SERVER}
+    cargo build --profile serve --locked --package serving --bin {SERVER} \
+    && install -D -m 0555 target/serve/{SERVER} /built/{SERVER}
 
 FROM ${{RUN_IMAGE}}
 LABEL {labels}
@@ -124,7 +124,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
-        assert!(text.contains(r#"CMD ["firebox-serve","--health","http://127.0.0.1:8080"]"#));
+        assert!(text.contains(r#"CMD ["firebox-serve","--health","http://127.0.0.1:8080/v2/health/ready"]"#));
         assert!(text.lines().any(|line| line.starts_with("LABEL org.opencontainers.image.title=\"penguins\" \\")));
         #[cfg(unix)]
         {

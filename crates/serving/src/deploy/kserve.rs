@@ -129,7 +129,8 @@ mod tests {
         assert_eq!(predictor["model"]["storageUri"], "s3://models/penguins");
         assert_eq!((&predictor["canaryTrafficPercent"], &predictor["scaleTarget"]), (&json!(10), &json!(315)));
         let container = &runtime["spec"]["containers"][0];
-        assert_eq!((&container["name"], &container["args"][0]), (&json!("kserve-container"), &json!("/mnt/models")));
+        assert_eq!(container["name"], "kserve-container");
+        assert_eq!(container["args"], json!(["/mnt/models", "--address", "0.0.0.0:8080", "--name", "penguins"]));
         assert_eq!(runtime["spec"]["protocolVersions"], json!(["v2"]));
     }
 

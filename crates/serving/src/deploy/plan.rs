@@ -181,9 +181,15 @@ impl Deployment {
         format!("/models/{}", self.name)
     }
 
-    /// What the server is told at its start: the folder of the bundle, and where to listen.
+    /// What the server is told at its start: the folder of the bundle, where to listen, and what the model is called
+    /// if the folder is called otherwise.
     pub(super) fn arguments(&self, folder: &str) -> Vec<String> {
-        vec![folder.to_owned(), "--address".to_owned(), format!("0.0.0.0:{}", self.port)]
+        let address = format!("0.0.0.0:{}", self.port);
+        let mut arguments = vec![folder, "--address", &address];
+        if !folder.ends_with(&format!("/{}", self.name)) {
+            arguments.extend(["--name", &self.name]);
+        }
+        arguments.into_iter().map(str::to_owned).collect()
     }
 
     /// Images that are built here hold no driver of a graphics card.

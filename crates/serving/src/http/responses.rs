@@ -1,0 +1,66 @@
+//! What does an answer look like, whatever it says?
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::wire::Refusal;
+
+/// What is sent.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Browsers are to take an answer for what it says it is, for themselves, and for now.
+const SECURITY: [(HeaderName, HeaderValue); 5] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
+
+/// An answer of a kind.
+fn of(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.extend(SECURITY);
+    answer
+}
+
+/// An answer that is JSON already.
+pub(super) fn text_of_json(status: u16, body: Vec<u8>) -> Answer {
+    of(status, "application/json", body)
+}
+
+/// An answer in JSON.
+///
+/// # Errors
+/// If it cannot be written down; ours can.
+pub(super) fn json(status: u16, value: &impl Serialize) -> Result<Answer, Refusal> {
+    Ok(text_of_json(status, serde_json::to_vec(value).map_err(unwritten)?))
+}
+
+/// What Prometheus reads.
+pub(super) fn metrics(text: String) -> Answer {
+    of(200, "text/plain; version=0.0.4; charset=utf-8", text)
+}
+
+/// For `map_err`: an answer that cannot be written as JSON.
+pub(super) fn unwritten(error: serde_json::Error) -> Refusal {
+    Refusal::new(500, format!("the answer cannot be written as JSON: {error}"))
+}
+
+/// The answer to who is turned down.
+pub(super) fn refusal(refusal: &Refusal) -> Answer {
+    let mut answer = text_of_json(refusal.status, serde_json::to_vec(refusal).unwrap_or_default());
+    if let Some(seconds) = refusal.retry_after {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(methods) = refusal.allow {
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    answer
+}

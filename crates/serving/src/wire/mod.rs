@@ -1,0 +1,20 @@
+//! What is said over the wire? Whoever asks a server depends on what stands in this folder, and on nothing else of
+//! this crate.
+//!
+//! Tensors are those of the Open Inference Protocol, version 2, as the network takes and gives them: behind the
+//! transforms, in its own units, under the names that an export to ONNX gives them. Records are as they stand in a
+//! file of data, and go through the transforms here.
+
+mod arrays;
+mod metadata;
+mod objects;
+mod outputs;
+mod records;
+mod refusal;
+mod tensors;
+
+pub(crate) use metadata::{model, server};
+pub(crate) use outputs::answer;
+pub(crate) use records::{predictions, records};
+pub(crate) use refusal::{Refusal, shown};
+pub(crate) use tensors::{Question, question};

@@ -1,0 +1,17 @@
+//! Does a server answer over HTTP what its bundle answers, and does it turn down everything else?
+//!
+//! - `bundles`: bundles of every kind of input and output, made up
+//! - `client`: a client written by hand, which can also be rude
+//! - `endpoints`: every address, and answers that are those of a `Predictor`
+//! - `ending`: beginning, and ending with requests under way
+//! - `program`: the program itself, its words and exit codes
+//! - `refusals`: what is turned down, with which status and words
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::result_large_err, reason = "nobody waits for what a test moves")]
+
+mod bundles;
+mod client;
+mod ending;
+mod endpoints;
+mod program;
+mod refusals;
