@@ -2,6 +2,7 @@
 //!
 //! - `bad_checkpoints`: broken, foreign and newer checkpoints and bundles, and bytes flipped at random
 //! - `bad_input`: mistakes in configs, data, images, runs and devices
+//! - `calibrated`: temperatures and thresholds leave with a model, and hold wherever it answers
 //! - `clean`: from doubtful labels to a cleaner data set that is trained on
 //! - `cli`: what is printed, JSON
 //! - `crowded`: a full disk, two processes in one run folder
@@ -31,6 +32,7 @@
 
 mod bad_checkpoints;
 mod bad_input;
+mod calibrated;
 mod clean;
 mod cli;
 mod crowded;

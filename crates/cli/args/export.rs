@@ -18,6 +18,13 @@ pub struct Export {
     /// Make transforms and labels a part of the graph that `--to onnx` writes, which then reads images and columns as they are.
     #[arg(long)]
     pub with_preprocessing: bool,
+    /// Divide scores by a temperature, so that probabilities are as sure as they are right on the validation split.
+    #[arg(long)]
+    pub calibrate: bool,
+    /// From which probability on a class is answered: CLASS=0.3, or CLASS=f1 for the one of two with the best F1 on the validation
+    /// split; or from which score on an example is unusual: anomaly=0.8, or anomaly=99% of the examples that were not learnt from.
+    #[arg(long = "threshold", value_name = "NAME=WHERE")]
+    pub thresholds: Vec<String>,
     /// Sign the bundle with this secret key (Ed25519, PEM), as `firebox keygen` makes it.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,

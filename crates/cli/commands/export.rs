@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use model_zoo::bundle;
-use serde_json::json;
+use serde_json::{Value, json};
 use trainer::address::Address;
+use trainer::calibration::{self, Threshold};
 use trainer::exporters::{self, Form, MEMBERS, Made, Options, Shown, Source};
 
 use super::Ended;
@@ -29,7 +30,15 @@ pub(super) fn run(args: &Export, as_json: bool) -> Ended {
     }
     // Files are held against the answers of the processor, which repeat themselves.
     let device = model_zoo::device::open("cpu")?;
-    let source = Source::open(&args.model, &device)?;
+    let thresholds = args.thresholds.iter().map(|text| threshold(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut source = Source::open(&args.model, &device)?;
+    if args.calibrate || !thresholds.is_empty() {
+        let known = source.content.tests.len();
+        calibration::calibrate(&mut source, args.calibrate, &thresholds, &device)?;
+        if !as_json {
+            source.content.tests[known..].iter().filter_map(found).for_each(report::line);
+        }
+    }
     let out = args.out.clone().unwrap_or_else(|| beside(&args.model));
     let mut told = |made: &Made| {
         if !as_json {
@@ -44,6 +53,37 @@ pub(super) fn run(args: &Export, as_json: bool) -> Ended {
         report::line(format!("They lie in {}", out.display()));
     }
     Ok(Status::Done)
+}
+
+fn threshold(text: &str) -> Result<(String, Threshold), Failure> {
+    Threshold::parse(text).map_err(|reason| {
+        let hint = "as in `--threshold yes=0.3`, `--threshold yes=f1` or `--threshold anomaly=99%`";
+        Failure::usage(format!("`--threshold {text}`: {reason}"), hint)
+    })
+}
+
+/// What a record of calibration says, a line.
+fn found(record: &Value) -> Option<String> {
+    let number = |at: &str| record.pointer(at).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let of = format!("on {} examples of the {} split", record["examples"], record["part"].as_str()?);
+    Some(match record["test"].as_str()? {
+        "calibration" => format!(
+            "Temperature {:.4}: the loss is {:.4}, {:.4} before, and the calibration error {:.4}, {:.4} before ({of})",
+            number("/temperature"),
+            number("/loss/after"),
+            number("/loss/before"),
+            number("/calibration_error/after"),
+            number("/calibration_error/before")
+        ),
+        "threshold" => format!(
+            "`{}` is answered from {:.4} on: F1 {:.4}, {:.4} from one half on ({of})",
+            record["class"].as_str()?,
+            number("/threshold"),
+            number("/f1/at_threshold"),
+            number("/f1/at_half")
+        ),
+        _ => return None,
+    })
 }
 
 /// The form called `name`.

@@ -14,6 +14,7 @@ use crate::failure::{Failure, Status};
 use crate::report;
 
 pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
+    check_belongings(args)?;
     let (bundle, beside) = bundle_of(&args.model)?;
     let mut deployment = Deployment::of(&bundle, args.name.as_deref())?;
     if let Some(image) = &args.image {
@@ -45,11 +46,11 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
         ("web", args.web),
     ];
     let out = args.out.clone().unwrap_or(beside);
-    let mut packages = Vec::new();
-    // Advice is asked for by nobody and needed by everybody.
-    for way in asked.iter().filter(|(_, asked)| *asked).map(|(way, _)| *way) {
-        packages.push((way, deploy::write(way, &deployment, &out.join(way))?));
-    }
+    let ways: Vec<(&str, PathBuf)> =
+        asked.iter().filter(|(_, asked)| *asked).map(|(way, _)| (*way, out.join(way))).collect();
+    let written = deploy::write_all(&ways, &deployment)?;
+    let packages: Vec<_> = ways.iter().map(|(way, _)| *way).zip(written).collect();
+    // It is asked for by nobody and needed by everybody.
     let advice = deploy::advice::text(&deployment);
     if as_json {
         let written = packages.iter().map(|(way, package)| {
@@ -75,14 +76,30 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
             report::line(format!("  {command}"));
         }
     }
-    if packages.iter().any(|(way, _)| !["rust", "web"].contains(way)) {
-        report::note("They start `firebox-serve`, which is still to come: today nothing answers behind them.");
-    }
     if !packages.is_empty() {
         report::line("");
     }
     report::line(advice);
     Ok(Status::Done)
+}
+
+/// Refuses what is said of a way that is not gone.
+fn check_belongings(args: &PackageArgs) -> Result<(), Failure> {
+    let belongings = [
+        ("--binary", args.binary.is_some(), "--oci", args.oci),
+        ("--canary", args.canary.is_some(), "--kserve", args.kserve),
+        ("--crates", args.crates.is_some(), "--rust", args.rust),
+        ("--graph", args.graph.is_some(), "--web", args.web),
+        ("--runtime", args.runtime.is_some(), "--web", args.web),
+        ("--storage", args.storage.is_some(), "--kserve", args.kserve),
+    ];
+    match belongings.iter().find(|(_, said, _, gone)| *said && !gone) {
+        Some((flag, _, way, _)) => Err(Failure::usage(
+            format!("`{flag}` is about `{way}`, which is not written"),
+            format!("add `{way}`, or leave out `{flag}`"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A folder if there is one, else a repository.

@@ -65,16 +65,16 @@ pub(super) fn open(model: &str, device: &model_zoo::device::Found) -> Result<Pre
 
 fn show(prediction: &Prediction) {
     let mut scores = prediction.scores.clone();
-    let text = match &prediction.label {
-        Some(label) => {
+    let text = match (unusual(prediction), &prediction.label) {
+        (Some(score), Some(label)) => format!("{label}, {score}"),
+        (Some(score), None) => score,
+        (None, Some(label)) => {
             scores.sort_by(|a, b| b.1.total_cmp(&a.1));
             let shown: Vec<String> =
                 scores.iter().take(3).map(|(name, p)| format!("{name} {:.1}%", p * 100.0)).collect();
             format!("{label}  ({})", shown.join(", "))
         }
-        None => unusual(prediction).unwrap_or_else(|| {
-            scores.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
-        }),
+        (None, None) => scores.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),
     };
     report::line(format!("{}: {text}", prediction.id));
 }

@@ -9,6 +9,7 @@ pub mod architectures;
 pub mod atomic;
 pub mod blocks;
 pub mod bundle;
+pub mod decision;
 pub mod device;
 pub mod error;
 pub mod generator;
@@ -25,6 +26,7 @@ pub mod summary;
 pub mod weights;
 
 pub use architectures::Architecture;
+pub use decision::Decision;
 pub use error::Error;
 pub use inputs::Inputs;
 pub use network::Network;

@@ -3,10 +3,11 @@
 use data_loader::{Batch, OutputSpec, Pipeline, Record, Signature};
 use model_zoo::anomaly::Reference;
 use model_zoo::bundle::{self, Bundle};
+use model_zoo::decision::ANOMALY;
 use model_zoo::device::{Device, Found, Tensor};
 use model_zoo::network::Answer;
 use model_zoo::weights::Weights;
-use model_zoo::{Architecture, Decoding, Inputs, Output};
+use model_zoo::{Architecture, Decision, Decoding, Inputs, Output};
 use serde::Serialize;
 
 use crate::{Error, unusual};
@@ -34,15 +35,26 @@ pub struct Numbers {
     pub shape: Vec<usize>,
     /// The numbers, the last axis running fastest.
     pub values: Vec<f32>,
-    /// The probability of each class; only of a classifier, whose `values` are scores.
-    pub probabilities: Option<Vec<f32>>,
+    /// What is known of each class; only of a classifier, whose `values` are scores.
+    pub classes: Option<Classes>,
+}
+
+/// What a classifier answers to a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classes {
+    /// The probability of each class of each example, row-major.
+    pub probabilities: Vec<f32>,
+    /// The place of the class that is answered to each example.
+    pub answered: Vec<usize>,
 }
 
 /// A network with the transforms that belong to it.
 pub struct Predictor {
     network: Box<dyn Answer>,
     pipeline: Pipeline,
-    decoding: Decoding,
+    decision: Decision,
+    /// From which anomaly score on an example is unusual, where that was set.
+    unusual_from: Option<f64>,
     /// Against what anomaly scores are held, where they are known.
     anomaly: Option<Reference>,
     device: Device,
@@ -56,9 +68,11 @@ impl Predictor {
     pub fn open(bundle: Bundle, device: &Found) -> Result<Self, Error> {
         let network = bundle.network(&device.device)?;
         bundle.replay_golden(network.as_ref(), &device.device)?;
-        let decoding = bundle.manifest.decoding;
+        let damaged = |reason| model_zoo::Error::Damaged { path: bundle.path.clone(), reason };
+        let decision = bundle.manifest.decision().map_err(damaged)?;
+        let unusual_from = bundle.manifest.thresholds.get(ANOMALY).copied();
         let anomaly = bundle.manifest.anomaly;
-        Ok(Self { network, pipeline: bundle.pipeline, decoding, anomaly, device: device.device.clone() })
+        Ok(Self { network, pipeline: bundle.pipeline, decision, unusual_from, anomaly, device: device.device.clone() })
     }
 
     /// The same from its parts, such as those of a checkpoint.
@@ -74,7 +88,8 @@ impl Predictor {
         device: &Found,
     ) -> Result<Self, Error> {
         let network = bundle::load(architecture, pipeline.signature(), weights, path, &device.device)?;
-        Ok(Self { network, pipeline, decoding, anomaly: None, device: device.device.clone() })
+        let decision = Decision { decoding, ..Decision::default() };
+        Ok(Self { network, pipeline, decision, unusual_from: None, anomaly: None, device: device.device.clone() })
     }
 
     /// The transforms that belong to the network.
@@ -99,11 +114,8 @@ impl Predictor {
     pub fn infer(&self, batch: &Batch) -> Result<Numbers, Error> {
         let inputs = Inputs::from_batch(batch, self.pipeline.signature(), &self.device)?;
         let output = self.network.answer(&inputs)?;
-        let probabilities = match &output {
-            Output::Classes(scores) => {
-                let told = self.decoding.probabilities(scores.clone());
-                Some(told.try_into_vec_as::<f32>().map_err(device_failed)?)
-            }
+        let classes = match &output {
+            Output::Classes(scores) => Some(self.classes(scores.clone())?),
             _ => None,
         };
         let (shape, values) = (output.shape(), output.numbers()?);
@@ -112,8 +124,17 @@ impl Predictor {
             Some(place) => {
                 Err(Error::NotFinite { id: batch.ids.get(place / each).map(ToString::to_string).unwrap_or_default() })
             }
-            None => Ok(Numbers { shape, values, probabilities }),
+            None => Ok(Numbers { shape, values, classes }),
         }
+    }
+
+    fn classes(&self, scores: Tensor<2>) -> Result<Classes, Error> {
+        let [_, width] = scores.dims();
+        let told = self.decision.probabilities(scores);
+        let probabilities = told.try_into_vec_as::<f32>().map_err(device_failed)?;
+        let rows = probabilities.chunks(width.max(1));
+        let class = |row: &[f32]| self.decision.class(row.iter().copied().map(f64::from)).unwrap_or_default();
+        Ok(Classes { answered: rows.map(class).collect(), probabilities })
     }
 
     /// Answers records, one prediction each, in order.
@@ -136,7 +157,7 @@ impl Predictor {
         let output = self.network.answer(&inputs)?;
         let (names, rows) = match (output, &signature.output) {
             (Output::Classes(scores), OutputSpec::Classes { labels }) => {
-                (labels.clone(), host(self.decoding.probabilities(scores))?)
+                (labels.clone(), host(self.decision.probabilities(scores))?)
             }
             (Output::Values(values), OutputSpec::Values { names, mean, std }) => {
                 let mut rows = host(values)?;
@@ -159,7 +180,13 @@ impl Predictor {
             }
             (Output::Reconstruction(told), OutputSpec::Inputs) => {
                 let told = told.try_into_vec_as::<f32>().map_err(device_failed)?;
-                return finite(unusual::predictions(&told, &batch, signature, self.anomaly.as_ref()));
+                return finite(unusual::predictions(
+                    &told,
+                    &batch,
+                    signature,
+                    self.anomaly.as_ref(),
+                    self.unusual_from,
+                ));
             }
             (output, _) => {
                 return Err(Error::CannotShow { task: output.task() });
@@ -168,7 +195,7 @@ impl Predictor {
         let width = names.len().max(1);
         let classify = matches!(signature.output, OutputSpec::Classes { .. });
         let predictions = batch.ids.iter().zip(rows.chunks(width)).map(|(id, row)| {
-            let best = best(row.iter().copied()).map(|k| names[k].clone());
+            let best = self.decision.class(row.iter().copied()).map(|k| names[k].clone());
             Prediction {
                 id: id.to_string(),
                 label: best.filter(|_| classify),
@@ -178,11 +205,6 @@ impl Predictor {
         });
         finite(predictions.collect())
     }
-}
-
-/// The place of the largest number; of equal ones the last.
-pub(crate) fn best(numbers: impl Iterator<Item = f64>) -> Option<usize> {
-    numbers.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
 }
 
 /// A name for each number that is told: the step, and its quantile if there are some.

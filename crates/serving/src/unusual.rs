@@ -9,11 +9,15 @@ use crate::predictor::Prediction;
 pub const ANOMALY_SCORE: &str = "anomaly_score";
 /// What is called how many percent of the held-out examples have no higher one.
 pub const PERCENTILE: &str = "percentile";
+/// What is answered to an example whose score reaches the threshold, where one was set, and to any other.
+const UNUSUAL: &str = "unusual";
+const USUAL: &str = "usual";
 /// How many features are named that came back worst.
 const MOST_NAMED: usize = 3;
 
 /// Of every example of `batch` the anomaly score, the percentile of it among scores of examples that were not learnt from, and the
-/// features that came back worst, each with its share of the score.
+/// features that came back worst, each with its share of the score; and whether it is unusual, where a threshold says from
+/// which score on one is.
 ///
 /// # Shapes
 /// - `told`: `[batch, numbers]`, row-major
@@ -22,6 +26,7 @@ pub(crate) fn predictions(
     batch: &Batch,
     signature: &Signature,
     reference: Option<&Reference>,
+    unusual_from: Option<f64>,
 ) -> Vec<Prediction> {
     let (Target::Values { values, .. }, Some(features)) = (&batch.target, reconstruction::features(signature)) else {
         return Vec::new();
@@ -44,7 +49,7 @@ pub(crate) fn predictions(
         let percentile = reference.map(|reference| (PERCENTILE.to_owned(), reference.percentile(score)));
         Prediction {
             id: id.to_string(),
-            label: None,
+            label: unusual_from.map(|from| if score >= from { UNUSUAL } else { USUAL }.to_owned()),
             scores: [(ANOMALY_SCORE.to_owned(), score)].into_iter().chain(percentile).collect(),
             // Of a single feature, and of an example that came back whole, there is nothing to say.
             unusual: if features.len() > 1 && sum > 0.0 { parts } else { Vec::new() },
@@ -92,12 +97,15 @@ mod tests {
         // The island is 0 1 and came back as 1 0, the weight as 0 instead of 2; the other one came back as it was.
         let told = [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
         let reference = Reference::new("validation", vec![0.1, 1.0, 2.0, 3.0]).unwrap();
-        let [first, second] = &predictions(&told, &batch, &signature, Some(&reference))[..] else { panic!() };
+        let [first, second] = &predictions(&told, &batch, &signature, Some(&reference), Some(0.5))[..] else {
+            panic!()
+        };
         assert_eq!(first.scores, [("anomaly_score".into(), 1.5), ("percentile".into(), 50.0)]);
         let shares: Vec<(&str, f64)> = first.unusual.iter().map(|(name, share)| (name.as_str(), *share)).collect();
         assert_eq!(shares, [("heavy", 4.0 / 6.0), ("island", 2.0 / 6.0), ("long", 0.0)]);
+        assert_eq!((first.label.as_deref(), second.label.as_deref()), (Some("unusual"), Some("usual")));
         assert_eq!(second.scores, [("anomaly_score".into(), 0.0), ("percentile".into(), 0.0)]);
         assert!(second.unusual.is_empty());
-        assert_eq!(predictions(&told, &batch, &signature, None)[0].scores.len(), 1);
+        assert_eq!(predictions(&told, &batch, &signature, None, None)[0].scores.len(), 1);
     }
 }

@@ -12,9 +12,10 @@ use model_zoo::device::Found;
 use model_zoo::network::NetworkConfig;
 use model_zoo::weights::{self, Weights};
 use model_zoo::{Architecture, Network};
+use serde_json::json;
 
 use crate::address::Address;
-use crate::evaluate::evaluate;
+use crate::evaluate::{Evaluation, evaluate};
 use crate::{Error, Experiment, Plan, RunDir, anomaly, origin};
 
 /// How many samples a bundle carries as proof.
@@ -28,6 +29,8 @@ pub(crate) struct Weighed {
     pub(crate) weights: Weights,
     /// Scores by split and metric.
     pub(crate) metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Records of the tests that told so.
+    pub(crate) tests: Vec<serde_json::Value>,
 }
 
 /// The content of a bundle of `network`, which holds the weights of the checkpoint and lies on the plain `device`.
@@ -49,6 +52,9 @@ pub(crate) fn content<M: Network>(
         architecture,
         config: Some(serde_json::to_value(&plan.experiment).expect("our own types have text keys")),
         decoding: plan.loss.decoding(),
+        calibration: None,
+        thresholds: BTreeMap::new(),
+        tests: checkpoint.tests,
         golden: Some(bundle::record_golden(records, dataset.pipeline(), network, device)?),
         pipeline: dataset.pipeline().clone(),
         weights: checkpoint.weights,
@@ -82,6 +88,7 @@ pub fn of_checkpoint(address: &Address, device: &Found) -> Result<Content, Error
             let filled = [Part::Test, Part::Validation].into_iter().find(|part| !self.dataset.part(*part).is_empty());
             if let Some(part) = filled {
                 let found = evaluate(&network, self.dataset, part, self.plan, self.device)?;
+                self.weighed.tests = vec![test_record(part, &found)];
                 let scores = found.values.into_iter().filter(|(_, value)| value.is_finite()).collect();
                 self.weighed.metrics = BTreeMap::from([(part.name().to_owned(), scores)]);
             }
@@ -92,9 +99,22 @@ pub fn of_checkpoint(address: &Address, device: &Found) -> Result<Content, Error
     let (plan, dataset) = data_of(&run)?;
     let architecture: Architecture = plan.experiment.architecture(&run.config())?.clone();
     let value = serde_json::to_value(&architecture).expect("our own types have text keys");
-    let weighed = Weighed { step: chosen.step, weights: address.weights()?, metrics: BTreeMap::new() };
+    let weighed =
+        Weighed { step: chosen.step, weights: address.weights()?, metrics: BTreeMap::new(), tests: Vec::new() };
     let device = &device.device;
     architecture.with(Job { run: &run, plan: &plan, dataset: &dataset, weighed, architecture: value, device })
+}
+
+/// What a bundle says of a test that it went through: how it did on a part of the data, and which class it took for which.
+pub(crate) fn test_record(part: Part, found: &Evaluation) -> serde_json::Value {
+    let finite = found.values.iter().filter(|(_, value)| value.is_finite());
+    let metrics: BTreeMap<&str, f64> = finite.map(|(name, value)| (name.as_str(), *value)).collect();
+    let mut record =
+        json!({ "test": "evaluation", "part": part.name(), "examples": found.examples, "metrics": metrics });
+    if let Some(confusion) = &found.confusion {
+        record["confusion"] = json!(confusion);
+    }
+    record
 }
 
 /// The plan and the data of a run, prepared with the transforms as they were fitted.

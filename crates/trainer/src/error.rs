@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+mod sentences;
+
+use sentences::{and_more, begin_again, lines, some_of};
+
 /// An error of the trainer. Each is a sentence that names the culprit.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -105,6 +109,14 @@ pub enum Error {
     /// Something lies where a folder is to be written, or someone writes there.
     #[error("{} is not written over: something else lies there, or another process exports into it", .0.display())]
     Taken(PathBuf),
+    /// A temperature or a threshold cannot be found.
+    #[error("the model was not calibrated: {reason}")]
+    NotCalibrated {
+        /// Why not.
+        reason: String,
+        /// What can be done.
+        way_out: &'static str,
+    },
     /// A file could not be run here.
     #[error("the file could not be run here: {0}")]
     NotRun(String),
@@ -307,6 +319,7 @@ impl Error {
             }
             Self::SmallBudget { least, .. } => format!("give `--steps {least}` at least; a few hundred for each candidate tell them apart"),
             Self::Selection { .. } => "remove the folder in which it lies, and the same command begins anew".into(),
+            Self::NotCalibrated { way_out, .. } => (*way_out).into(),
             Self::Study { way_out, .. } => return way_out.clone(),
             Self::Interchange { way_out, .. } => way_out.clone(),
             Self::NoStudy(_) => "`firebox sweep CONFIG` begins one; name its folder, such as runs/sweep-CONFIG".into(),
@@ -358,40 +371,5 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
-    }
-}
-
-fn and_more(more: usize) -> String {
-    match more {
-        0 => String::new(),
-        1 => " One more gate fails.".into(),
-        more => format!(" {more} more gates fail."),
-    }
-}
-
-/// How many differences a message names.
-const DIFFERENCES: usize = 10;
-
-fn lines(differences: &[String]) -> String {
-    let mut lines: Vec<String> = differences.iter().take(DIFFERENCES).cloned().collect();
-    if differences.len() > DIFFERENCES {
-        lines.push(format!("and {} more", differences.len() - DIFFERENCES));
-    }
-    lines.iter().flat_map(|line| ["\n  ", line]).collect()
-}
-
-/// How many example ids a message names.
-const NAMED: usize = 8;
-
-/// How to go on after what went wrong.
-fn begin_again(checkpoint: &str) -> &'static str {
-    if checkpoint == "none" { "train a new run" } else { "`firebox resume RUN` goes on from the checkpoint" }
-}
-
-fn some_of(examples: &[String]) -> String {
-    let named = examples[..examples.len().min(NAMED)].join(", ");
-    match examples.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
     }
 }

@@ -16,6 +16,7 @@ pub mod batch_size;
 pub mod beginning;
 pub mod bench;
 pub mod breakdown;
+pub mod calibration;
 pub mod checkpoint;
 pub mod contents;
 pub mod data_gate;

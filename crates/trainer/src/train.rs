@@ -340,6 +340,7 @@ fn finish<M: Network>(
     };
     tell(around, &Event::Scores(scores))?;
 
+    let tests = vec![contents::test_record(part, &found)];
     let scores: BTreeMap<String, f64> = found.values.iter().filter(|(_, value)| value.is_finite()).cloned().collect();
     let result = RunResult {
         status: status(ending).to_owned(),
@@ -355,7 +356,7 @@ fn finish<M: Network>(
         scores,
     };
     let metrics = BTreeMap::from([(part.name().to_owned(), result.scores.clone())]);
-    let checkpoint = Weighed { step: chosen.step, weights: best, metrics };
+    let checkpoint = Weighed { step: chosen.step, weights: best, metrics, tests };
     let content = contents::content(&network, checkpoint, around.run, plan, &dataset, &state.device, architecture)?;
     bundle::write(content, &around.run.bundle())?;
     around.run.write_json(&around.run.result(), &result)?;

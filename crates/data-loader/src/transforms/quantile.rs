@@ -59,7 +59,7 @@ pub struct Quantile {
 }
 
 /// How near to 0 and 1 a place may come before it is turned into a normal quantile; this far from an end counts as the end.
-const EDGE: f64 = 1e-7;
+pub const EDGE: f64 = 1e-7;
 
 impl Transform for Quantile {
     type Config = Config;

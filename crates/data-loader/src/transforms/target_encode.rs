@@ -98,7 +98,7 @@ type Folds = Vec<Vec<Moments>>;
 
 impl TargetEncode {
     /// The columns that come in the place of `column`.
-    fn names(&self, column: &str) -> Vec<String> {
+    pub fn names(&self, column: &str) -> Vec<String> {
         if self.classes.is_empty() {
             return vec![column.to_owned()];
         }

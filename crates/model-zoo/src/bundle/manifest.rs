@@ -7,6 +7,7 @@ use data_loader::{Lineage, Signature};
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly::Reference;
+use crate::decision::{Calibration, Decision};
 use crate::pretrained::BeganWith;
 use crate::{Decoding, Error, atomic};
 
@@ -73,14 +74,6 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
 }
 
-/// How scores become probabilities that hold what they say.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Scores are divided by it before they become probabilities; above 0. (Guo et al. 2017, "On Calibration of Modern Neural
-    /// Networks".)
-    pub temperature: f64,
-}
-
 impl Manifest {
     /// Reads a manifest that lies at `path`.
     ///
@@ -106,20 +99,21 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// What scores of classes mean.
+    ///
+    /// # Errors
+    /// Which threshold cannot be meant, a sentence; not of a manifest that was read.
+    pub fn decision(&self) -> Result<Decision, String> {
+        Decision::new(self.decoding, self.calibration.as_ref(), &self.thresholds, &self.signature)
+    }
+
     /// Whether it can be meant; one that was read from a file may have been tampered with.
     fn check(&self) -> Result<(), String> {
         check_names(self.files.keys())?;
         self.signature.check()?;
         self.anomaly.as_ref().map_or(Ok(()), Reference::check)?;
-        if let Some(Calibration { temperature }) = self.calibration
-            && !(temperature.is_finite() && temperature > 0.0)
-        {
-            return Err(format!("its temperature is {temperature}, and must be a number above 0"));
-        }
-        match self.thresholds.iter().find(|(_, threshold)| !threshold.is_finite()) {
-            Some((name, threshold)) => Err(format!("its threshold of `{name}` is {threshold}, which is no number")),
-            None => Ok(()),
-        }
+        self.calibration.as_ref().map_or(Ok(()), Calibration::check)?;
+        self.decision().map(drop)
     }
 }
 

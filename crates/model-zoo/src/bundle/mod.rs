@@ -14,10 +14,11 @@ use data_loader::{Lineage, Pipeline, Record, Signature};
 use crate::anomaly::Reference;
 use crate::architectures::WithNetwork;
 use crate::blocks::Init;
+use crate::decision::Calibration;
 use crate::network::{Answer, NetworkConfig};
 use crate::pretrained::BeganWith;
 use crate::weights::{self, Weights};
-use crate::{Architecture, Decoding, Error, Inputs, atomic};
+use crate::{Architecture, Decision, Decoding, Error, Inputs, atomic};
 
 mod archive;
 mod files;
@@ -32,7 +33,7 @@ pub use archive::{pack, unpack};
 pub(crate) use files::hash;
 pub use files::{copy, is_signed, manifest_sha256, verify_files};
 pub use golden::{Golden, Sample};
-pub use manifest::{Calibration, FORMAT_VERSION, Manifest, amend};
+pub use manifest::{FORMAT_VERSION, Manifest, amend};
 pub use signature::{PublicKey, Signed, generate_key, sign, verify};
 
 const PIPELINE: &str = "pipeline.json";
@@ -55,6 +56,12 @@ pub struct Content {
     pub config: Option<serde_json::Value>,
     /// What the scores of classes mean.
     pub decoding: Decoding,
+    /// By what scores are divided so that probabilities hold what they say.
+    pub calibration: Option<Calibration>,
+    /// From where on a class is answered, or an example is unusual; see [`Decision`].
+    pub thresholds: BTreeMap<String, f64>,
+    /// Records of tests that the model went through.
+    pub tests: Vec<serde_json::Value>,
     /// The transforms as they were fitted.
     pub pipeline: Pipeline,
     /// The numbers of the network.
@@ -71,6 +78,16 @@ pub struct Content {
     pub began_with: Option<BeganWith>,
     /// Inputs and the answers to them.
     pub golden: Option<Golden>,
+}
+
+impl Content {
+    /// What scores of classes mean.
+    ///
+    /// # Errors
+    /// Which threshold cannot be meant, a sentence.
+    pub fn decision(&self) -> Result<Decision, String> {
+        Decision::new(self.decoding, self.calibration.as_ref(), &self.thresholds, self.pipeline.signature())
+    }
 }
 
 /// A bundle that was read, every file checked against its hash.
@@ -115,8 +132,8 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
         config: content.config,
         signature: content.pipeline.signature().clone(),
         decoding: content.decoding,
-        calibration: None,
-        thresholds: BTreeMap::new(),
+        calibration: content.calibration,
+        thresholds: content.thresholds,
         parameters: content
             .weights
             .iter()
@@ -125,7 +142,7 @@ pub fn write(content: Content, path: &Path) -> Result<(), Error> {
             .sum(),
         step: content.step,
         metrics: content.metrics,
-        tests: Vec::new(),
+        tests: content.tests,
         anomaly: content.anomaly,
         lineage: content.lineage,
         began_with: content.began_with,

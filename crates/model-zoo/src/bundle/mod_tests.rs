@@ -62,6 +62,9 @@ pub(super) fn content() -> Content {
         architecture: settings,
         config: None,
         decoding: Decoding::default(),
+        calibration: None,
+        thresholds: BTreeMap::new(),
+        tests: Vec::new(),
         pipeline,
         weights,
         step: 12,
@@ -163,19 +166,22 @@ fn what_is_known_later_is_added() {
     copy(&v1(), &folder);
     let test = serde_json::json!({ "name": "slices", "passed": true });
     amend(&folder, |manifest| {
-        manifest.calibration = Some(Calibration { temperature: 1.25 });
+        manifest.calibration = Some(Calibration { temperature: 1.25, part: None });
         manifest.thresholds.insert("high".into(), 0.7);
         manifest.tests.push(test.clone());
     })
     .unwrap();
     let manifest = Bundle::read(&folder).unwrap().manifest;
-    assert_eq!((manifest.format_version, manifest.calibration), (2, Some(Calibration { temperature: 1.25 })));
+    assert_eq!(
+        (manifest.format_version, manifest.calibration),
+        (2, Some(Calibration { temperature: 1.25, part: None }))
+    );
     assert_eq!((manifest.thresholds["high"], manifest.tests), (0.7, vec![test]));
     assert_eq!(replay(&folder), 3);
 
     let before = fs::read(folder.join(MANIFEST)).unwrap();
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let change = |manifest: &mut Manifest| manifest.calibration = Some(Calibration { temperature });
+        let change = |manifest: &mut Manifest| manifest.calibration = Some(Calibration { temperature, part: None });
         refused(amend(&folder, change), &["manifest.json", "temperature"]);
     }
     let change = |manifest: &mut Manifest| manifest.thresholds.extend([("low".into(), f64::NAN)]);

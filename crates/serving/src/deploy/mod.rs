@@ -63,32 +63,65 @@ pub struct Package {
     pub next: Vec<String>,
 }
 
-/// Writes what one way needs into a folder that is not there yet, in whole or not at all. Equal deployments give equal
-/// bytes.
+/// Writes what one way needs into a folder that is not there yet, as [`write_all`] does.
 ///
 /// # Errors
-/// [`Error::Package`] if there is no such way, something lies in the folder, or the deployment cannot go this way;
-/// [`Error::Model`] if the bundle changed meanwhile or the disk fails.
+/// As [`write_all`].
 pub fn write(way: &str, deployment: &Deployment, folder: &Path) -> Result<Package, Error> {
-    let Some((_, write)) = WRITERS.iter().find(|(name, _)| *name == way) else {
-        let known: Vec<&str> = MEMBERS.iter().map(|entry| entry.name).collect();
-        let reason = "there is no such way to deploy";
-        return Err(Error::package(
-            format!("for `{}`", way.escape_debug()),
-            reason,
-            format!("choose of {}", known.join(", ")),
-        ));
-    };
+    let mut written = write_all(&[(way, folder.to_owned())], deployment)?;
+    Ok(written.remove(0))
+}
+
+/// Writes what each of some ways needs into a folder of its own that is not there yet; all of them in whole, or none if one cannot
+/// go its way. Equal deployments give equal bytes.
+///
+/// # Errors
+/// [`Error::Package`] if there is no such way, something lies in a folder, a folder lies within the bundle, or the deployment cannot
+/// go this way; [`Error::Model`] if the bundle changed meanwhile or the disk fails.
+pub fn write_all(ways: &[(&str, PathBuf)], deployment: &Deployment) -> Result<Vec<Package>, Error> {
     deployment.check()?;
-    let mut new = Folder::begin(folder)?;
-    let next = write(deployment, &mut new)?;
-    Ok(Package { folder: folder.to_owned(), files: new.commit()?, next })
+    let mut filled = Vec::new();
+    for (way, place) in ways {
+        let Some((_, write)) = WRITERS.iter().find(|(name, _)| name == way) else {
+            let known: Vec<&str> = MEMBERS.iter().map(|entry| entry.name).collect();
+            let reason = "there is no such way to deploy";
+            return Err(Error::package(
+                format!("for `{}`", way.escape_debug()),
+                reason,
+                format!("choose of {}", known.join(", ")),
+            ));
+        };
+        refuse_within(&deployment.bundle, place)?;
+        let mut folder = Folder::begin(place)?;
+        let next = write(deployment, &mut folder)?;
+        filled.push((folder, place, next));
+    }
+    let commit = |(folder, place, next): (Folder, &PathBuf, _)| {
+        Ok(Package { folder: place.clone(), files: folder.commit()?, next })
+    };
+    filled.into_iter().map(commit).collect()
+}
+
+/// A bundle holds the files that its manifest lists and no others.
+fn refuse_within(bundle: &Path, place: &Path) -> Result<(), Error> {
+    let Ok(bundle) = bundle.canonicalize() else { return Ok(()) };
+    let mut above = place.ancestors().filter_map(|above| above.canonicalize().ok());
+    match above.any(|above| above.starts_with(&bundle)) {
+        true => Err(Error::package(
+            format!("anything into {}", place.display()),
+            "it lies within the bundle",
+            "name a folder beside it by `--out`",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// A path as it can be typed into a shell.
 fn typed(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+    // A command takes what begins with a dash for a setting.
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
     match !text.is_empty() && text.chars().all(plain) {
         true => text,
         false => format!("'{}'", text.replace('\'', "'\\''")),

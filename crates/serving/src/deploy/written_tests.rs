@@ -118,3 +118,29 @@ fn packages_are_written_for_those_who_take_them() {
         }
     }
 }
+
+#[test]
+fn of_several_ways_all_are_written_or_none() {
+    let (root, bundle) = (tempfile::tempdir().unwrap(), bundle("penguins"));
+    let deployment = full(bundle.path());
+    let place = |name: &str| root.path().join(name);
+    fs::create_dir(place("helm")).unwrap();
+    fs::write(place("helm").join("mine"), "").unwrap();
+    let ways = [("docker", place("docker")), ("systemd", place("systemd")), ("helm", place("helm"))];
+    let error = write_all(&ways, &deployment).unwrap_err();
+    assert!(error.to_string().contains("something lies there already"), "{error}");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    assert_eq!(write_all(&ways[..2], &deployment).unwrap().len(), 2);
+    for inside in [bundle.path().join("package"), bundle.path().join("a/b"), bundle.path().to_owned()] {
+        let error = write("systemd", &deployment, &inside).unwrap_err();
+        assert!(error.to_string().contains("lies"), "{error}");
+        assert!(!bundle.path().join("a").exists());
+    }
+}
+
+#[test]
+fn paths_can_be_typed() {
+    for (path, text) in [("a/b", "a/b"), ("-a", "./-a"), ("a b", "'a b'"), ("it's", "'it'\\''s'")] {
+        assert_eq!(typed(Path::new(path)), text);
+    }
+}

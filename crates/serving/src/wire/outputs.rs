@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Question;
 use crate::model::Card;
-use crate::predictor::{Numbers, best};
+use crate::predictor::Numbers;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -40,12 +40,11 @@ pub(crate) fn answer(question: &Question, numbers: &Numbers, card: &Card) -> ser
 
 fn tensor<'a>(name: &'static str, numbers: &'a Numbers, card: &'a Card) -> Tensor<'a> {
     let float = |values| Tensor { name, datatype: "FP32", shape: numbers.shape.clone(), data: Data::Numbers(values) };
-    match (name, &numbers.probabilities, &card.signature.output) {
-        ("probabilities", Some(values), _) => float(values),
-        ("label", Some(values), OutputSpec::Classes { labels }) => {
-            let rows = values.chunks(labels.len().max(1));
-            let label = |row: &[f32]| best(row.iter().copied().map(f64::from)).map_or("", |place| &labels[place]);
-            let texts: Vec<&str> = rows.map(label).collect();
+    match (name, &numbers.classes, &card.signature.output) {
+        ("probabilities", Some(classes), _) => float(&classes.probabilities),
+        ("label", Some(classes), OutputSpec::Classes { labels }) => {
+            let label = |place: &usize| labels.get(*place).map_or("", String::as_str);
+            let texts: Vec<&str> = classes.answered.iter().map(label).collect();
             Tensor { name, datatype: "BYTES", shape: vec![texts.len()], data: Data::Texts(texts) }
         }
         _ => float(&numbers.values),

@@ -115,7 +115,7 @@ fn same(bundle: &std::path::Path, tensors: Vec<Value>, inputs: Vec<InputArray>, 
     assert_eq!(found["shape"], json!(expected.shape));
     let numbers: Vec<f32> = serde_json::from_value(found["data"].clone()).unwrap();
     assert_eq!(numbers, expected.values);
-    if let Some(probabilities) = expected.probabilities {
+    if let Some(serving::predictor::Classes { probabilities, .. }) = expected.classes {
         let numbers: Vec<f32> = serde_json::from_value(answer["outputs"][1]["data"].clone()).unwrap();
         assert_eq!(numbers, probabilities);
     }

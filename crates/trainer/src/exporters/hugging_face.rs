@@ -49,7 +49,10 @@ fn config(source: &Source) -> Result<Value, Error> {
         "model_type": architecture.name(),
         "architectures": [architecture.name()],
         "torch_dtype": "float32",
-        "firebox": { "architecture": content.architecture, "signature": signature, "decoding": content.decoding },
+        "firebox": {
+            "architecture": content.architecture, "signature": signature, "decoding": content.decoding,
+            "calibration": content.calibration, "thresholds": content.thresholds,
+        },
     });
     if let OutputSpec::Classes { labels } | OutputSpec::Mask { labels } = &signature.output {
         let names: BTreeMap<String, &String> =

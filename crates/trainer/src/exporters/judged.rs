@@ -61,7 +61,7 @@ impl Judge {
     }
 
     /// The data and its plan.
-    pub(super) fn data(&self) -> (&Plan, &Arc<Dataset>) {
+    pub(crate) fn data(&self) -> (&Plan, &Arc<Dataset>) {
         (&self.plan, &self.dataset)
     }
 

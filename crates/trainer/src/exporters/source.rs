@@ -6,6 +6,7 @@ use data_loader::Record;
 use model_zoo::bundle::{self, Bundle, Content};
 use model_zoo::device::Found;
 use model_zoo::{Architecture, Inputs};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::onnx::proof;
@@ -56,6 +57,9 @@ impl Source {
             architecture: manifest.architecture,
             config: manifest.config,
             decoding: manifest.decoding,
+            calibration: manifest.calibration,
+            thresholds: manifest.thresholds,
+            tests: manifest.tests,
             pipeline: bundle.pipeline,
             weights: bundle.weights,
             step: manifest.step,
@@ -68,12 +72,16 @@ impl Source {
         Ok(Self { path: path.to_owned(), content, bundle: Some(path.to_owned()), run })
     }
 
-    /// A digest of the weights: of what is the same model it is the same.
+    /// A digest of the weights and of what decides what they answer: of what is the same model it is the same.
     pub(super) fn sha256(&self) -> String {
         let mut digest = Sha256::new();
         for (name, tensor) in &self.content.weights {
             digest.update(name);
             tensor.values.iter().for_each(|value| digest.update(value.to_le_bytes()));
+        }
+        // The same weights that answer other classes are another model.
+        if self.content.calibration.is_some() || !self.content.thresholds.is_empty() {
+            digest.update(json!([self.content.calibration, self.content.thresholds]).to_string());
         }
         format!("{:x}", digest.finalize())
     }

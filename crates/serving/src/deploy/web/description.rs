@@ -25,6 +25,9 @@ struct Description<'a> {
     architecture: String,
     signature: &'a Signature,
     decoding: Decoding,
+    temperature: f64,
+    /// The threshold of each class, where some were set.
+    cutoffs: Option<Vec<f64>>,
     /// What happens to a new image before it is normalised, in order.
     image_steps: Vec<Value>,
     /// Of each category feature what its codes mean, from 1 on.
@@ -52,13 +55,17 @@ struct Packed {
 pub fn of(deployment: &Deployment) -> Result<String, Error> {
     let bundle = Bundle::read(&deployment.bundle)?;
     let pipeline = &bundle.pipeline;
+    let damaged = |reason| model_zoo::Error::Damaged { path: deployment.bundle.clone(), reason };
+    let decision = bundle.manifest.decision().map_err(damaged)?;
     let transforms: Vec<Value> = pipeline.transforms().iter().map(|transform| json!(transform)).collect();
     let description = Description {
         name: &deployment.name,
         version: &deployment.version,
         architecture: kind(&bundle.manifest.architecture),
         signature: pipeline.signature(),
-        decoding: bundle.manifest.decoding,
+        decoding: decision.decoding,
+        temperature: decision.temperature.unwrap_or(1.0),
+        cutoffs: decision.cutoffs,
         image_steps: image_steps(pipeline, &transforms),
         categories: categories(&transforms),
         golden: golden(&bundle)?,

@@ -28,15 +28,19 @@ const rounded = (number) => Number(number.toPrecision(6)).toString();
 
 // Answers.
 
-function probabilities(scores, decoding) {
-  if (decoding === "sigmoid") return Array.from(scores, (score) => 1 / (1 + Math.exp(-score)));
+function probabilities(given, decoding, temperature = 1) {
+  const scores = Array.from(given, (score) => score / temperature);
+  if (decoding === "sigmoid") return scores.map((score) => 1 / (1 + Math.exp(-score)));
   const most = Math.max(...scores);
-  const shares = Array.from(scores, (score) => Math.exp(score - most));
+  const shares = scores.map((score) => Math.exp(score - most));
   const sum = shares.reduce((a, b) => a + b, 0);
   return shares.map((share) => share / sum);
 }
 
-function bars(names, shares) {
+/** The most likely classes; above them the one that is answered, which thresholds decide where some were set. */
+function bars(names, shares, cutoffs = null) {
+  const weighed = cutoffs ? shares.map((share, k) => share / cutoffs[k]) : shares;
+  const answered = weighed.indexOf(Math.max(...weighed));
   const order = shares.map((_, k) => k).sort((a, b) => shares[b] - shares[a]).slice(0, 10);
   const line = (k) => {
     const fill = element("b");
@@ -45,7 +49,7 @@ function bars(names, shares) {
       element("span", { className: "n", textContent: percent(shares[k]) }));
   };
   const rest = shares.length > 10 ? [element("p", { className: "soft", textContent: `and ${shares.length - 10} less likely ones` })] : [];
-  return [element("p", { className: "best", textContent: names[order[0]] }), element("ul", { className: "bars" }, ...order.map(line)), ...rest];
+  return [element("p", { className: "best", textContent: names[answered] }), element("ul", { className: "bars" }, ...order.map(line)), ...rest];
 }
 
 function table(head, rows) {
@@ -80,7 +84,10 @@ function mask(labels, numbers, [, count, height, width]) {
 
 function shown(description, { numbers, shape }) {
   const [kind, output] = outputOf(description);
-  if (kind === "classes") return bars(output.labels, probabilities(numbers, description.decoding));
+  if (kind === "classes") {
+    const { decoding, temperature, cutoffs } = description;
+    return bars(output.labels, probabilities(numbers, decoding, temperature), cutoffs);
+  }
   if (kind === "values") return table(null, output.names.map((name, k) => [name, rounded(output.mean[k] + output.std[k] * numbers[k])]));
   if (kind === "horizon") {
     const each = Math.max(1, output.quantiles.length);

@@ -25,7 +25,11 @@ pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let mut shown = shown(job, FILE, prove(&graph, &bytes, job.network, job.asked))?;
     if job.with_preprocessing {
         let content = &job.source.content;
-        preprocess::embed(&mut graph, &content.pipeline, content.decoding).map_err(|reason| Error::NotExported {
+        let embedded = content.decision().and_then(|decision| {
+            preprocess::embed(&mut graph, &content.pipeline, &decision)?;
+            Ok(decision)
+        });
+        let decision = embedded.map_err(|reason| Error::NotExported {
             form: "onnx with preprocessing",
             architecture: job.source.architecture().map_or("?", |architecture| architecture.name()).to_owned(),
             reason,
@@ -33,7 +37,8 @@ pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
         bytes = to_bytes(&graph);
         // The network was proven; with what stands around it the golden samples are asked as they were read.
         let (records, device) = (job.source.golden_records()?, &job.device.device);
-        shown = self::shown(job, FILE, prove_raw(&graph, &bytes, job.network, &content.pipeline, &records, device))?;
+        let proof = prove_raw(&graph, &bytes, job.network, &content.pipeline, &decision, &records, device);
+        shown = self::shown(job, FILE, proof)?;
     }
     atomic::write_file(&path, &bytes)?;
     Ok(vec![made("onnx", FILE, &bytes, shown)])
@@ -107,6 +112,8 @@ pub(in super::super) fn metadata(source: &Source) -> Vec<(String, String)> {
         entry("architecture", content.architecture.to_string()),
         entry("signature", json!(signature).to_string()),
         entry("decoding", json!(content.decoding).as_str().unwrap_or_default().to_owned()),
+        entry("calibration", json!(content.calibration).to_string()),
+        entry("thresholds", json!(content.thresholds).to_string()),
         entry("step", content.step.to_string()),
         entry("metrics", json!(content.metrics).to_string()),
     ];

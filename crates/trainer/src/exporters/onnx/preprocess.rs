@@ -8,7 +8,7 @@ use data_loader::Pipeline;
 use data_loader::schema::FeatureKind;
 use data_loader::signature::{InputKind, InputSpec};
 use data_loader::transforms::{FittedTransform as T, log, one_hot, ordinal};
-use model_zoo::Decoding;
+use model_zoo::Decision;
 
 use super::Written;
 use super::constant::{Constant, Elements};
@@ -17,7 +17,11 @@ use super::proof;
 use super::proto::element;
 
 mod answer;
+mod cuts;
 mod images;
+mod tables;
+
+pub use answer::PROBABILITIES;
 
 /// Columns side by side.
 #[derive(Clone)]
@@ -48,7 +52,7 @@ struct Around<'a> {
 ///
 /// # Errors
 /// Which transform cannot be part of a graph, a sentence.
-pub fn embed(written: &mut Written, pipeline: &Pipeline, decoding: Decoding) -> Result<(), String> {
+pub fn embed(written: &mut Written, pipeline: &Pipeline, decision: &Decision) -> Result<(), String> {
     let signature = pipeline.signature();
     if pipeline.schema().windows.is_some() {
         return Err("windows over a series are cut before the graph".into());
@@ -84,7 +88,7 @@ pub fn embed(written: &mut Written, pipeline: &Pipeline, decoding: Decoding) -> 
         written.tolerance = proof::RESIZED;
     }
     written.graph.nodes = nodes;
-    answer::embed(written, &signature.output, decoding);
+    answer::embed(written, &signature.output, decision);
     Ok(())
 }
 
@@ -184,8 +188,12 @@ impl Around<'_> {
                 );
             }
             T::Dates(_) => return Err("`dates` reads texts, which a graph cannot".into()),
-            T::Quantile(_) => return Err("`quantile` looks numbers up in a table, which no operator does".into()),
-            T::TargetEncode(_) => return Err("`target_encode` has no operators yet".into()),
+            T::Quantile(fitted) => self.quantile(fitted),
+            T::TargetEncode(fitted) => {
+                for (name, column) in &fitted.columns.0 {
+                    self.mean_of(name, fitted.names(name), &column.all);
+                }
+            }
             T::Tokenize(_) => return Err("`tokenize` cuts texts into pieces, which a graph cannot".into()),
             // They change images, which is done already, or nothing at all where nothing is learnt.
             _ => {}

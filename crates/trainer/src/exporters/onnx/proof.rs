@@ -1,17 +1,20 @@
 //! Does a file answer as the network does? It is run, on the bundle's golden samples and on inputs made at random.
 
+use burn::tensor::{Tensor, TensorData};
 use data_loader::random::Random;
 use data_loader::signature::{InputKind, InputSpec, Signature};
 use data_loader::{Array, ArrayData, Batch, ExampleId, InputArray, Pipeline, Record, Target, Value};
+use model_zoo::Decision;
 use model_zoo::device::Device;
+use model_zoo::graph::MASK;
 use model_zoo::inputs::{Input, Inputs};
 use model_zoo::network::Answer;
 
 use super::Written;
 use super::constant::{Constant, Elements};
 use super::graph::Element;
+use super::preprocess::PROBABILITIES;
 use super::runner::{Feed, NotRun, Runner};
-use model_zoo::graph::MASK;
 
 /// By how much a number may differ, relative to the largest of its example (at least 1).
 pub const TOLERANCE: f32 = 1e-4;
@@ -117,6 +120,7 @@ pub fn prove_raw(
     bytes: &[u8],
     network: &dyn Answer,
     pipeline: &Pipeline,
+    decision: &Decision,
     records: &[Record],
     device: &Device,
 ) -> Result<Proof, NoProof> {
@@ -131,16 +135,25 @@ pub fn prove_raw(
         let batch = pipeline.batch(vec![record.clone()]).map_err(|error| failed(&error))?;
         let inputs = Inputs::from_batch(&batch, pipeline.signature(), device).map_err(|error| failed(&error))?;
         let wanted = answer(network, &inputs)?;
-        let outputs = [written.answer.clone()];
-        let found = Runner::new(bytes, &feeds, &outputs)?.run(&feeds)?;
-        let found = found.first().and_then(Constant::as_floats).unwrap_or_default();
-        match difference(&wanted, found, 1, written.compete) {
-            Some(difference) if difference <= written.tolerance => {
-                proof.largest = proof.largest.max(difference);
-                proof.examples += 1;
-            }
-            differs => return Err(NoProof::Differs { largest: differs.unwrap_or(f32::INFINITY), layer: None }),
+        let mut all = vec![(written.answer.clone(), wanted.clone())];
+        if written.graph.outputs.iter().any(|port| port.name == PROBABILITIES) {
+            let shape = [1, wanted.len()];
+            let scores = Tensor::from_data(TensorData::new(wanted, shape), device);
+            let told = decision.probabilities(scores).try_into_vec_as::<f32>().map_err(|error| failed(&error))?;
+            all.push((PROBABILITIES.to_owned(), told));
         }
+        let outputs: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
+        let found = Runner::new(bytes, &feeds, &outputs)?.run(&feeds)?;
+        for (at, (_, wanted)) in all.iter().enumerate() {
+            let found = found.get(at).and_then(Constant::as_floats).unwrap_or_default();
+            match difference(wanted, found, 1, written.compete) {
+                Some(difference) if difference <= written.tolerance => {
+                    proof.largest = proof.largest.max(difference);
+                }
+                differs => return Err(NoProof::Differs { largest: differs.unwrap_or(f32::INFINITY), layer: None }),
+            }
+        }
+        proof.examples += 1;
     }
     Ok(proof)
 }

@@ -1,7 +1,7 @@
 //! What does an answer mean? Probabilities and a label, or numbers in the units of the data.
 
 use data_loader::signature::OutputSpec;
-use model_zoo::Decoding;
+use model_zoo::{Decision, Decoding};
 
 use super::super::Written;
 use super::super::constant::{Constant, Elements};
@@ -9,7 +9,8 @@ use super::super::graph::{Attribute, Element, Port, Span};
 use super::super::proto::element;
 use super::cast;
 
-const PROBABILITIES: &str = "probabilities";
+/// What the probabilities of classes are called.
+pub const PROBABILITIES: &str = "probabilities";
 const LABEL: &str = "label";
 const IN_UNITS: &str = "in_units";
 
@@ -17,19 +18,35 @@ const IN_UNITS: &str = "in_units";
 pub(super) const RESERVED: [&str; 3] = [IN_UNITS, LABEL, PROBABILITIES];
 
 /// Puts what the answer means behind the network.
-pub(super) fn embed(written: &mut Written, output: &OutputSpec, decoding: Decoding) {
+pub(super) fn embed(written: &mut Written, output: &OutputSpec, decision: &Decision) {
     let graph = &mut written.graph;
     let batch = || Span::Open("batch".to_owned());
     match output {
         OutputSpec::Classes { labels } => {
-            let scores = written.answer.clone();
+            let row = |values: &[f64]| Constant {
+                shape: vec![values.len()],
+                elements: Elements::F32(values.iter().map(|value| *value as f32).collect()),
+            };
+            let mut scores = written.answer.clone();
+            if let Some(temperature) = decision.temperature {
+                let temperature = graph.hold("temperature", row(&[temperature]));
+                scores = graph.add("Div", "probabilities", vec![scores, temperature], Vec::new());
+            }
             let axis = || vec![("axis", Attribute::Int(1))];
-            let probabilities = match decoding {
+            let probabilities = match decision.decoding {
                 Decoding::Softmax => graph.add("Softmax", "probabilities", vec![scores.clone()], axis()),
                 Decoding::Sigmoid => graph.add("Sigmoid", "probabilities", vec![scores.clone()], Vec::new()),
             };
             let keep = vec![("axis", Attribute::Int(1)), ("keepdims", Attribute::Int(0))];
-            let best = graph.add("ArgMax", "label", vec![scores], keep);
+            let (compared, meaning) = match &decision.cutoffs {
+                Some(cutoffs) => {
+                    let cutoffs = graph.hold("thresholds", row(cutoffs));
+                    let times = graph.add("Div", "label", vec![probabilities.clone(), cutoffs], Vec::new());
+                    (times, "the class whose probability is most times its threshold")
+                }
+                None => (scores, "the class with the highest score"),
+            };
+            let best = graph.add("ArgMax", "label", vec![compared], keep);
             let names = Constant { shape: vec![labels.len()], elements: Elements::Text(labels.clone()) };
             let names = graph.hold("labels", names);
             let label = graph.add("Gather", "label", vec![names, best], vec![("axis", Attribute::Int(0))]);
@@ -46,7 +63,7 @@ pub(super) fn embed(written: &mut Written, output: &OutputSpec, decoding: Decodi
                 name: LABEL.into(),
                 element: Element::Text,
                 shape: vec![batch()],
-                meaning: "the class with the highest score".into(),
+                meaning: meaning.into(),
             });
         }
         OutputSpec::Values { names, mean, std } => {

@@ -8,7 +8,7 @@ use data_loader::{FeatureKind, Pipeline};
 use super::super::constant::{Constant, Elements};
 use super::super::graph::{Attribute, Element, Port, Span};
 use super::super::proto::element;
-use super::{Around, cast};
+use super::{Around, cast, cuts};
 
 /// Puts what is done to images before the network.
 ///
@@ -26,9 +26,12 @@ pub(super) fn embed(
     let input = around.graph.fresh("pixels");
     let column = pipeline.schema().features.0.iter().find(|(_, kind)| *kind == FeatureKind::Image);
     around.columns.extend(column.map(|(name, _)| (input.clone(), name.clone())));
-    // Where nothing brings images to a size they have it.
-    let fixed = spec.shape.get(1..).filter(|_| !moves.iter().any(|transform| transform.brings_to_size()));
-    let side = |at: usize, name: &str| match fixed.and_then(|sides| sides[at]) {
+    // The size that images had in training before anything was done to them; where nothing brings them to a size they have that of
+    // the network.
+    let read = pipeline.schema().size_to_read().map(|size| size.map(Some).to_vec());
+    let given = || spec.shape.get(1..).filter(|_| !moves.iter().any(|transform| transform.brings_to_size()));
+    let fixed = read.or_else(|| given().map(<[_]>::to_vec));
+    let side = |at: usize, name: &str| match fixed.as_ref().and_then(|sides| sides[at]) {
         Some(side) => Span::Fixed(side),
         None => Span::Open(name.to_owned()),
     };
@@ -38,19 +41,29 @@ pub(super) fn embed(
     let mut value = around.add("Cast", "pixels", vec![input], cast(element::F32));
     for transform in moves {
         value = match transform {
-            T::Resize(resize) => match (resize.size, resize.filter) {
-                (Some(size), Filter::Bilinear) => resized(around, value, size, "linear"),
-                (Some(size), Filter::Bicubic) => resized(around, value, size, "cubic"),
-                (Some(_), _) => return Err("`resize` is written for the filters \"bilinear\" and \"bicubic\"".into()),
-                (None, _) => {
-                    return Err("`resize` to a shorter side gives images of different sizes; set `size`".into());
+            T::Resize(resize) => {
+                let mode = mode(resize.filter, "resize")?;
+                match (resize.size, resize.shorter) {
+                    (Some([height, width]), _) => {
+                        resized(around, value, [Side::Fixed(height), Side::Fixed(width)], mode)
+                    }
+                    (None, Some(shorter)) => {
+                        let sides = cuts::shortened(around, &value, shorter);
+                        resized(around, value, sides, mode)
+                    }
+                    (None, None) => value,
                 }
-            },
-            other => {
-                let text = serde_json::to_value(other).unwrap_or_default();
-                let name = text.as_object().and_then(|object| object.keys().next()).cloned().unwrap_or_default();
-                return Err(format!("`{name}` cuts images by their size; prepare them by `resize` with a `size`"));
             }
+            T::CenterCrop(crop) => cuts::centre(around, value, crop.size, 0),
+            T::RandomCrop(crop) => cuts::centre(around, value, crop.size, crop.fill),
+            T::RandomResizedCrop(crop) => {
+                let mode = mode(crop.filter, "random_resized_crop")?;
+                let [height, width] = crop.size;
+                let middle = cuts::middle(around, value, width as f64 / height as f64, crop.center);
+                resized(around, middle, [Side::Fixed(height), Side::Fixed(width)], mode)
+            }
+            // `moves` lets nothing else through.
+            _ => value,
         };
     }
     // In the order in which the device computes it, so that the numbers are the same.
@@ -67,16 +80,36 @@ fn moves(transform: &T) -> bool {
     matches!(transform, T::CenterCrop(_) | T::RandomCrop(_) | T::RandomResizedCrop(_) | T::Resize(_))
 }
 
+/// The mode of `Resize` that is the filter of a transform.
+fn mode(filter: Filter, transform: &str) -> Result<&'static str, String> {
+    match filter {
+        Filter::Bilinear => Ok("linear"),
+        Filter::Bicubic => Ok("cubic"),
+        _ => Err(format!("`{transform}` is written for the filters \"bilinear\" and \"bicubic\"")),
+    }
+}
+
+/// How long one side is to be.
+pub(super) enum Side {
+    /// So many pixels.
+    Fixed(usize),
+    /// What this value of the graph says, `[1]`.
+    Computed(String),
+}
+
 /// Bytes brought to a size, as bytes are: what shrinks is averaged, and the result rounded and cut off.
-fn resized(around: &mut Around<'_>, value: String, [height, width]: [usize; 2], mode: &str) -> String {
+fn resized(around: &mut Around<'_>, value: String, [height, width]: [Side; 2], mode: &str) -> String {
     around.resizes = true;
     let across = side(around, value, 3, width, mode);
     side(around, across, 2, height, mode)
 }
 
 /// One axis brought to a size. Rows come before columns, and what lies between them are bytes, as it is where images are decoded.
-fn side(around: &mut Around<'_>, value: String, axis: i64, size: usize, mode: &str) -> String {
-    let sizes = around.graph.hold("pixels.size", Constant::integers(vec![size as i64]));
+fn side(around: &mut Around<'_>, value: String, axis: i64, size: Side, mode: &str) -> String {
+    let sizes = match size {
+        Side::Fixed(size) => around.graph.hold("pixels.size", Constant::integers(vec![size as i64])),
+        Side::Computed(size) => size,
+    };
     let mut attributes = vec![
         ("mode", Attribute::Text(mode.to_owned())),
         ("axes", Attribute::Ints(vec![axis])),
