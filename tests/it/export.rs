@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::crowded::SmallDisk;
-use crate::sandbox::{CARD, CONFIG, Sandbox, tiny_rows};
+use crate::sandbox::Sandbox;
 
 /// A run of a few steps.
 fn trained() -> Sandbox {
@@ -103,40 +103,6 @@ fn what_cannot_leave_says_why() {
     }
     sandbox.run("bench bundle r --seconds 1e300").refused(2, &["--seconds"]);
     sandbox.run("package r --systemd --seconds nan").refused(2, &["--seconds"]);
-}
-
-/// Columns may be called as outputs are, and as nothing at all.
-#[test]
-fn columns_of_any_name_become_inputs() {
-    let card = CARD.replace(
-        "a = \"number\"\nb = \"number\"\nc = \"category\"",
-        "label = \"number\"\nscores = \"number\"\nprobabilities = \"category\"",
-    );
-    let sandbox = Sandbox::with(&card, &tiny_rows(), CONFIG);
-    let text =
-        fs::read_to_string(sandbox.path("tiny/tiny.csv")).unwrap().replace("a,b,c,y", "label,scores,probabilities,y");
-    sandbox.write("tiny/tiny.csv", text);
-    sandbox.run("train config.toml --run r --set train.epochs=1").succeeded();
-    let told = sandbox.run("export r --to onnx --with-preprocessing --out out --json").expect(0).json();
-    let proof = &told["files"][0]["proof"];
-    assert!(!proof.to_string().contains("Loop"), "{proof}");
-}
-
-/// Images of another size are brought to the network's within the graph, as they are before it.
-#[test]
-fn images_are_resized_within_the_graph() {
-    let sandbox = Sandbox::empty();
-    for (size, filter) in [("[17, 13]", "bilinear"), ("[40, 36]", "bicubic")] {
-        let card = crate::sandbox::repository().join("datasets/mnist");
-        sandbox.write("config.toml", format!(
-            "device = \"cpu\"\n[data]\ncard = {card:?}\n[data.transforms.resize]\nsize = {size}\nfilter = \"{filter}\"\n\
-             [data.transforms.normalize]\n[model.mlp]\nhidden = [16]\n[train]\nsteps = 20\nbatch_size = 32\n"
-        ));
-        sandbox.run(&format!("train config.toml --run {filter}")).succeeded();
-        let told = sandbox.run(&format!("export {filter} --to onnx --with-preprocessing --json")).expect(0).json();
-        let proof = &told["files"][0]["proof"]["equal"];
-        assert!(proof["examples"] == 8 && proof["largest"].as_f64().unwrap() < 2e-2, "{told}");
-    }
 }
 
 #[test]

@@ -19,6 +19,7 @@
 //! - `house`: the rules of `ARCHITECTURE.md`: edges, lists, budgets, words, configs, cards, documents
 //! - `killed`: SIGKILL at random moments, again and again
 //! - `learning`: what settings mean, and what a run keeps
+//! - `preprocessed`: transforms within an ONNX file
 //! - `resume`: a run that was interrupted ends as one that never was
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
 //! - `select`: networks and baselines under one budget, killed and gone on with
@@ -50,6 +51,7 @@ mod golden_losses;
 mod house;
 mod killed;
 mod learning;
+mod preprocessed;
 mod resume;
 mod sandbox;
 mod select;

@@ -20,6 +20,21 @@ fn float(around: &mut Around<'_>, value: f64) -> String {
     around.numbers("pixels.number", vec![value])
 }
 
+/// A number below 2^51 rounded half to even: so does every addition of 64 bits that leaves no bits behind the point, where `Round` is
+/// not for 64 bits everywhere.
+fn rounded(around: &mut Around<'_>, value: String) -> String {
+    let large = float(around, 1.5 * 2_f64.powi(52));
+    let whole = around.add("Add", "pixels", vec![value, large.clone()], Vec::new());
+    around.add("Sub", "pixels", vec![whole, large], Vec::new())
+}
+
+/// Half of what is whole and not below 0, rounded down, as a whole number of 64 bits.
+fn halved_down(around: &mut Around<'_>, value: String) -> String {
+    let two = around.graph.hold("pixels.two", Constant::integers(vec![2]));
+    let value = around.add("Cast", "pixels", vec![value], cast(element::I64));
+    around.add("Div", "pixels", vec![value, two], Vec::new())
+}
+
 /// Both sides where the shorter one is to have `shorter` pixels and the longer one keeps the proportions, rounded down.
 pub(super) fn shortened(around: &mut Around<'_>, value: &str, shorter: usize) -> [Side; 2] {
     let sides = AXES.map(|axis| length(around, value, axis));
@@ -41,18 +56,18 @@ pub(super) fn centre(around: &mut Around<'_>, value: String, size: [usize; 2], f
 /// The middle along one axis: pixels are picked one by one, so that it is known how many there are.
 fn along(around: &mut Around<'_>, value: String, axis: i64, size: usize, fill: u8) -> String {
     let whole = length(around, &value, axis);
-    let wide = around.add("Cast", "pixels", vec![whole.clone()], cast(element::F64));
-    let (size_as_number, half, zero) = (float(around, size as f64), float(around, 0.5), float(around, 0.0));
-    let over = around.add("Sub", "pixels", vec![wide, size_as_number], Vec::new());
-    let over = around.add("Mul", "pixels", vec![over, half], Vec::new());
     // The odd pixel goes where it does when images are read: half to even, and before a smaller image the smaller half.
-    let (even, up) = (
-        around.add("Round", "pixels", vec![over.clone()], Vec::new()),
-        around.add("Ceil", "pixels", vec![over.clone()], Vec::new()),
-    );
+    let wide = around.add("Cast", "pixels", vec![whole.clone()], cast(element::F64));
+    let (wanted, half, zero) = (float(around, size as f64), float(around, 0.5), float(around, 0.0));
+    let over = around.add("Sub", "pixels", vec![wide, wanted], Vec::new());
+    let halved = around.add("Mul", "pixels", vec![over.clone(), half], Vec::new());
+    let even = rounded(around, halved);
+    let even = around.add("Cast", "pixels", vec![even], cast(element::I64));
+    let lacking = around.add("Neg", "pixels", vec![over.clone()], Vec::new());
+    let smaller_half = halved_down(around, lacking);
+    let before = around.add("Neg", "pixels", vec![smaller_half], Vec::new());
     let is_smaller = around.add("Less", "pixels", vec![over, zero], Vec::new());
-    let start = around.add("Where", "pixels", vec![is_smaller, up, even], Vec::new());
-    let start = around.add("Cast", "pixels", vec![start], cast(element::I64));
+    let start = around.add("Where", "pixels", vec![is_smaller, before, even], Vec::new());
     let counted = around.graph.hold("pixels.counted", Constant::integers((0..size as i64).collect()));
     let places = around.add("Add", "pixels", vec![counted, start], Vec::new());
     let (first, one) = (
@@ -79,7 +94,7 @@ pub(super) fn middle(around: &mut Around<'_>, value: String, ratio: f64, part: f
         around.add("Cast", "pixels", vec![side], cast(element::F64))
     });
     let [height, width] = sides.clone();
-    let (ratio, part, one, half) = (float(around, ratio), float(around, part), float(around, 1.0), float(around, 0.5));
+    let (ratio, part, one) = (float(around, ratio), float(around, part), float(around, 1.0));
     let wide = around.add("Mul", "pixels", vec![height.clone(), ratio.clone()], Vec::new());
     let is_narrow = around.add("Less", "pixels", vec![width.clone(), wide.clone()], Vec::new());
     let low = around.add("Div", "pixels", vec![width.clone(), ratio], Vec::new());
@@ -90,19 +105,17 @@ pub(super) fn middle(around: &mut Around<'_>, value: String, ratio: f64, part: f
     let (mut starts, mut ends) = (Vec::new(), Vec::new());
     for (whole, side) in whole.into_iter().zip(sides) {
         let length = around.add("Mul", "pixels", vec![whole, part.clone()], Vec::new());
-        let length = around.add("Round", "pixels", vec![length], Vec::new());
+        let length = rounded(around, length);
         let length = around.add("Min", "pixels", vec![length, side.clone()], Vec::new());
         let length = around.add("Max", "pixels", vec![length, one.clone()], Vec::new());
         let over = around.add("Sub", "pixels", vec![side, length.clone()], Vec::new());
-        let start = around.add("Mul", "pixels", vec![over, half.clone()], Vec::new());
-        let start = around.add("Floor", "pixels", vec![start], Vec::new());
+        let start = halved_down(around, over);
+        let length = around.add("Cast", "pixels", vec![length], cast(element::I64));
         ends.push(around.add("Add", "pixels", vec![start.clone(), length], Vec::new()));
         starts.push(start);
     }
-    let [starts, ends] = [starts, ends].map(|both| {
-        let both = around.add("Concat", "pixels", both, vec![("axis", Attribute::Int(0))]);
-        around.add("Cast", "pixels", vec![both], cast(element::I64))
-    });
+    let [starts, ends] =
+        [starts, ends].map(|both| around.add("Concat", "pixels", both, vec![("axis", Attribute::Int(0))]));
     let axes = around.graph.hold("pixels.axes", Constant::integers(AXES.to_vec()));
     around.add("Slice", "pixels", vec![value, starts, ends, axes], Vec::new())
 }
