@@ -8,6 +8,7 @@ mod console;
 mod dashboard;
 mod failure;
 mod report;
+mod served;
 
 use std::process::ExitCode;
 

@@ -213,6 +213,15 @@ fn a_package_asks_for_what_was_measured() {
     assert!(told["advice"].as_str().unwrap().contains("## On-premises"), "{told}");
     // What lies there is not overwritten.
     sandbox.run("package r --systemd --seconds 0 --out p").refused(2, &["p/systemd"]);
-    sandbox.run("package r --oci --out q").expect(2);
+    for (words, named) in [
+        ("--oci --binary nowhere/firebox-serve", "nowhere/firebox-serve"),
+        ("--systemd --canary 10", "`--kserve`"),
+        ("--docker --storage s3://a/b", "`--kserve`"),
+        ("--systemd --graph m.onnx", "`--web`"),
+        ("--docker --systemd --out p", "p/docker"),
+    ] {
+        sandbox.run(&format!("package r --seconds 0 {words}")).refused(2, &[named]);
+    }
+    assert_eq!(names(&sandbox.path("r/package")), Vec::<String>::new());
     sandbox.run("package nowhere --docker").refused(2, &["nowhere"]);
 }

@@ -4,9 +4,11 @@
 # its root, the schemas of Kubernetes and the models of its client and of KServe's SDK check the manifests, Helm renders
 # the chart, systemd reads its unit.
 #
-#     tests/peers/package_manifests.sh                     # makes the packages, of a bundle and a program made for it
+#     tests/peers/package_manifests.sh                     # makes the packages: of a bundle and a program made for it, and of a
+#                                                          # model that was trained with the program that serves it
 #     tests/peers/package_manifests.sh FOLDER              # looks at FOLDER/*/{docker,helm,kserve,kubernetes,oci,systemd}
 #     PEERS=/tmp/peers tests/peers/package_manifests.sh    # keeps the environments there for the next time
+#     SERVE=target/serve/firebox-serve tests/peers/package_manifests.sh    # with that server, whose image must stay below 60 MB
 #
 # It installs skopeo from Debian where it is missing and may. Ends with 77 where Python is not there or its packages cannot
 # be fetched; what else is missing is named and left out.
@@ -63,13 +65,20 @@ RUST
 }
 
 packages=${1:-}
+ours=""
 if [ -z "$packages" ]; then
+    ours=yes
     packages=$work/packages
     mkdir "$packages"
     stand_in
     FIREBOX_PACKAGES_OUT="$packages" FIREBOX_PACKAGES_PROGRAM="$work/firebox-serve" \
-        cargo test ${CARGO_FLAGS---release} -p serving --lib packages_are_written -- --ignored > "$work/log" 2>&1 ||
+        cargo test --release --lib packages_are_written -- --ignored > "$work/log" 2>&1 ||
         { cat "$work/log" >&2; exit 1; }
+    bin=$(realpath "${BIN:-target/release/firebox}")
+    strip -o "$work/served" "${SERVE:-target/release/firebox-serve}"
+    "$bin" train configs/penguins_mlp.toml --run "$work/run" > "$work/log" 2>&1 || [ $? -eq 3 ] || { cat "$work/log" >&2; exit 1; }
+    "$bin" package "$work/run" --docker --oci --kubernetes --kserve --helm --systemd --binary "$work/served" --name penguins \
+        --seconds 1 --out "$packages/trained" > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 fi
 
 check() { "$peers/$1/bin/python" tests/peers/package_manifests.py "${@:2}"; }
@@ -86,6 +95,8 @@ image() { # folder of the image, its root
     fi
     if [ "$(id -u)" -eq 0 ] && grep -q 'the bundle can be read' "$2/usr/local/bin/firebox-serve"; then
         run_in "$2"
+    elif [ "$(id -u)" -eq 0 ] && [ -n "$ours" ]; then
+        serve_in "$2"
     else
         echo "the program of $1 was not run: that takes root, and a program that is ours"
     fi
@@ -107,6 +118,35 @@ run_in() { # root
         "user 65532 writes false sum "*) echo "the program runs in its root alone: $answer" ;;
         *) echo "the program of the image answers: $answer" >&2; exit 1 ;;
     esac
+}
+
+# The same with the program that serves: it is well, answers, and ends when it is asked to.
+serve_in() { # root
+    local port model
+    port=$((20000 + RANDOM % 20000))
+    model=/models/$(ls "$1/models")
+    chroot --userspec=65532:65532 "$1" /usr/local/bin/firebox-serve "$model" --address "127.0.0.1:$port" > "$work/served.log" 2>&1 &
+    local server=$! url="http://127.0.0.1:$port"
+    for _ in $(seq 100); do
+        chroot --userspec=65532:65532 "$1" /usr/local/bin/firebox-serve --health "$url/v2/health/ready" 2> /dev/null && break
+        sleep 0.1
+    done
+    python3 - "$url" <<'PYTHON' || { cat "$work/served.log" >&2; kill "$server"; exit 1; }
+import json, sys, urllib.request
+record = {"island": "Biscoe", "bill_length_mm": 46.1, "bill_depth_mm": 13.2, "flipper_length_mm": 211, "body_mass_g": 4500,
+          "sex": "female", "year": 2007}
+asked = urllib.request.Request(sys.argv[1] + "/predict", json.dumps(record).encode(), {"Content-Type": "application/json"})
+told = json.load(urllib.request.urlopen(asked))
+assert "Gentoo" in json.dumps(told), told
+print("the program that serves runs in its root alone, and answers", json.dumps(told)[:120])
+PYTHON
+    kill -TERM "$server"
+    wait "$server" || { echo "the server ended with $?" >&2; exit 1; }
+    local size
+    size=$(du -sb "$1" | cut -f1)
+    echo "the unpacked image has $((size / 1000000)) MB"
+    # A server that was named is one for processors alone; the one of a build of everything holds a driver of graphics cards.
+    [ -z "${SERVE:-}" ] || [ "$size" -lt 60000000 ] || { echo "that is more than 60 MB" >&2; exit 1; }
 }
 
 # A unit is read by systemd in a root in which its program is there; a broken one is seen to be broken.

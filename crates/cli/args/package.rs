@@ -13,8 +13,8 @@ pub struct PackageArgs {
     /// A Dockerfile that builds the server and brings the bundle along.
     #[arg(long)]
     pub docker: bool,
-    /// An image as a folder, made without any engine; needs `--binary`.
-    #[arg(long, requires = "binary")]
+    /// An image as a folder, made without any engine.
+    #[arg(long)]
     pub oci: bool,
     /// Manifests for Kubernetes.
     #[arg(long)]
@@ -52,7 +52,8 @@ pub struct PackageArgs {
     /// The image that manifests name; NAME:VERSION if left out.
     #[arg(long)]
     pub image: Option<String>,
-    /// The server program that goes into the image, `firebox-serve` built for the processor alone.
+    /// The server program that goes into the image; the `firebox-serve` beside this program if left out. The README says how the
+    /// smallest one is built.
     #[arg(long, value_name = "FILE")]
     pub binary: Option<PathBuf>,
     /// How many percent of requests a new version gets at first, where KServe shares them out.

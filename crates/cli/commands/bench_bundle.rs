@@ -20,20 +20,32 @@ pub(super) fn run(args: &BenchBundle, as_json: bool) -> Ended {
     let card = model_zoo::device::open("auto")?.name != "cpu";
     let ways = Way::all(&source, card);
     let folder = Folder::new()?;
-    measured::files(&source, &ways, &folder.0, &processor)?;
-    let mut rows: Vec<Row> = Vec::new();
-    for way in &ways {
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    for way in ways {
         let (form, runtime) = way.names();
         if !as_json {
             report::note(format!("Measuring {form} by {runtime} ..."));
         }
-        rows.push(measure(&args.model, *way, &folder, args.seconds)?);
+        let files = measured::files(&source, &[way], &folder.0, &processor).map_err(Failure::from);
+        match files.and_then(|()| measure(&args.model, way, &folder, args.seconds)) {
+            Ok(row) => rows.push(row),
+            // A form that this network has not, or a fault of a runtime, is no reason to hide the others.
+            Err(failure) if way != Way::NativeCpu => failed.push((form, runtime, failure)),
+            Err(failure) => return Err(failure),
+        }
     }
     if as_json {
-        report::json(&json!(rows));
+        let missing = failed
+            .iter()
+            .map(|(form, runtime, why)| json!({ "form": form, "runtime": runtime, "not_measured": why.message }));
+        let all: Vec<_> = rows.iter().map(|row| json!(row)).chain(missing).collect();
+        report::json(&json!(all));
         return Ok(Status::Done);
     }
     show(&rows);
+    for (form, runtime, why) in failed {
+        report::line(format!("{form} by {runtime} was not measured: {}", why.message));
+    }
     Ok(Status::Done)
 }
 
@@ -50,6 +62,7 @@ pub(super) fn on_processor(model: &str, seconds: f64) -> Result<Measured, Failur
         // More digits than were measured would be read as such.
         p99_ms: (row.p99_ms * 1e3).round() / 1e3,
         requests_per_second: (row.requests_per_second * 10.0).round() / 10.0,
+        of_server: false,
     })
 }
 
@@ -101,9 +114,14 @@ struct Folder(std::path::PathBuf);
 
 impl Folder {
     fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("firebox-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .map_err(|error| Failure::broken(format!("cannot create {}: {error}", path.display())))?;
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let name = format!("firebox-bench-{}-{}", std::process::id(), since.as_nanos());
+        let path = std::env::temp_dir().join(name);
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        // Where something lies already, it is not ours.
+        builder.create(&path).map_err(|error| Failure::broken(format!("cannot create {}: {error}", path.display())))?;
         Ok(Self(path))
     }
 }

@@ -1,17 +1,17 @@
 //! `firebox package`: what it takes to run a server of a bundle elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model_zoo::bundle::Bundle;
 use serde_json::json;
-use serving::deploy::{self, Crates, Deployment};
+use serving::deploy::{self, Crates, Deployment, Measured};
 use trainer::RunDir;
 
 use super::export::bytes;
 use super::{Ended, bench_bundle, check_span};
 use crate::args::PackageArgs;
 use crate::failure::{Failure, Status};
-use crate::report;
+use crate::{report, served};
 
 pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     check_belongings(args)?;
@@ -20,7 +20,8 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     if let Some(image) = &args.image {
         deployment.image.clone_from(image);
     }
-    deployment.binary.clone_from(&args.binary);
+    let server = args.binary.clone().or_else(served::beside_this_program);
+    deployment.binary.clone_from(&server);
     deployment.canary_percent = args.canary;
     deployment.storage_uri.clone_from(&args.storage);
     deployment.gpu = args.gpu;
@@ -30,10 +31,7 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     deployment.check()?;
     if args.seconds != 0.0 {
         check_span(args.seconds)?;
-        if !as_json {
-            report::note("Measuring what the model takes ...");
-        }
-        deployment.measured = Some(bench_bundle::on_processor(&bundle.display().to_string(), args.seconds)?);
+        deployment.measured = Some(measured(server.as_deref(), &bundle, args.seconds, as_json)?);
     }
     let asked = [
         ("docker", args.docker),
@@ -81,6 +79,25 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     }
     report::line(advice);
     Ok(Status::Done)
+}
+
+/// What a server of the bundle takes; where there is none that runs here, what the network takes.
+fn measured(server: Option<&Path>, bundle: &Path, seconds: f64, as_json: bool) -> Result<Measured, Failure> {
+    let note = |text: String| {
+        if !as_json {
+            report::note(text);
+        }
+    };
+    if let Some(program) = server {
+        note(format!("Measuring what a server of the model takes, {} ...", program.display()));
+        match served::measure(program, bundle, seconds) {
+            Ok(found) => return Ok(found),
+            // It may be one for another machine.
+            Err(failure) => note(format!("{} could not be measured here: {}", program.display(), failure.message)),
+        }
+    }
+    note("Measuring what the network takes without a server ...".into());
+    bench_bundle::on_processor(&bundle.display().to_string(), seconds)
 }
 
 /// Refuses what is said of a way that is not gone.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod health;
 pub mod http;
 pub mod limits;
+pub mod load;
 mod metrics;
 mod model;
 pub mod predictor;

@@ -48,7 +48,7 @@ fn write_from(deployment: &Deployment, folder: &mut Folder, root: &Path) -> Resu
         return Err(Error::package(
             "an image without a program",
             "nothing is built here, it only packs what is there",
-            "name the server's program as it was built for Linux, or write a Dockerfile that builds it",
+            "build it, `cargo build --profile serve -p serving --bin firebox-serve`, and name it by `--binary`",
         ));
     };
     let gathered = libraries::gather(program, root)?;

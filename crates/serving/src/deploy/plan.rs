@@ -61,7 +61,7 @@ pub struct Deployment {
     pub(super) files: Vec<BundleFile>,
 }
 
-/// What one server needed and did under the load that it is meant for.
+/// What one server needed and did under load, or the network alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
     /// The largest resident memory, in bytes.
@@ -72,6 +72,8 @@ pub struct Measured {
     pub p99_ms: f64,
     /// How many requests it answered a second.
     pub requests_per_second: f64,
+    /// Whether a server was measured; if not, it was the network by itself, and a server needs more.
+    pub of_server: bool,
 }
 
 /// How many servers run beside each other. If `max` is more than `min`, their load decides.
@@ -263,6 +265,7 @@ pub(super) mod tests {
                 cpu_millis: 850,
                 p99_ms: 12.5,
                 requests_per_second: 420.0,
+                of_server: true,
             }),
             canary_percent: Some(10),
             storage_uri: Some("s3://models/penguins".into()),

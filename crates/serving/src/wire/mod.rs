@@ -6,6 +6,7 @@
 //! file of data, and go through the transforms here.
 
 mod arrays;
+mod asking;
 mod metadata;
 mod objects;
 mod outputs;
@@ -13,6 +14,7 @@ mod records;
 mod refusal;
 mod tensors;
 
+pub(crate) use asking::asking;
 pub(crate) use metadata::{model, server};
 pub(crate) use outputs::answer;
 pub(crate) use records::{predictions, records};

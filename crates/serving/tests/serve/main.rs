@@ -4,6 +4,7 @@
 //! - `client`: a client written by hand, which can also be rude
 //! - `endpoints`: every address, and answers that are those of a `Predictor`
 //! - `ending`: beginning, and ending with requests under way
+//! - `load`: a server is pressed
 //! - `program`: the program itself, its words and exit codes
 //! - `refusals`: what is turned down, with which status and words
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -13,5 +14,6 @@ mod bundles;
 mod client;
 mod ending;
 mod endpoints;
+mod load;
 mod program;
 mod refusals;

@@ -2,7 +2,7 @@
 //!
 //! Each form is measured in a process of its own, which does nothing else, on examples made at random.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use data_loader::{Batch, Part, Signature};
@@ -137,7 +137,7 @@ pub fn measure(mut source: Source, way: Way, folder: &Path, found: &Found, secon
     // What a server would not hold a second time.
     source.content.weights.clear();
     let load_ms = 1e3 * started.elapsed().as_secs_f64();
-    let (span, cpu) = (Duration::from_secs_f64(seconds), busy());
+    let (span, cpu) = (Duration::from_secs_f64(seconds), busy("self"));
     let began = Instant::now();
     let mut times: Vec<f64> = Vec::new();
     while times.len() < FEWEST || (began.elapsed() < span && times.len() < MOST) {
@@ -146,7 +146,7 @@ pub fn measure(mut source: Source, way: Way, folder: &Path, found: &Found, secon
         times.push(1e3 * started.elapsed().as_secs_f64());
     }
     let wall = began.elapsed().as_secs_f64();
-    let cpu_millis = cpu.zip(busy()).map(|(before, after)| (1e3 * (after - before) / wall).round() as u64);
+    let cpu_millis = cpu.zip(busy("self")).map(|(before, after)| (1e3 * (after - before) / wall).round() as u64);
     let requests_per_second = times.len() as f64 / wall;
     times.sort_by(f64::total_cmp);
     let share = |share: f64| times[((times.len() - 1) as f64 * share).ceil() as usize];
@@ -217,10 +217,10 @@ impl Ready {
     }
 }
 
-/// Seconds that cores were busy for this process, where the system says.
-fn busy() -> Option<f64> {
+/// Seconds that cores were busy for a process, by its number or `self`, where the system says.
+pub fn busy(process: &str) -> Option<f64> {
     // Fields 14 and 15 of a line whose second one may hold spaces, in hundredths of a second on every Linux.
-    let text = std::fs::read_to_string(PathBuf::from("/proc/self/stat")).ok()?;
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
     Some((ticks(11)? + ticks(12)?) / 100.0)

@@ -53,8 +53,9 @@ impl Deployment {
                 found.memory_bytes.saturating_add(found.memory_bytes / 2).max(LEAST),
                 found.cpu_millis.saturating_add(found.cpu_millis / 4).max(2 * CPU_STEP),
                 format!(
-                    "measured: {} and {}m of processor at {} requests a second, p99 {} ms; memory is that and a half, \
+                    "{}: {} and {}m of processor at {} requests a second, p99 {} ms; memory is that and a half, \
                      the processor that and a quarter",
+                    if found.of_server { "measured" } else { "measured of the network without a server" },
                     size(found.memory_bytes),
                     found.cpu_millis,
                     found.requests_per_second,
@@ -117,10 +118,16 @@ mod tests {
     #[test]
     fn figures_without_measure_do_not_overflow() {
         let folder = bundle("penguins");
-        let huge = Measured { memory_bytes: u64::MAX, cpu_millis: u64::MAX, p99_ms: 1.0, requests_per_second: 1e300 };
+        let huge = Measured {
+            memory_bytes: u64::MAX,
+            cpu_millis: u64::MAX,
+            p99_ms: 1.0,
+            requests_per_second: 1e300,
+            of_server: true,
+        };
         let resources = Deployment { measured: Some(huge), ..full(folder.path()) }.resources();
         assert_eq!(resources.memory_bytes % MEMORY_STEP, 0);
-        let small = Measured { memory_bytes: 1, cpu_millis: 1, p99_ms: 1.0, requests_per_second: 1.0 };
+        let small = Measured { memory_bytes: 1, cpu_millis: 1, p99_ms: 1.0, requests_per_second: 1.0, of_server: true };
         let resources = Deployment { measured: Some(small), ..full(folder.path()) }.resources();
         assert_eq!((resources.memory().as_str(), resources.cpu().as_str()), ("64Mi", "100m"));
     }
