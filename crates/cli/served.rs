@@ -18,7 +18,7 @@ use crate::failure::Failure;
 /// What the model is called meanwhile.
 const NAME: &str = "measured";
 /// How long the server may take until it is ready.
-const BEGINNING: Duration = Duration::from_secs(60);
+const BEGINNING: Duration = Duration::from_mins(1);
 /// Connections for each core: one is answered while another is on its way.
 const CONNECTIONS: usize = 2;
 const SEED: u64 = 0x5E47;
@@ -41,8 +41,9 @@ pub fn measure(program: &Path, bundle: &Path, seconds: f64) -> Result<Measured, 
     server.wait_until_ready(address)?;
     let (path, cores) =
         (format!("/v2/models/{NAME}/infer"), std::thread::available_parallelism().map_or(1, usize::from));
-    let press =
-        |seconds: f64| load::press(address, &path, &body, CONNECTIONS * cores, Duration::from_secs_f64(seconds));
+    let press = |seconds: f64| -> Result<_, Failure> {
+        Ok(load::press(address, &path, &body, CONNECTIONS * cores, Duration::from_secs_f64(seconds))?)
+    };
     // What is done once is done before it is measured.
     press((seconds / 10.0).min(1.0))?;
     let process = server.0.id().to_string();

@@ -170,7 +170,7 @@ impl Error {
             }
             Self::ChangedSinceSigned { .. } => "get the bundle from its maker again; what you changed yourself, sign again".into(),
             Self::WrongKey { .. } => {
-                "`openssl genpkey -algorithm ed25519 -out SECRET` makes a secret key, and `openssl pkey -in SECRET -pubout` tells its public key".into()
+                "`firebox keygen FILE` makes a pair of keys; `openssl pkey -in SECRET -out FILE` unlocks one, and with `-pubout` it tells its public key".into()
             }
             Self::Io { source, .. } if is_wrong_path(source) => "check the path, or restore the file".into(),
             Self::NotRecorded(_) => "a graph holds operations on tensors alone: `forward` may not look at their numbers; weights can be exported without a graph (`--to safetensors`)".into(),

@@ -40,8 +40,19 @@ pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
         let proof = prove_raw(&graph, &bytes, job.network, &content.pipeline, &decision, &records, device);
         shown = self::shown(job, FILE, proof)?;
     }
+    if let Some(reason) = too_large(bytes.len()) {
+        let architecture = job.source.architecture().map_or("?", |architecture| architecture.name()).to_owned();
+        return Err(Error::NotExported { form: "onnx", architecture, reason });
+    }
     atomic::write_file(&path, &bytes)?;
     Ok(vec![made("onnx", FILE, &bytes, shown)])
+}
+
+/// Why a file of so many bytes is none that readers of protocol buffers take, if that is so.
+fn too_large(bytes: usize) -> Option<String> {
+    let most = i32::MAX as usize;
+    (bytes > most)
+        .then(|| format!("the file would have {bytes} bytes, and {most} are the most that such a file can have"))
 }
 
 /// The network as a graph that was proven: what is quantised begins with it.
@@ -121,4 +132,15 @@ pub(in super::super) fn metadata(source: &Source) -> Vec<(String, String)> {
     let of_others = content.began_with.as_ref().map(|began: &BeganWith| json!(began).to_string());
     all.extend(of_others.map(|began| entry("began_with", began)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::too_large;
+
+    #[test]
+    fn files_of_two_gigabytes_are_too_large() {
+        assert_eq!(too_large((1 << 31) - 1), None);
+        assert!(too_large(1 << 31).unwrap().contains("2147483648 bytes"));
+    }
 }

@@ -21,12 +21,13 @@ pub const TOLERANCE: f32 = 1e-4;
 /// The same where images are resized within the graph: pixels are averaged in whole numbers before it and in floats within, so that here and
 /// there one comes out a level of 255 lighter or darker.
 pub const RESIZED: f32 = 2e-2;
-/// What is made at random: so many examples, and texts of so large a part of the longest, at least of one token.
-const RANDOM_BATCHES: [(usize, f64); 4] = [(1, 1.0), (2, 0.0), (7, 0.5), (3, 1.0)];
+/// What is made at random: so many examples, with texts of up to so many tokens, where the network takes as many.
+const RANDOM_BATCHES: [(usize, usize); 4] = [(1, ALONE), (2, 1), (7, LONGEST / 2), (3, LONGEST)];
 /// Sides of images whose size the network leaves open, of which neither is the other nor a power of two.
 const SIDES: [usize; 2] = [83, 71];
-/// Tokens of the longest text that is made.
+/// Tokens of the longest text that is made beside others, and of one that is alone: what attention needs grows with the square of it.
 const LONGEST: usize = 64;
+const ALONE: usize = 1024;
 
 /// What was found equal.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -310,27 +311,29 @@ fn integers<E: std::fmt::Display>(shape: impl AsRef<[usize]>, values: Result<Vec
 
 /// Batches made at random that suit `signature`: of one example, and of several, with texts of different lengths.
 pub fn random_batches(signature: &Signature, seed: u64) -> Vec<Batch> {
-    let made = |(examples, part): &(usize, f64)| random_part(signature, *examples, *part, seed ^ *examples as u64);
-    RANDOM_BATCHES.iter().map(made).collect()
+    let made = |(examples, tokens)| random(signature, examples, tokens, seed ^ examples as u64);
+    RANDOM_BATCHES.into_iter().map(made).collect()
 }
 
 /// So many examples made at random that suit `signature`.
 pub fn random_batch(signature: &Signature, examples: usize, seed: u64) -> Batch {
-    random_part(signature, examples, 1.0, seed)
+    random(signature, examples, LONGEST, seed)
 }
 
-fn random_part(signature: &Signature, examples: usize, part: f64, seed: u64) -> Batch {
+fn random(signature: &Signature, examples: usize, tokens: usize, seed: u64) -> Batch {
     let mut random = Random::derive(&[seed]);
-    let inputs = signature.inputs.iter().map(|spec| random_input(spec, examples, part, &mut random)).collect();
+    let inputs = signature.inputs.iter().map(|spec| random_input(spec, examples, tokens, &mut random)).collect();
     let ids = (0..examples).map(|at| ExampleId { key: format!("random#{at}") }).collect();
     Batch { inputs, target: Target::None, ids, weights: None, epoch: 0, index: 0, skipped: 0 }
 }
 
-fn random_input(spec: &InputSpec, examples: usize, part: f64, random: &mut Random) -> InputArray {
+fn random_input(spec: &InputSpec, examples: usize, tokens: usize, random: &mut Random) -> InputArray {
     let (mut mask, mut lengths) = (None, None);
     let mut open = SIDES.into_iter();
     let longest = match &spec.kind {
-        InputKind::Tokens { max_length, .. } => Some((((*max_length).min(LONGEST) as f64 * part) as usize).max(1)),
+        // 0 says that they may have any length.
+        InputKind::Tokens { max_length: 0, .. } => Some(tokens),
+        InputKind::Tokens { max_length, .. } => Some(tokens.min(*max_length)),
         _ => None,
     };
     let sizes = spec.shape.iter().map(|size| size.or(longest).or_else(|| open.next()).unwrap_or(1));
