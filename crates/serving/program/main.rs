@@ -7,15 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use serving::{Error, Limits, Server, Settings, health};
+use serving::{Error, Limits, Settings, Source, batching, health, http};
 
 /// For how long `--health` waits.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// They read and write; what computes has threads of its own.
-const LISTENING_THREADS: usize = 2;
-/// So many large requests are read at once: as JSON they need many times the memory of their numbers.
-const READING_THREADS: usize = 2;
-
 /// Serves a model over HTTP: the Open Inference Protocol, version 2, below /v2, records at /predict, metrics for
 /// Prometheus at /metrics.
 #[derive(Parser)]
@@ -63,51 +58,18 @@ fn main() -> ExitCode {
 #[expect(clippy::result_large_err, reason = "there is one in the life of a process")]
 fn serve(bundle: PathBuf, arguments: &Arguments) -> Result<(), Error> {
     let settings = Settings {
-        bundle,
-        name: arguments.name.clone(),
+        models: vec![Source { name: arguments.name.clone(), bundle }],
         address: arguments.address,
         device: arguments.device.clone(),
+        batching: batching::Settings::default(),
+        control: false,
         limits: Limits { body: arguments.max_body, ..Limits::default() },
         log: arguments.log.then_some(note),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(LISTENING_THREADS)
-        .max_blocking_threads(READING_THREADS)
-        .enable_all()
-        .build()
-        .map_err(|source| Error::Listen { address: arguments.address, source })?;
-    let ended = runtime.block_on(async {
-        let server = Server::bind(settings).await?;
+    http::until_asked_to_end(settings, |address| {
         // Whoever started it may have closed its end.
-        let _ = writeln!(std::io::stdout(), "listening on http://{}", server.address());
-        server.run(asked_to_end).await
-    });
-    // What is still computed by now nobody waits for.
-    runtime.shutdown_background();
-    ended
-}
-
-/// Completes when the process is asked to end.
-async fn asked_to_end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).ok();
-        let (Some(mut terminate), Some(mut interrupt)) =
-            (listen(SignalKind::terminate()), listen(SignalKind::interrupt()))
-        else {
-            // Without a handler a signal ends the process as it always did.
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {},
-            _ = interrupt.recv() => {},
-        }
-    }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+        let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+    })
 }
 
 /// Libraries ask for a default device behind our back, which would be a graphics card that may not exist.

@@ -6,6 +6,7 @@
 //! machine needs to run it, or a browser or a Rust program to answer without it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod batching;
 pub mod continuation;
 pub mod deploy;
 pub mod error;
@@ -13,9 +14,10 @@ pub mod health;
 pub mod http;
 pub mod limits;
 pub mod load;
+pub mod meaning;
 mod metrics;
-mod model;
 pub mod predictor;
+pub mod registry;
 pub mod sampling;
 pub mod unusual;
 mod wire;
@@ -24,5 +26,7 @@ pub use continuation::Continuation;
 pub use error::Error;
 pub use http::{Server, Settings};
 pub use limits::Limits;
+pub use meaning::Meaning;
 pub use predictor::{Prediction, Predictor};
+pub use registry::Source;
 pub use sampling::Sampling;

@@ -2,85 +2,135 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::Model;
+use crate::registry::{Registry, Version};
 
 /// The upper bounds of the buckets of latencies, in seconds.
 const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The upper bounds of the buckets of examples that were answered at once.
+const ROWS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 /// What was counted.
 #[derive(Default)]
 pub(crate) struct Metrics {
     /// Paths are those of routes, never those of clients, who could invent as many as they like.
-    counts: Mutex<BTreeMap<&'static str, Path>>,
+    requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    seconds: Mutex<BTreeMap<&'static str, Histogram<{ BOUNDS.len() }>>>,
+    /// By model, version and phase.
+    phases: Mutex<BTreeMap<(String, String, &'static str), Histogram<{ BOUNDS.len() }>>>,
+    /// By model and version.
+    rows: Mutex<BTreeMap<(String, String), Histogram<{ ROWS.len() }>>>,
 }
 
-#[derive(Default)]
-struct Path {
-    /// How many requests there were, by status.
-    requests: BTreeMap<u16, u64>,
-    /// How many took at most as long as each bound, and longer than the bound before.
-    buckets: [u64; BOUNDS.len()],
-    seconds: f64,
+/// How many values lay at most at each bound, and above the bound before.
+#[derive(Clone, Copy)]
+struct Histogram<const N: usize> {
+    buckets: [u64; N],
+    count: u64,
+    sum: f64,
+}
+
+impl<const N: usize> Default for Histogram<N> {
+    fn default() -> Self {
+        Self { buckets: [0; N], count: 0, sum: 0.0 }
+    }
+}
+
+impl<const N: usize> Histogram<N> {
+    fn observe(&mut self, bounds: &[f64; N], value: f64) {
+        self.count += 1;
+        self.sum += value;
+        if let Some(bucket) = bounds.iter().position(|bound| value <= *bound) {
+            self.buckets[bucket] += 1;
+        }
+    }
+
+    /// Its lines, with `labels` in front of the bound.
+    fn write(&self, text: &mut String, name: &str, labels: &str, bounds: &[f64; N]) {
+        let mut below = 0;
+        // Writing into a text cannot fail.
+        for (bound, bucket) in bounds.iter().zip(self.buckets) {
+            below += bucket;
+            let _ = writeln!(text, "{name}_bucket{{{labels},le=\"{bound}\"}} {below}");
+        }
+        let _ = writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {}", self.count);
+        let _ = writeln!(text, "{name}_sum{{{labels}}} {}", self.sum);
+        let _ = writeln!(text, "{name}_count{{{labels}}} {}", self.count);
+    }
+}
+
+fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Metrics {
     /// Counts a request.
     pub(crate) fn count(&self, path: &'static str, status: u16, took: Duration) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = counts.entry(path).or_default();
-        *counts.requests.entry(status).or_default() += 1;
-        counts.seconds += took.as_secs_f64();
-        if let Some(bucket) = BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound) {
-            counts.buckets[bucket] += 1;
-        }
+        *lock(&self.requests).entry((path, status)).or_default() += 1;
+        lock(&self.seconds).entry(path).or_default().observe(&BOUNDS, took.as_secs_f64());
+    }
+
+    /// Counts a part of what an answer took.
+    pub(crate) fn phase(&self, version: &Version, phase: &'static str, took: Duration) {
+        let key = (version.name.clone(), version.version.clone(), phase);
+        lock(&self.phases).entry(key).or_default().observe(&BOUNDS, took.as_secs_f64());
+    }
+
+    /// Counts how many examples were answered at once with those of a request.
+    pub(crate) fn batch(&self, version: &Version, rows: usize) {
+        let key = (version.name.clone(), version.version.clone());
+        lock(&self.rows).entry(key).or_default().observe(&ROWS, rows as f64);
     }
 
     /// Everything as text.
-    pub(crate) fn text(&self, model: &Model) -> String {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn text(&self, registry: &Registry, waiting: usize) -> String {
         let mut text = String::new();
-        let mut line = |line: std::fmt::Arguments| {
+        let head = |text: &mut String, name: &str, kind: &str, help: &str| {
             // Writing into a text cannot fail.
-            let _ = writeln!(text, "{line}");
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
         };
-        line(format_args!(
-            "# HELP firebox_requests_total Requests that were answered.\n# TYPE firebox_requests_total counter"
-        ));
-        for (path, counts) in counts.iter() {
-            for (status, count) in &counts.requests {
-                line(format_args!("firebox_requests_total{{path=\"{path}\",status=\"{status}\"}} {count}"));
-            }
+        head(&mut text, "firebox_requests_total", "counter", "Requests that were answered.");
+        for ((path, status), count) in lock(&self.requests).iter() {
+            let _ = writeln!(text, "firebox_requests_total{{path=\"{path}\",status=\"{status}\"}} {count}");
         }
-        line(format_args!(
-            "# HELP firebox_request_seconds Time from the head of a request to its answer.\n\
-             # TYPE firebox_request_seconds histogram"
-        ));
-        for (path, counts) in counts.iter() {
-            let mut below = 0;
-            for (bound, bucket) in BOUNDS.iter().zip(counts.buckets) {
-                below += bucket;
-                line(format_args!("firebox_request_seconds_bucket{{path=\"{path}\",le=\"{bound}\"}} {below}"));
-            }
-            let all: u64 = counts.requests.values().sum();
-            line(format_args!("firebox_request_seconds_bucket{{path=\"{path}\",le=\"+Inf\"}} {all}"));
-            line(format_args!("firebox_request_seconds_sum{{path=\"{path}\"}} {}", counts.seconds));
-            line(format_args!("firebox_request_seconds_count{{path=\"{path}\"}} {all}"));
+        let name = "firebox_request_seconds";
+        head(&mut text, name, "histogram", "Time from the head of a request to its answer.");
+        for (path, histogram) in lock(&self.seconds).iter() {
+            histogram.write(&mut text, name, &format!("path=\"{path}\""), &BOUNDS);
         }
-        line(format_args!(
-            "# HELP firebox_waiting_requests Requests that wait for the model.\n# TYPE firebox_waiting_requests gauge\n\
-             firebox_waiting_requests {}",
-            model.waiting()
-        ));
-        if let Ok(card) = model.card() {
-            line(format_args!(
-                "# HELP firebox_model_info The model that is ready.\n# TYPE firebox_model_info gauge\n\
-                 firebox_model_info{{name=\"{}\",version=\"{}\",task=\"{}\"}} 1",
-                card.name, card.version, card.signature.task
-            ));
+        let name = "firebox_phase_seconds";
+        head(&mut text, name, "histogram", "On what the time of answers went.");
+        for ((model, version, phase), histogram) in lock(&self.phases).iter() {
+            let labels = format!("model=\"{model}\",version=\"{version}\",phase=\"{phase}\"");
+            histogram.write(&mut text, name, &labels, &BOUNDS);
+        }
+        let name = "firebox_batch_examples";
+        head(&mut text, name, "histogram", "Examples that were answered at once, as each request met them.");
+        for ((model, version), histogram) in lock(&self.rows).iter() {
+            histogram.write(&mut text, name, &format!("model=\"{model}\",version=\"{version}\""), &ROWS);
+        }
+        head(&mut text, "firebox_waiting_requests", "gauge", "Requests that wait for their turn.");
+        let _ = writeln!(text, "firebox_waiting_requests {waiting}");
+        head(&mut text, "firebox_model_info", "gauge", "The versions that answer.");
+        for version in registry.versions() {
+            let (name, task) = (&version.name, version.signature().task);
+            let version = &version.version;
+            let _ = writeln!(text, "firebox_model_info{{name=\"{name}\",version=\"{version}\",task=\"{task}\"}} 1");
+        }
+        if let Some(bytes) = resident_memory() {
+            head(&mut text, "process_resident_memory_bytes", "gauge", "Memory that the process holds.");
+            let _ = writeln!(text, "process_resident_memory_bytes {bytes}");
         }
         text
     }
+}
+
+/// The memory that this process holds, where the system says.
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(kilobytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }

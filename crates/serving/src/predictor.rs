@@ -1,16 +1,17 @@
 //! What does a model answer to records as they were read?
 
-use data_loader::{Batch, OutputSpec, Pipeline, Record, Signature};
-use model_zoo::anomaly::Reference;
+use std::ops::Range;
+use std::sync::Arc;
+
+use data_loader::{Batch, ExampleId, Pipeline, Record};
 use model_zoo::bundle::{self, Bundle};
-use model_zoo::decision::ANOMALY;
 use model_zoo::device::{Device, Found, Tensor};
 use model_zoo::network::Answer;
 use model_zoo::weights::Weights;
 use model_zoo::{Architecture, Decision, Decoding, Inputs, Output};
 use serde::Serialize;
 
-use crate::{Error, unusual};
+use crate::{Error, Meaning};
 
 /// The answer to one record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,15 +49,41 @@ pub struct Classes {
     pub answered: Vec<usize>,
 }
 
+impl Numbers {
+    /// The numbers of some examples.
+    pub(crate) fn of(&self, rows: Range<usize>) -> Self {
+        let all = self.shape.first().copied().unwrap_or(0).max(1);
+        let part = |numbers: usize| {
+            let each = numbers / all;
+            rows.start * each..rows.end * each
+        };
+        let classes = self.classes.as_ref().map(|classes| Classes {
+            probabilities: classes.probabilities[part(classes.probabilities.len())].to_vec(),
+            answered: classes.answered[rows.clone()].to_vec(),
+        });
+        let shape = [rows.len()].into_iter().chain(self.shape.iter().skip(1).copied()).collect();
+        Self { shape, values: self.values[part(self.values.len())].to_vec(), classes }
+    }
+
+    /// Refuses numbers that are none.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] with the first example that has one.
+    pub(crate) fn finite(self, ids: &[ExampleId]) -> Result<Self, Error> {
+        let each = (self.values.len() / ids.len().max(1)).max(1);
+        match self.values.iter().position(|value| !value.is_finite()) {
+            Some(place) => {
+                Err(Error::NotFinite { id: ids.get(place / each).map(ToString::to_string).unwrap_or_default() })
+            }
+            None => Ok(self),
+        }
+    }
+}
+
 /// A network with the transforms that belong to it.
 pub struct Predictor {
     network: Box<dyn Answer>,
-    pipeline: Pipeline,
-    decision: Decision,
-    /// From which anomaly score on an example is unusual, where that was set.
-    unusual_from: Option<f64>,
-    /// Against what anomaly scores are held, where they are known.
-    anomaly: Option<Reference>,
+    meaning: Arc<Meaning>,
     device: Device,
 }
 
@@ -69,10 +96,8 @@ impl Predictor {
         let network = bundle.network(&device.device)?;
         bundle.replay_golden(network.as_ref(), &device.device)?;
         let damaged = |reason| model_zoo::Error::Damaged { path: bundle.path.clone(), reason };
-        let decision = bundle.manifest.decision().map_err(damaged)?;
-        let unusual_from = bundle.manifest.thresholds.get(ANOMALY).copied();
-        let anomaly = bundle.manifest.anomaly;
-        Ok(Self { network, pipeline: bundle.pipeline, decision, unusual_from, anomaly, device: device.device.clone() })
+        let meaning = Meaning::of_bundle(bundle.pipeline, &bundle.manifest).map_err(damaged)?;
+        Ok(Self { network, meaning: Arc::new(meaning), device: device.device.clone() })
     }
 
     /// The same from its parts, such as those of a checkpoint.
@@ -88,13 +113,18 @@ impl Predictor {
         device: &Found,
     ) -> Result<Self, Error> {
         let network = bundle::load(architecture, pipeline.signature(), weights, path, &device.device)?;
-        let decision = Decision { decoding, ..Decision::default() };
-        Ok(Self { network, pipeline, decision, unusual_from: None, anomaly: None, device: device.device.clone() })
+        let meaning = Meaning::plain(pipeline, Decision { decoding, ..Decision::default() });
+        Ok(Self { network, meaning: Arc::new(meaning), device: device.device.clone() })
     }
 
     /// The transforms that belong to the network.
     pub fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+        self.meaning.pipeline()
+    }
+
+    /// All of it but the network.
+    pub fn meaning(&self) -> &Arc<Meaning> {
+        &self.meaning
     }
 
     /// The network.
@@ -110,30 +140,32 @@ impl Predictor {
     /// Answers inputs as they come out of the transforms.
     ///
     /// # Errors
-    /// [`model_zoo::Error::WrongBatch`] if they are not those of the signature; if the device fails; [`Error::NotFinite`].
+    /// As [`numbers`](Self::numbers); [`Error::NotFinite`].
     pub fn infer(&self, batch: &Batch) -> Result<Numbers, Error> {
-        let inputs = Inputs::from_batch(batch, self.pipeline.signature(), &self.device)?;
+        self.numbers(batch)?.finite(&batch.ids)
+    }
+
+    /// The same where some numbers may be none.
+    ///
+    /// # Errors
+    /// [`model_zoo::Error::WrongBatch`] if the inputs are not those of the signature; if the device fails.
+    pub(crate) fn numbers(&self, batch: &Batch) -> Result<Numbers, Error> {
+        let inputs = Inputs::from_batch(batch, self.pipeline().signature(), &self.device)?;
         let output = self.network.answer(&inputs)?;
         let classes = match &output {
             Output::Classes(scores) => Some(self.classes(scores.clone())?),
             _ => None,
         };
-        let (shape, values) = (output.shape(), output.numbers()?);
-        let each = (values.len() / batch.len().max(1)).max(1);
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(place) => {
-                Err(Error::NotFinite { id: batch.ids.get(place / each).map(ToString::to_string).unwrap_or_default() })
-            }
-            None => Ok(Numbers { shape, values, classes }),
-        }
+        Ok(Numbers { shape: output.shape(), values: output.numbers()?, classes })
     }
 
     fn classes(&self, scores: Tensor<2>) -> Result<Classes, Error> {
         let [_, width] = scores.dims();
-        let told = self.decision.probabilities(scores);
+        let decision = self.meaning.decision();
+        let told = decision.probabilities(scores);
         let probabilities = told.try_into_vec_as::<f32>().map_err(device_failed)?;
         let rows = probabilities.chunks(width.max(1));
-        let class = |row: &[f32]| self.decision.class(row.iter().copied().map(f64::from)).unwrap_or_default();
+        let class = |row: &[f32]| decision.class(row.iter().copied().map(f64::from)).unwrap_or_default();
         Ok(Classes { answered: rows.map(class).collect(), probabilities })
     }
 
@@ -141,93 +173,13 @@ impl Predictor {
     ///
     /// # Errors
     /// If a record does not suit the transforms or the device fails; [`Error::NotFinite`], [`Error::CannotShow`].
-    pub fn predict(&self, mut records: Vec<Record>) -> Result<Vec<Prediction>, Error> {
+    pub fn predict(&self, records: Vec<Record>) -> Result<Vec<Prediction>, Error> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        // What someone wrote where the answer belongs is no business of the model's.
-        if let Some(target) = &self.pipeline.schema().target {
-            for record in &mut records {
-                record.fields.retain(|(name, _)| *name != target.name);
-            }
-        }
-        let batch = self.pipeline.batch(records)?;
-        let signature: &Signature = self.pipeline.signature();
-        let inputs = Inputs::from_batch(&batch, signature, &self.device)?;
-        let output = self.network.answer(&inputs)?;
-        let (names, rows) = match (output, &signature.output) {
-            (Output::Classes(scores), OutputSpec::Classes { labels }) => {
-                (labels.clone(), host(self.decision.probabilities(scores))?)
-            }
-            (Output::Values(values), OutputSpec::Values { names, mean, std }) => {
-                let mut rows = host(values)?;
-                let units = mean.iter().zip(std).cycle();
-                rows.iter_mut().zip(units).for_each(|(value, (mean, std))| *value = mean + std * *value);
-                (names.clone(), rows)
-            }
-            (Output::Horizon(told), OutputSpec::Horizon { names, mean, std, quantiles, .. }) => {
-                let each = quantiles.len().max(1);
-                let mut rows = host(told)?;
-                let units = mean.iter().zip(std).cycle();
-                for (step, (mean, std)) in rows.chunks_mut(each).zip(units) {
-                    for value in step.iter_mut() {
-                        *value = mean + std * *value;
-                    }
-                    // Quantiles that cross are put in order, as evaluation does.
-                    step.sort_by(f64::total_cmp);
-                }
-                (step_names(names, quantiles), rows)
-            }
-            (Output::Reconstruction(told), OutputSpec::Inputs) => {
-                let told = told.try_into_vec_as::<f32>().map_err(device_failed)?;
-                return finite(unusual::predictions(
-                    &told,
-                    &batch,
-                    signature,
-                    self.anomaly.as_ref(),
-                    self.unusual_from,
-                ));
-            }
-            (output, _) => {
-                return Err(Error::CannotShow { task: output.task() });
-            }
-        };
-        let width = names.len().max(1);
-        let classify = matches!(signature.output, OutputSpec::Classes { .. });
-        let predictions = batch.ids.iter().zip(rows.chunks(width)).map(|(id, row)| {
-            let best = self.decision.class(row.iter().copied()).map(|k| names[k].clone());
-            Prediction {
-                id: id.to_string(),
-                label: best.filter(|_| classify),
-                scores: names.iter().cloned().zip(row.iter().copied()).collect(),
-                unusual: Vec::new(),
-            }
-        });
-        finite(predictions.collect())
+        let batch = self.meaning.prepare(records)?;
+        self.meaning.tell(&batch, &self.numbers(&batch)?)
     }
-}
-
-/// A name for each number that is told: the step, and its quantile if there are some.
-fn step_names(steps: &[String], quantiles: &[f64]) -> Vec<String> {
-    if quantiles.is_empty() {
-        return steps.to_vec();
-    }
-    steps.iter().flat_map(|step| quantiles.iter().map(move |quantile| format!("{step} at {quantile}"))).collect()
-}
-
-/// Refuses answers of which one is not a number.
-fn finite(predictions: Vec<Prediction>) -> Result<Vec<Prediction>, Error> {
-    let broken = predictions.iter().find(|one| one.scores.iter().any(|(_, score)| !score.is_finite()));
-    match broken {
-        Some(one) => Err(Error::NotFinite { id: one.id.clone() }),
-        None => Ok(predictions),
-    }
-}
-
-/// The numbers in 64 bits, in which large ones of the user's units have room.
-fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>, Error> {
-    let numbers = tensor.try_into_vec_as::<f32>().map_err(device_failed)?;
-    Ok(numbers.into_iter().map(f64::from).collect())
 }
 
 fn device_failed(error: impl std::fmt::Display) -> Error {

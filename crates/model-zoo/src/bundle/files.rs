@@ -141,6 +141,14 @@ pub fn manifest_sha256(path: &Path) -> Result<String, Error> {
     Ok(hash(&Files::to_verify(path)?.manifest_bytes))
 }
 
+/// What the bundle at `path` says that it is called.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
+pub fn name(path: &Path) -> Result<String, Error> {
+    Ok(Files::to_verify(path)?.manifest.name)
+}
+
 /// Whether the bundle at `path` says that it is signed; by whom, and whether that is true, says [`verify`](super::verify).
 ///
 /// # Errors

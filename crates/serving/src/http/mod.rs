@@ -1,16 +1,16 @@
 //! How does a server begin, and how does it end?
 //!
 //! ```text
-//! connection ──> routes ──> wire ──> the model's queue ──> wire ──> responses
+//! connection ──> routes ──> wire ──> batching ──> wire ──> responses
 //! ```
 //!
-//! The port is open before the model is: whoever asks is told that the server lives and is not ready. One that is
+//! The port is open before the models are: whoever asks is told that the server lives and is not ready. One that is
 //! asked to end says at once that it is not ready, takes connections for a moment longer, and answers what it has
 //! begun.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,13 +25,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Error;
+use crate::batching::{self, Engine};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::model::Model;
+use crate::registry::{Registry, Source};
 
 mod requests;
 mod responses;
 mod routes;
+mod run;
+
+pub use run::until_asked_to_end;
 
 /// The most bytes in the head of a request.
 const HEAD: usize = 64 << 10;
@@ -41,14 +45,16 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What is served, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// A bundle: a folder, or one file that was packed.
-    pub bundle: PathBuf,
-    /// What the model is called in addresses; by default as the bundle's folder is, or as its manifest says.
-    pub name: Option<String>,
+    /// The bundles. Of several with one name the last is the version that answers, and the others answer those who name them.
+    pub models: Vec<Source>,
     /// Where to listen; port 0 is one that is free.
     pub address: SocketAddr,
     /// On what to compute, as [`model_zoo::device::open`] takes it.
     pub device: String,
+    /// How requests come together.
+    pub batching: batching::Settings,
+    /// Whether whoever asks may read bundles anew and take models out.
+    pub control: bool,
     /// How much may be asked for.
     pub limits: Limits,
     /// What is given a line of JSON for each request.
@@ -57,9 +63,13 @@ pub struct Settings {
 
 /// What all connections share.
 pub(crate) struct Shared {
-    model: Model,
+    registry: Registry,
+    engine: Engine,
     metrics: Metrics,
     limits: Limits,
+    control: bool,
+    /// Clients are told apart by a number that says nothing of them to others.
+    hasher: RandomState,
     log: Option<fn(&str)>,
     /// Whether it was asked to end.
     ending: AtomicBool,
@@ -68,7 +78,7 @@ pub(crate) struct Shared {
 /// A server that listens.
 pub struct Server {
     address: SocketAddr,
-    /// Tells whether the bundle could be opened.
+    /// Tells whether the bundles could be opened.
     opened: oneshot::Receiver<Result<(), Error>>,
     listening: Listening,
 }
@@ -84,18 +94,23 @@ struct Listening {
 }
 
 impl Server {
-    /// Listens, and begins to open the bundle.
+    /// Listens, and begins to open the bundles.
     ///
     /// # Errors
-    /// [`Error::Listen`].
+    /// [`Error::Listen`], [`Error::Name`]; if there is no such device, or no bundle at all.
     pub async fn bind(settings: Settings) -> Result<Self, Error> {
-        let Settings { bundle, name, address, device, limits, log } = settings;
+        let Settings { models, address, device, batching, control, limits, log } = settings;
         let refused = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let (model, opened) = Model::open(bundle, name, device, limits.waiting)?;
-        let shared =
-            Arc::new(Shared { model, metrics: Metrics::default(), limits, log, ending: AtomicBool::new(false) });
+        let broke = |_| Error::Panicked { doing: "it opened the device" };
+        // A graphics card takes a while.
+        let device = tokio::task::spawn_blocking(move || model_zoo::device::open(&device)).await.map_err(broke)??;
+        let engine = Engine::begin(&device, limits.waiting).map_err(refused)?;
+        let registry = Registry::new(device, batching);
+        let (metrics, ending, hasher) = (Metrics::default(), AtomicBool::new(false), RandomState::new());
+        let shared = Arc::new(Shared { registry, engine, metrics, limits, control, hasher, log, ending });
+        let opened = open(&shared, models)?;
         let connections = Arc::new(Semaphore::new(limits.connections as usize));
         let listening = Listening { listener, shared, connections, closing: watch::channel(false).0 };
         Ok(Self { address, opened, listening })
@@ -147,6 +162,24 @@ impl Server {
     }
 }
 
+/// Announces the models, and opens their bundles in a thread of its own, one after the other.
+fn open(shared: &Arc<Shared>, models: Vec<Source>) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+    let (tell, opened) = oneshot::channel();
+    // Whoever asks for one that is still to come is told to wait.
+    for source in &models {
+        shared.registry.announce(source)?;
+    }
+    let shared = Arc::clone(shared);
+    let failed = |source| model_zoo::Error::Io { doing: "start a thread for", path: "the bundles".into(), source };
+    let work = move || {
+        let one = |source: &Source| shared.registry.open(&shared.registry.announce(source)?);
+        // What panics here drops `tell`, and says on stderr why.
+        let _ = tell.send(models.iter().try_for_each(one));
+    };
+    std::thread::Builder::new().name("opening".into()).spawn(work).map_err(failed)?;
+    Ok(opened)
+}
+
 impl Listening {
     /// Accepts connections until something else is done.
     async fn accept_until<T>(&self, done: impl Future<Output = T>) -> T {
@@ -160,7 +193,7 @@ impl Listening {
                 biased;
                 done = &mut done => return done,
                 next = next => match next {
-                    (Ok(permit), Ok((stream, _))) => self.begin(permit, stream),
+                    (Ok(permit), Ok((stream, peer))) => self.begin(permit, stream, peer.ip()),
                     _ => sleep(PAUSE).await,
                 },
             }
@@ -168,7 +201,8 @@ impl Listening {
     }
 
     /// Answers what comes over a connection, in a task of its own.
-    fn begin(&self, permit: OwnedSemaphorePermit, stream: TcpStream) {
+    fn begin(&self, permit: OwnedSemaphorePermit, stream: TcpStream, peer: IpAddr) {
+        let client = self.shared.hasher.hash_one(peer);
         let shared = Arc::clone(&self.shared);
         let mut closing = self.closing.subscribe();
         tokio::spawn(async move {
@@ -177,7 +211,7 @@ impl Listening {
             let limits = shared.limits;
             let service = service_fn(move |request| {
                 let shared = Arc::clone(&shared);
-                async move { Ok::<_, Infallible>(shared.answer(request).await) }
+                async move { Ok::<_, Infallible>(shared.answer(request, client).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())

@@ -4,17 +4,19 @@ use std::io::{Read, Write};
 use std::sync::Mutex;
 
 use super::*;
-use crate::model::tests::{tiny, within};
+use crate::batching::Sender;
+use crate::registry::tests::{registry, tiny, within};
 
 /// What was logged by the server of the only test that logs.
 static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-async fn bind(bundle: PathBuf) -> Server {
+async fn bind(bundle: std::path::PathBuf) -> Server {
     let settings = Settings {
-        bundle,
-        name: None,
+        models: vec![Source { name: None, bundle }],
         address: "127.0.0.1:0".parse().unwrap(),
         device: "cpu".into(),
+        batching: batching::Settings::default(),
+        control: false,
         limits: Limits::default(),
         log: Some(|line| LOGGED.lock().unwrap().push(line.to_owned())),
     };
@@ -38,24 +40,24 @@ async fn ask(address: SocketAddr, request: &str) -> (u16, String) {
 fn until_the_bundle_is_open_the_server_lives_and_is_not_ready() {
     within(async {
         let mut server = bind(tiny()).await;
-        // A model whose bundle is never read.
-        let never = std::env::temp_dir().join("no-bundle-is-here");
-        let (model, _) = Model::open(never, None, "cpu".into(), 1).unwrap();
+        // A model that is announced, and whose bundle is never read.
+        while Arc::get_mut(&mut server.listening.shared).is_none() {
+            tokio::task::yield_now().await;
+        }
         let shared = Arc::get_mut(&mut server.listening.shared).unwrap();
-        shared.model = model;
+        shared.registry = registry();
+        shared.registry.announce(&Source { name: Some("x".into()), bundle: tiny() }).unwrap();
         let address = server.address();
         let running = tokio::spawn(server.run(std::future::pending));
         assert_eq!(ask(address, "GET /v2/health/live").await.0, 200);
         let (status, answer) = ask(address, "GET /v2/health/ready").await;
         assert!(status == 503 && answer.contains(r#"{"live":true,"ready":false,"error":"#), "{answer}");
-        for request in
-            ["GET /v2/models/bundle_v1", "GET /v2/models/x/ready", "POST /v2/models/x/infer", "POST /predict"]
-        {
+        for request in ["GET /v2/models/x", "GET /v2/models/x/ready", "POST /v2/models/x/infer", "POST /predict"] {
             let (status, answer) = ask(address, request).await;
             assert!(status == 503 && answer.to_lowercase().contains("retry-after: 1"), "{answer}");
         }
         assert_eq!(ask(address, "GET /v2").await.0, 200);
-        assert!(!ask(address, "GET /metrics").await.1.contains("firebox_model_info"));
+        assert!(!ask(address, "GET /metrics").await.1.contains("firebox_model_info{"));
         running.abort();
     });
 }
@@ -67,7 +69,9 @@ fn a_model_that_broke_down_is_neither_ready_nor_live() {
         let (address, shared) = (server.address(), Arc::clone(&server.listening.shared));
         let running = tokio::spawn(server.run(std::future::pending));
         while ask(address, "GET /v2/health/ready").await.0 != 200 {}
-        assert_eq!(shared.model.ask::<()>(|_| panic!("a panic that a test wants")).await.unwrap_err().status, 500);
+        let (network, anyone) =
+            (&shared.registry.only().unwrap().network, Sender { client: 0, priority: 0, deadline: None });
+        assert!(shared.engine.alone::<()>(network, anyone, |_| panic!("a panic that a test wants")).await.is_err());
         for path in ["/v2/health/ready", "/v2/health/live", "/v2/models/bundle_v1"] {
             assert_eq!(ask(address, &format!("GET {path}")).await.0, 503, "{path}");
         }

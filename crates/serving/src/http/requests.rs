@@ -1,5 +1,7 @@
 //! What does a client send, and is it too much or too slow?
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -8,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::Error;
+use crate::batching::Sender;
 use crate::limits::Limits;
 use crate::wire::Refusal;
 
@@ -40,6 +43,31 @@ pub(super) async fn json(headers: &HeaderMap, body: Incoming, limits: &Limits) -
             Err(Refusal::new(408, format!("the body did not come within {seconds} seconds")))
         }
     }
+}
+
+/// In how many milliseconds an answer is of no use any more.
+const TIMEOUT: &str = "x-timeout-ms";
+/// How urgent a request is, from 0, the most, to 9.
+const PRIORITY: &str = "x-priority";
+const USUAL: u8 = 5;
+/// A day: what is longer is no limit.
+const LONGEST_TIMEOUT: u64 = 86_400_000;
+
+/// From whom a request is, and what it is worth to be answered.
+///
+/// # Errors
+/// If a header says what cannot be meant.
+pub(super) fn sender(headers: &HeaderMap, client: u64) -> Result<Sender, Refusal> {
+    let number = |name: &str, most: u64| match headers.get(name) {
+        None => Ok(None),
+        Some(value) => match value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()) {
+            Some(number) if number <= most => Ok(Some(number)),
+            _ => Err(Refusal::bad(format!("the header `{name}` is no whole number from 0 to {most}"))),
+        },
+    };
+    let deadline = number(TIMEOUT, LONGEST_TIMEOUT)?.map(|millis| Instant::now() + Duration::from_millis(millis));
+    let priority = number(PRIORITY, 9)?.map_or(USUAL, |priority| priority as u8);
+    Ok(Sender { client, priority, deadline })
 }
 
 /// Whether headers say that it is JSON, or say nothing.

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::responses::{self, Answer};
 use super::{Shared, requests};
-use crate::model::Card;
+use crate::batching::Answered;
+use crate::registry::{Stage, Version};
 use crate::wire::{self, Refusal};
 
 /// Where an address leads.
@@ -20,10 +21,14 @@ enum Route<'a> {
     Ready,
     Server,
     Metrics,
-    Predict,
+    Predict(Option<&'a str>),
+    Models,
     Model(Named<'a>),
     ModelReady(Named<'a>),
     Infer(Named<'a>),
+    Index,
+    Load(&'a str),
+    Unload(&'a str),
 }
 
 /// The model that an address names.
@@ -38,7 +43,12 @@ impl<'a> Route<'a> {
         let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         let (name, version, rest) = match parts[..] {
             ["metrics"] => return Some(Self::Metrics),
-            ["predict"] => return Some(Self::Predict),
+            ["predict"] => return Some(Self::Predict(None)),
+            ["predict", name] => return Some(Self::Predict(Some(name))),
+            ["v2", "models"] => return Some(Self::Models),
+            ["v2", "repository", "index"] => return Some(Self::Index),
+            ["v2", "repository", "models", name, "load"] => return Some(Self::Load(name)),
+            ["v2", "repository", "models", name, "unload"] => return Some(Self::Unload(name)),
             ["v2"] => return Some(Self::Server),
             ["v2", "health", "live"] => return Some(Self::Live),
             ["v2", "health", "ready"] => return Some(Self::Ready),
@@ -62,21 +72,25 @@ impl<'a> Route<'a> {
             Self::Ready => "/v2/health/ready",
             Self::Server => "/v2",
             Self::Metrics => "/metrics",
-            Self::Predict => "/predict",
+            Self::Predict(_) => "/predict",
+            Self::Models => "/v2/models",
+            Self::Index => "/v2/repository/index",
+            Self::Load(_) => "/v2/repository/models/NAME/load",
+            Self::Unload(_) => "/v2/repository/models/NAME/unload",
             Self::Model(_) => "/v2/models/NAME",
             Self::ModelReady(_) => "/v2/models/NAME/ready",
             Self::Infer(_) => "/v2/models/NAME/infer",
         }
     }
 
-    /// Whether something is asked of it in a body.
-    fn takes_body(self) -> bool {
-        matches!(self, Self::Predict | Self::Infer(_))
+    /// Whether something is done there, or asked of it in a body.
+    fn is_done(self) -> bool {
+        matches!(self, Self::Predict(_) | Self::Infer(_) | Self::Index | Self::Load(_) | Self::Unload(_))
     }
 
     /// Whether it is asked in its way.
     fn check(self, method: &Method) -> Result<(), Refusal> {
-        let (suits, allow) = match self.takes_body() {
+        let (suits, allow) = match self.is_done() {
             true => (method == Method::POST, "POST"),
             false => (method == Method::GET || method == Method::HEAD, "GET, HEAD"),
         };
@@ -89,29 +103,13 @@ impl<'a> Route<'a> {
     }
 }
 
-impl Named<'_> {
-    /// Whether it is the one that is served.
-    fn check(self, card: &Card) -> Result<(), Refusal> {
-        let Card { name, version, .. } = card;
-        if self.name != name {
-            let error = format!("there is no model `{}`", wire::shown(self.name));
-            return Err(Refusal::new(404, error).with_hint(format!("the model is called `{name}`")));
-        }
-        match self.version.filter(|asked| asked != version) {
-            Some(asked) => Err(Refusal::new(404, format!("there is no version `{}` of `{name}`", wire::shown(asked)))
-                .with_hint(format!("its version is {version}"))),
-            None => Ok(()),
-        }
-    }
-}
-
 impl Shared {
     /// Answers a request, counts it, and logs it if that is wanted.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>, client: u64) -> Answer {
         let begun = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let route = Route::of(&path);
-        let answer = match self.lead(route, request).await {
+        let answer = match self.lead(route, request, client).await {
             Ok(answer) => answer,
             Err(refusal) => responses::refusal(&refusal),
         };
@@ -131,83 +129,178 @@ impl Shared {
         answer
     }
 
-    async fn lead(&self, route: Option<Route<'_>>, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn lead(
+        self: &Arc<Self>,
+        route: Option<Route<'_>>,
+        request: Request<Incoming>,
+        client: u64,
+    ) -> Result<Answer, Refusal> {
         let Some(route) = route else {
             return Err(Refusal::new(404, "there is nothing at this address").with_hint(
                 "/v2 answers as the Open Inference Protocol says; /predict takes records, /metrics counts",
             ));
         };
         route.check(request.method())?;
+        let find = |named: Named<'_>| self.registry.find(named.name, named.version);
         match route {
-            Route::Live => match self.model.is_broken() {
+            Route::Live => match self.registry.is_broken() {
                 // Whoever watches this begins the program anew, which is what helps.
                 true => responses::json(503, &json!({ "live": false })),
                 false => responses::json(200, &json!({ "live": true })),
             },
-            Route::Ready => match self.ready() {
-                Ok(()) => responses::json(200, &json!({ "live": true, "ready": true })),
-                Err(refusal) => {
-                    let live = !self.model.is_broken();
-                    responses::json(503, &json!({ "live": live, "ready": false, "error": refusal.error }))
+            Route::Ready => match self.unready() {
+                None => responses::json(200, &json!({ "live": true, "ready": true })),
+                Some(reason) => {
+                    let live = !self.registry.is_broken();
+                    responses::json(503, &json!({ "live": live, "ready": false, "error": reason }))
                 }
             },
             Route::Server => responses::json(200, &wire::server()),
-            Route::Metrics => Ok(responses::metrics(self.metrics.text(&self.model))),
+            Route::Metrics => Ok(responses::metrics(self.metrics.text(&self.registry, self.engine.waiting()))),
+            Route::Models => {
+                let names: Vec<String> = self.registry.all().into_iter().map(|entry| entry.name).collect();
+                responses::json(200, &json!({ "models": names }))
+            }
             Route::Model(named) => {
-                let card = self.model.card()?;
-                named.check(card)?;
-                responses::json(200, &wire::model(card))
+                let version = find(named)?;
+                answering(&version)?;
+                let known = self.registry.all().into_iter().find(|entry| entry.name == version.name);
+                let versions = known.map_or_else(Vec::new, |entry| entry.versions);
+                responses::json(200, &wire::model(&version, versions))
             }
             Route::ModelReady(named) => {
-                let card = self.model.card()?;
-                named.check(card)?;
-                let ready = self.ready().is_ok();
-                responses::json(if ready { 200 } else { 503 }, &json!({ "name": card.name, "ready": ready }))
+                let version = find(named)?;
+                let ready = answering(&version).is_ok() && !self.ending.load(Ordering::Acquire);
+                responses::json(if ready { 200 } else { 503 }, &json!({ "name": version.name, "ready": ready }))
             }
-            Route::Infer(named) => {
-                named.check(self.model.card()?)?;
-                self.infer(request).await
+            Route::Infer(named) => self.infer(request, find(named)?, client).await,
+            Route::Predict(name) => {
+                let version = name.map_or_else(|| self.registry.only(), |name| self.registry.find(name, None))?;
+                self.predict(request, version, client).await
             }
-            Route::Predict => {
-                self.model.card()?;
-                self.predict(request).await
+            Route::Index => {
+                let state = |stage: &Stage| match stage {
+                    Stage::Ready => ("READY", String::new()),
+                    Stage::Opening => ("LOADING", String::new()),
+                    Stage::Failed(reason) => ("UNAVAILABLE", reason.clone()),
+                    Stage::Unloaded => ("UNAVAILABLE", "unloaded".to_owned()),
+                };
+                let entry = |entry: crate::registry::Entry| {
+                    let (state, reason) = state(&entry.stage);
+                    let version = entry.versions.last().cloned().unwrap_or_default();
+                    json!({ "name": entry.name, "version": version, "state": state, "reason": reason })
+                };
+                let all: Vec<_> = self.registry.all().into_iter().map(entry).collect();
+                responses::json(200, &json!(all))
+            }
+            Route::Load(name) => {
+                self.may_control()?;
+                // It must be one of those that were named at the start: clients do not choose paths.
+                let (shared, name) = (Arc::clone(self), name.to_owned());
+                tokio::task::spawn_blocking(move || shared.registry.reload(&name))
+                    .await
+                    .map_err(|_| Refusal::from(crate::Error::Panicked { doing: "it read a bundle" }))??;
+                responses::json(200, &json!({}))
+            }
+            Route::Unload(name) => {
+                self.may_control()?;
+                self.registry.unload(name)?;
+                responses::json(200, &json!({}))
             }
         }
     }
 
-    /// Whether more requests are welcome.
-    fn ready(&self) -> Result<(), Refusal> {
+    fn may_control(&self) -> Result<(), Refusal> {
+        match self.control {
+            true => Ok(()),
+            false => Err(Refusal::new(403, "models cannot be changed by request here")
+                .with_hint("whoever starts the server may allow it, by --control")),
+        }
+    }
+
+    /// Why more requests are not welcome, if that is so.
+    fn unready(&self) -> Option<String> {
         match self.ending.load(Ordering::Acquire) {
-            true => Err(Refusal::busy("the server ends")),
-            false => self.model.card().map(drop),
+            true => Some("the server ends".into()),
+            false => self.registry.unready(),
         }
     }
 
     /// Tensors for tensors.
-    async fn infer(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn infer(&self, request: Request<Incoming>, version: Arc<Version>, client: u64) -> Result<Answer, Refusal> {
+        answering(&version)?;
         let (head, body) = request.into_parts();
+        let sender = requests::sender(&head.headers, client)?;
         let body = requests::json(&head.headers, body, &self.limits).await?;
-        let card = Arc::clone(self.model.card()?);
+        let begun = Instant::now();
         let rows = self.limits.rows;
-        let for_card = Arc::clone(&card);
+        let for_version = Arc::clone(&version);
         let (question, batch) =
-            requests::aside(body.len(), move || wire::question(&body, &for_card.signature, rows)).await??;
-        let numbers = self.model.ask(move |predictor| predictor.infer(&batch)).await?;
+            requests::aside(body.len(), move || wire::question(&body, for_version.signature(), rows)).await??;
+        let prepared = begun.elapsed();
+        let answered = self.engine.infer(&version.network, batch, sender).await?;
+        let numbers = self.noted(&version, &answered, prepared);
+        let begun = Instant::now();
         let size = numbers.values.len() * 8;
-        let text = requests::aside(size, move || wire::answer(&question, &numbers, &card)).await?;
+        let (numbers, for_version) = (answered.numbers, Arc::clone(&version));
+        let text = requests::aside(size, move || wire::answer(&question, &numbers, &for_version)).await?;
+        self.metrics.phase(&version, "postprocess", begun.elapsed());
         Ok(responses::text_of_json(200, text.map_err(responses::unwritten)?))
     }
 
     /// Predictions for records.
-    async fn predict(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn predict(&self, request: Request<Incoming>, version: Arc<Version>, client: u64) -> Result<Answer, Refusal> {
+        answering(&version)?;
         let (head, body) = request.into_parts();
+        let sender = requests::sender(&head.headers, client)?;
         let body = requests::json(&head.headers, body, &self.limits).await?;
-        let card = Arc::clone(self.model.card()?);
+        let begun = Instant::now();
         let rows = self.limits.rows;
-        let for_card = Arc::clone(&card);
-        let records = requests::aside(body.len(), move || wire::records(&body, &for_card.schema, rows)).await??;
-        let predictions = self.model.ask(move |predictor| predictor.predict(records)).await?;
-        let text = wire::predictions(&predictions, &card);
+        let for_version = Arc::clone(&version);
+        let prepared = requests::aside(body.len(), move || {
+            let records = wire::records(&body, for_version.schema(), rows)?;
+            if records.is_empty() {
+                Ok(None)
+            } else {
+                for_version.meaning.prepare(records).map(Some).map_err(Refusal::from)
+            }
+        });
+        let predictions = match prepared.await?? {
+            None => Vec::new(),
+            Some(batch) => {
+                let prepared = begun.elapsed();
+                let answered = self.engine.infer(&version.network, batch.clone(), sender).await?;
+                self.noted(&version, &answered, prepared);
+                let begun = Instant::now();
+                let told = version.meaning.tell(&batch, &answered.numbers)?;
+                self.metrics.phase(&version, "postprocess", begun.elapsed());
+                told
+            }
+        };
+        let text = wire::predictions(&predictions, &version);
         Ok(responses::text_of_json(200, text.map_err(responses::unwritten)?))
+    }
+
+    /// Counts on what the time of an answer went.
+    fn noted<'a>(
+        &self,
+        version: &Version,
+        answered: &'a Answered,
+        prepared: std::time::Duration,
+    ) -> &'a crate::predictor::Numbers {
+        let Answered { numbers, queued, computed, rows } = answered;
+        for (phase, took) in [("preprocess", prepared), ("queue", *queued), ("infer", *computed)] {
+            self.metrics.phase(version, phase, took);
+        }
+        self.metrics.batch(version, *rows);
+        numbers
+    }
+}
+
+/// Refuses to ask a version that broke down.
+fn answering(version: &Version) -> Result<(), Refusal> {
+    match version.network.is_broken() {
+        true => Err(Refusal::broken("the model broke down; the server must be started again")),
+        false => Ok(()),
     }
 }

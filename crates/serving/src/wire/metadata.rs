@@ -3,7 +3,7 @@
 use data_loader::{Dtype, InputKind, InputSpec, OutputSpec, Signature, reconstruction};
 use serde::Serialize;
 
-use crate::model::Card;
+use crate::registry::Version;
 
 /// The mask that may come beside tokens.
 pub(super) const MASK: &str = "mask";
@@ -40,7 +40,7 @@ pub(crate) struct Server {
 #[derive(Serialize)]
 pub(crate) struct Model<'a> {
     name: &'a str,
-    versions: [&'a str; 1],
+    versions: Vec<String>,
     platform: &'static str,
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
@@ -52,13 +52,13 @@ pub(crate) fn server() -> Server {
 }
 
 /// The answer to `GET /v2/models/NAME`.
-pub(crate) fn model(card: &Card) -> Model<'_> {
+pub(crate) fn model<'a>(version: &'a Version, versions: Vec<String>) -> Model<'a> {
     Model {
-        name: &card.name,
-        versions: [&card.version],
+        name: &version.name,
+        versions,
         platform: "firebox_bundle",
-        inputs: inputs(&card.signature),
-        outputs: outputs(&card.signature),
+        inputs: inputs(version.signature()),
+        outputs: outputs(version.signature()),
     }
 }
 

@@ -4,8 +4,8 @@ use data_loader::OutputSpec;
 use serde::Serialize;
 
 use super::Question;
-use crate::model::Card;
 use crate::predictor::Numbers;
+use crate::registry::Version;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -32,15 +32,15 @@ enum Data<'a> {
 }
 
 /// The answer to a question whose examples were answered with `numbers`, as JSON; data are flat and row-major.
-pub(crate) fn answer(question: &Question, numbers: &Numbers, card: &Card) -> serde_json::Result<Vec<u8>> {
-    let outputs = question.outputs.iter().map(|name| tensor(name, numbers, card)).collect();
-    let Card { name, version, .. } = card;
+pub(crate) fn answer(question: &Question, numbers: &Numbers, served: &Version) -> serde_json::Result<Vec<u8>> {
+    let outputs = question.outputs.iter().map(|name| tensor(name, numbers, served)).collect();
+    let Version { name, version, .. } = served;
     serde_json::to_vec(&Answer { model_name: name, model_version: version, id: question.id.as_deref(), outputs })
 }
 
-fn tensor<'a>(name: &'static str, numbers: &'a Numbers, card: &'a Card) -> Tensor<'a> {
+fn tensor<'a>(name: &'static str, numbers: &'a Numbers, served: &'a Version) -> Tensor<'a> {
     let float = |values| Tensor { name, datatype: "FP32", shape: numbers.shape.clone(), data: Data::Numbers(values) };
-    match (name, &numbers.classes, &card.signature.output) {
+    match (name, &numbers.classes, &served.signature().output) {
         ("probabilities", Some(classes), _) => float(&classes.probabilities),
         ("label", Some(classes), OutputSpec::Classes { labels }) => {
             let label = |place: &usize| labels.get(*place).map_or("", String::as_str);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::objects::{self, Objects};
-use crate::model::Card;
+use crate::registry::Version;
 use crate::{Error, Prediction};
 
 /// Reads one record, a list of them, or `{"records": [...]}`. Records without a key are called by their place.
@@ -41,6 +41,6 @@ struct Answer<'a> {
 }
 
 /// Predictions as JSON, one for each record, in order.
-pub(crate) fn predictions(predictions: &[Prediction], card: &Card) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Answer { model_name: &card.name, model_version: &card.version, predictions })
+pub(crate) fn predictions(predictions: &[Prediction], served: &Version) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Answer { model_name: &served.name, model_version: &served.version, predictions })
 }

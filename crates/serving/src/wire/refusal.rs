@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::Error;
+use crate::batching::Unanswered;
 
 /// After how many seconds it is worth asking again, where a moment helps.
 const MOMENT: u32 = 1;
@@ -72,5 +73,17 @@ impl From<Error> for Refusal {
         }
         let status = if error.is_usage() { 400 } else { 500 };
         Self { hint: error.hint(), ..Self::new(status, error.to_string()) }
+    }
+}
+
+impl From<Unanswered> for Refusal {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Full => Self::busy("too many requests wait already"),
+            Unanswered::Late => Self::new(504, "its time was over before its turn came")
+                .with_hint("ask with more time, or at another moment"),
+            Unanswered::Broken => Self::broken("the model broke down; the server must be started again"),
+            Unanswered::Failed(error) => error.into(),
+        }
     }
 }

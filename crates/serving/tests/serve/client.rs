@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use serving::{Error, Limits, Server, Settings};
+use serving::{Error, Limits, Server, Settings, Source, batching};
 use tokio::sync::Notify;
 
 /// A server in a thread of its own.
@@ -21,10 +21,11 @@ pub struct Running {
 /// Serves a bundle with limits of its own on any free port.
 pub fn serve_with(bundle: &Path, name: Option<&str>, limits: Limits) -> Running {
     let settings = Settings {
-        bundle: bundle.to_owned(),
-        name: name.map(str::to_owned),
+        models: vec![Source { name: name.map(str::to_owned), bundle: bundle.to_owned() }],
         address: "127.0.0.1:0".parse().unwrap(),
         device: "cpu".into(),
+        batching: batching::Settings::default(),
+        control: false,
         limits,
         log: None,
     };

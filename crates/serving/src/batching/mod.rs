@@ -1,0 +1,345 @@
+//! When does a network answer, and what all at once?
+//!
+//! ```text
+//! ask ──> queue ──> one thread: take, join, answer, divide ──> each its own answer
+//! ```
+//!
+//! One thread answers for all models: a batch may take every core, so that two at once would only be slower each. While it is at one
+//! batch the next one gathers; besides that it waits for others for as long as [`Settings::window`] says.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use data_loader::Batch;
+use model_zoo::device::{self, Found};
+use tokio::sync::oneshot;
+
+use crate::predictor::Numbers;
+use crate::{Error, Predictor};
+
+mod join;
+mod queue;
+
+use join::{Shape, joined};
+use queue::{Queue, Ticket};
+
+/// How requests come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The most examples that are answered at once.
+    pub rows: usize,
+    /// How long a request waits for others that could be answered with it; 0 is as long as another batch is being answered.
+    pub window: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { rows: 32, window: Duration::ZERO }
+    }
+}
+
+/// A network that answers, until it breaks down.
+pub(crate) struct Network {
+    predictor: Mutex<Predictor>,
+    broken: AtomicBool,
+    settings: Settings,
+}
+
+/// From whom a request is, and what it is worth.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender {
+    /// From whom it comes.
+    pub client: u64,
+    /// How urgent it is; 0 is the most.
+    pub priority: u8,
+    /// When its answer is of no use any more.
+    pub deadline: Option<Instant>,
+}
+
+/// An answer, and on what the time went.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub numbers: Numbers,
+    /// From its arrival until its turn.
+    pub queued: Duration,
+    /// How long the network took, for all that was answered with it.
+    pub computed: Duration,
+    /// How many examples were answered at once.
+    pub rows: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// Too many requests wait already.
+    Full,
+    /// Its time was over before its turn came.
+    Late,
+    /// The network broke down, now or before.
+    Broken,
+    /// As the predictor says.
+    Failed(Error),
+}
+
+type Reply<T> = oneshot::Sender<Result<T, Unanswered>>;
+
+/// What is asked of a network.
+enum Work {
+    Infer {
+        batch: Box<Batch>,
+        reply: Reply<Answered>,
+    },
+    /// Something that has the network for itself.
+    Alone {
+        run: Box<dyn FnOnce(&Predictor) -> Result<Box<dyn Any + Send>, Error> + Send>,
+        reply: Reply<Box<dyn Any + Send>>,
+    },
+}
+
+/// What can be answered together: examples of one shape by one network. What has the network for itself is like nothing else.
+#[derive(Clone)]
+struct Kind {
+    network: Arc<Network>,
+    shape: Option<Shape>,
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.network, &other.network) && self.shape.is_some() && self.shape == other.shape
+    }
+}
+
+struct State {
+    queue: Queue<Kind, Work>,
+    /// Nothing comes any more.
+    closed: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    came: Condvar,
+}
+
+/// The thread that answers, and the queue before it.
+pub(crate) struct Engine {
+    shared: Arc<Shared>,
+}
+
+impl Network {
+    pub(crate) fn new(predictor: Predictor, settings: Settings) -> Self {
+        Self { predictor: Mutex::new(predictor), broken: AtomicBool::new(false), settings }
+    }
+
+    /// Whether it broke down; what it would answer now nobody knows.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Lets the predictor do something; what panics here or fails by its device breaks the network.
+    fn with<T>(&self, work: impl FnOnce(&Predictor) -> Result<T, Error>) -> Result<T, Unanswered> {
+        if self.is_broken() {
+            return Err(Unanswered::Broken);
+        }
+        let predictor = self.predictor.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = catch_unwind(AssertUnwindSafe(|| work(&predictor)))
+            .unwrap_or(Err(Error::Panicked { doing: "it answered a request" }));
+        told.map_err(|error| {
+            let broken = matches!(error, Error::Panicked { .. } | Error::Model(model_zoo::Error::DeviceFailed { .. }));
+            self.broken.fetch_or(broken, Ordering::AcqRel);
+            Unanswered::Failed(error)
+        })
+    }
+}
+
+impl Engine {
+    /// Begins to answer on `device`; so many requests may wait.
+    ///
+    /// # Errors
+    /// If there can be no thread.
+    pub(crate) fn begin(device: &Found, waiting: usize) -> std::io::Result<Self> {
+        let state = State { queue: Queue::new(waiting), closed: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), came: Condvar::new() });
+        let (of_thread, device) = (Arc::clone(&shared), device.device.clone());
+        thread::Builder::new().name("engine".into()).spawn(move || {
+            // Before anything is computed: this thread is to be one of those that compute.
+            device::compute_here(&device);
+            while let Some(next) = of_thread.next() {
+                answer(next);
+            }
+        })?;
+        Ok(Self { shared })
+    }
+
+    /// How many requests wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.lock().queue.len()
+    }
+
+    /// What `network` answers to a batch.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub(crate) async fn infer(
+        &self,
+        network: &Arc<Network>,
+        batch: Batch,
+        sender: Sender,
+    ) -> Result<Answered, Unanswered> {
+        let (reply, answer) = oneshot::channel();
+        let (shape, rows) = (Some(Shape::of(&batch)), batch.len());
+        self.push(network, shape, rows, sender, Work::Infer { batch: Box::new(batch), reply })?;
+        answer.await.unwrap_or(Err(Unanswered::Broken))
+    }
+
+    /// Lets `work` have `network` for itself.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        network: &Arc<Network>,
+        sender: Sender,
+        work: impl FnOnce(&Predictor) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Unanswered> {
+        let (reply, answer) = oneshot::channel();
+        let run = Box::new(move |predictor: &Predictor| Ok(Box::new(work(predictor)?) as Box<dyn Any + Send>));
+        self.push(network, None, 1, sender, Work::Alone { run, reply })?;
+        let told = answer.await.unwrap_or(Err(Unanswered::Broken))?;
+        told.downcast::<T>().map(|told| *told).map_err(|_| Unanswered::Broken)
+    }
+
+    fn push(
+        &self,
+        network: &Arc<Network>,
+        shape: Option<Shape>,
+        rows: usize,
+        sender: Sender,
+        work: Work,
+    ) -> Result<(), Unanswered> {
+        let Sender { client, priority, deadline } = sender;
+        let kind = Kind { network: Arc::clone(network), shape };
+        let ticket = Ticket { kind, rows, client, priority, arrived: Instant::now(), deadline, work };
+        self.shared.lock().queue.push(ticket).map_err(|_| Unanswered::Full)?;
+        self.shared.came.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.came.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for what is to be answered next; nothing once all is answered and nothing comes any more.
+    fn next(&self) -> Option<Vec<Ticket<Kind, Work>>> {
+        let mut state = self.lock();
+        loop {
+            let now = Instant::now();
+            for late in state.queue.expire(now, Work::is_gone) {
+                late.work.refuse(Unanswered::Late);
+            }
+            let Some(lead) = state.queue.lead() else {
+                if state.closed {
+                    return None;
+                }
+                state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let Settings { rows, window } = lead.kind.network.settings;
+            let until = lead.arrived + window;
+            if now >= until || lead.kind.shape.is_none() || state.closed || state.queue.rows_with_lead() >= rows {
+                return Some(state.queue.take(rows));
+            }
+            let until = state.queue.next_deadline().map_or(until, |deadline| deadline.min(until));
+            let left = until.saturating_duration_since(now);
+            state = self.came.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Work {
+    /// Whether nobody waits for it any more.
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Infer { reply, .. } => reply.is_closed(),
+            Self::Alone { reply, .. } => reply.is_closed(),
+        }
+    }
+
+    fn refuse(self, why: Unanswered) {
+        // Whoever asked may have gone meanwhile.
+        match self {
+            Self::Infer { reply, .. } => drop(reply.send(Err(why))),
+            Self::Alone { reply, .. } => drop(reply.send(Err(why))),
+        }
+    }
+}
+
+/// Answers what was taken together.
+fn answer(together: Vec<Ticket<Kind, Work>>) {
+    let begun = Instant::now();
+    let Some(network) = together.first().map(|ticket| Arc::clone(&ticket.kind.network)) else { return };
+    let mut asked = Vec::new();
+    for ticket in together {
+        match ticket.work {
+            Work::Infer { batch, reply } => asked.push((batch, reply, ticket.arrived)),
+            Work::Alone { run, reply } => drop(reply.send(network.with(run))),
+        }
+    }
+    if asked.is_empty() {
+        return;
+    }
+    let batches: Vec<&Batch> = asked.iter().map(|(batch, ..)| batch.as_ref()).collect();
+    // One that is alone is not copied.
+    let told = match batches.as_slice() {
+        [only] => network.with(|predictor| predictor.numbers(only)),
+        several => {
+            let whole = joined(several);
+            network.with(|predictor| predictor.numbers(&whole))
+        }
+    };
+    let (computed, rows) = (begun.elapsed(), batches.iter().map(|batch| batch.len()).sum());
+    let told = match told {
+        Ok(numbers) => Ok(numbers),
+        // One of several may be at fault; each is asked by itself, unless nothing can be asked any more.
+        Err(Unanswered::Failed(_)) if asked.len() > 1 && !network.is_broken() => {
+            for (batch, reply, arrived) in asked {
+                let told = network.with(|predictor| predictor.infer(&batch));
+                let answered = |numbers| Answered { numbers, queued: begun - arrived, computed, rows: batch.len() };
+                let _ = reply.send(told.map(answered));
+            }
+            return;
+        }
+        Err(why) => Err(why),
+    };
+    let mut whole = Some(told);
+    let several = asked.len() > 1;
+    let mut start = 0;
+    for (batch, reply, arrived) in asked {
+        let end = start + batch.len();
+        let own = match &whole {
+            Some(Ok(_)) if !several => whole.take().unwrap_or(Err(Unanswered::Broken)),
+            Some(Ok(numbers)) => Ok(numbers.of(start..end)),
+            // The error goes to the first, and the others learn what it did.
+            Some(Err(_)) => whole.take().unwrap_or(Err(Unanswered::Broken)),
+            None => Err(Unanswered::Broken),
+        };
+        start = end;
+        let own = own.and_then(|numbers| numbers.finite(&batch.ids).map_err(Unanswered::Failed));
+        let _ = reply.send(own.map(|numbers| Answered { numbers, queued: begun - arrived, computed, rows }));
+    }
+}
+
+#[cfg(test)]
+mod tests;

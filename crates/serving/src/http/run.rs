@@ -1,0 +1,56 @@
+//! How does a program serve, from its start until it is asked to end?
+
+use std::net::SocketAddr;
+
+use super::{Server, Settings};
+use crate::Error;
+
+/// They read and write; what computes has threads of its own.
+const LISTENING_THREADS: usize = 2;
+/// So many large requests are read at once: as JSON they need many times the memory of their numbers.
+const READING_THREADS: usize = 2;
+
+/// Serves until the process is asked to end, by SIGTERM or Ctrl-C, and `told` where it listens once it does.
+///
+/// # Errors
+/// As [`Server::bind`] and [`Server::run`].
+pub fn until_asked_to_end(settings: Settings, told: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    let address = settings.address;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(LISTENING_THREADS)
+        .max_blocking_threads(READING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Listen { address, source })?;
+    let ended = runtime.block_on(async {
+        let server = Server::bind(settings).await?;
+        told(server.address());
+        server.run(asked_to_end).await
+    });
+    // What is still computed by now nobody waits for.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Completes when the process is asked to end.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).ok();
+        let (Some(mut terminate), Some(mut interrupt)) =
+            (listen(SignalKind::terminate()), listen(SignalKind::interrupt()))
+        else {
+            // Without a handler a signal ends the process as it always did.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {},
+            _ = interrupt.recv() => {},
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
