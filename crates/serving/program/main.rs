@@ -36,6 +36,9 @@ struct Arguments {
     /// The largest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body)]
     max_body: usize,
+    /// End when standard input ends: for a program that starts this one and may be killed
+    #[arg(long)]
+    until_eof: bool,
     /// Write a line of JSON to stderr for each request
     #[arg(long)]
     log: bool,
@@ -70,6 +73,12 @@ fn serve(bundle: PathBuf, arguments: &Arguments) -> Result<(), Error> {
         limits: Limits { body: arguments.max_body, ..Limits::default() },
         log: arguments.log.then_some(note),
     };
+    if arguments.until_eof {
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            std::process::exit(0);
+        });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(LISTENING_THREADS)
         .max_blocking_threads(READING_THREADS)

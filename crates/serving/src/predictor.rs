@@ -115,7 +115,7 @@ impl Predictor {
         let inputs = Inputs::from_batch(batch, self.pipeline.signature(), &self.device)?;
         let output = self.network.answer(&inputs)?;
         let classes = match &output {
-            Output::Classes(scores) => Some(self.classes(scores.clone())?),
+            Output::Classes(scores) => Some(self.classes(scores)?),
             _ => None,
         };
         let (shape, values) = (output.shape(), output.numbers()?);
@@ -128,12 +128,13 @@ impl Predictor {
         }
     }
 
-    fn classes(&self, scores: Tensor<2>) -> Result<Classes, Error> {
+    fn classes(&self, scores: &Tensor<2>) -> Result<Classes, Error> {
         let [_, width] = scores.dims();
-        let told = self.decision.probabilities(scores);
+        let told = self.decision.probabilities(scores.clone());
         let probabilities = told.try_into_vec_as::<f32>().map_err(device_failed)?;
-        let rows = probabilities.chunks(width.max(1));
-        let class = |row: &[f32]| self.decision.class(row.iter().copied().map(f64::from)).unwrap_or_default();
+        let scores = scores.clone().try_into_vec_as::<f32>().map_err(device_failed)?;
+        let rows = scores.chunks(width.max(1)).zip(probabilities.chunks(width.max(1)));
+        let class = |(scores, shares): (&[f32], &[f32])| self.decision.class(scores, shares).unwrap_or_default();
         Ok(Classes { answered: rows.map(class).collect(), probabilities })
     }
 
@@ -155,9 +156,12 @@ impl Predictor {
         let signature: &Signature = self.pipeline.signature();
         let inputs = Inputs::from_batch(&batch, signature, &self.device)?;
         let output = self.network.answer(&inputs)?;
+        let mut answered = None;
         let (names, rows) = match (output, &signature.output) {
             (Output::Classes(scores), OutputSpec::Classes { labels }) => {
-                (labels.clone(), host(self.decision.probabilities(scores))?)
+                let Classes { probabilities, answered: places } = self.classes(&scores)?;
+                answered = Some(places);
+                (labels.clone(), probabilities.into_iter().map(f64::from).collect())
             }
             (Output::Values(values), OutputSpec::Values { names, mean, std }) => {
                 let mut rows = host(values)?;
@@ -193,15 +197,12 @@ impl Predictor {
             }
         };
         let width = names.len().max(1);
-        let classify = matches!(signature.output, OutputSpec::Classes { .. });
-        let predictions = batch.ids.iter().zip(rows.chunks(width)).map(|(id, row)| {
-            let best = self.decision.class(row.iter().copied()).map(|k| names[k].clone());
-            Prediction {
-                id: id.to_string(),
-                label: best.filter(|_| classify),
-                scores: names.iter().cloned().zip(row.iter().copied()).collect(),
-                unusual: Vec::new(),
-            }
+        let label = |at: usize| answered.as_ref().and_then(|places| names.get(*places.get(at)?)).cloned();
+        let predictions = batch.ids.iter().zip(rows.chunks(width)).enumerate().map(|(at, (id, row))| Prediction {
+            id: id.to_string(),
+            label: label(at),
+            scores: names.iter().cloned().zip(row.iter().copied()).collect(),
+            unusual: Vec::new(),
         });
         finite(predictions.collect())
     }
