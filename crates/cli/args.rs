@@ -9,11 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod bench;
 mod export;
 mod package;
+mod serve;
 mod sweep;
 
 pub use bench::{Bench, BenchBatch, BenchBundle, BenchData, BenchOther, BenchTrain};
 pub use export::{Export, Keygen, VerifyBundle, VerifyExport};
 pub use package::PackageArgs;
+pub use serve::Serve;
 pub use sweep::{
     EngineArgs, EngineName, ExportTo, Sweep, SweepBest, SweepCommand, SweepEnqueue, SweepExport, SweepImport,
     SweepName, SweepReport, SweepResume, SweepWorker,
@@ -54,6 +56,8 @@ pub enum Command {
     Generate(Generate),
     /// Let a model leave in forms that other programs read, each proven to hold it.
     Export(Export),
+    /// Serve models over HTTP until Ctrl-C.
+    Serve(Serve),
     /// Write what it takes to run a server of a bundle elsewhere: an image, manifests, a chart, a unit.
     Package(PackageArgs),
     /// Make a pair of keys, with which bundles are signed and verified.

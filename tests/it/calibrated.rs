@@ -56,10 +56,9 @@ fn a_model_leaves_calibrated_and_answers_from_its_threshold_on() {
     let names: Vec<&str> = tests.iter().map(|test| test["test"].as_str().unwrap()).collect();
     assert_eq!(names, ["evaluation", "calibration", "threshold"]);
     assert_eq!(manifest(&sandbox, "r/bundle")["tests"][0], tests[0]);
-    let rows: f64 = tests[0]["confusion"]["rows"].as_array().map_or(0.0, |rows| {
-        rows.iter().flat_map(|row| row.as_array().unwrap()).map(|count| count.as_f64().unwrap()).sum()
-    });
-    assert!(rows == 0.0 || rows == tests[0]["examples"].as_f64().unwrap(), "{found}");
+    let counts = tests[0]["confusion"]["counts"].as_array().unwrap();
+    let all: f64 = counts.iter().map(|count| count.as_f64().unwrap()).sum();
+    assert_eq!(all, tests[0]["examples"].as_f64().unwrap(), "{found}");
     let loss = |when: &str| tests[1]["loss"][when].as_f64().unwrap();
     assert!(loss("after") <= loss("before"), "{found}");
     assert!(tests[2]["f1"]["at_threshold"].as_f64() >= tests[2]["f1"]["at_half"].as_f64(), "{found}");
@@ -98,6 +97,11 @@ fn a_model_leaves_calibrated_and_answers_from_its_threshold_on() {
     sandbox.run("export out/bundle --threshold yes=0.9 --out strict").expect(0);
     let strict = manifest(&sandbox, "strict/bundle");
     assert_eq!((&strict["thresholds"]["yes"], &strict["calibration"]), (&json!(0.9), &found["calibration"]));
+    // Of the older one nothing is told any more.
+    let tests: Vec<&Value> = strict["tests"].as_array().unwrap().iter().map(|test| &test["test"]).collect();
+    assert_eq!(tests, ["evaluation", "calibration"]);
+    sandbox.run("export out/bundle --threshold no=0.2 --out lenient").expect(0);
+    assert_eq!(manifest(&sandbox, "lenient/bundle")["thresholds"], json!({ "no": 0.2 }));
     let told = answers(&sandbox.run("predict strict/bundle new.csv --json").expect(0).json());
     assert!(told.iter().all(|(yes, label)| (label == "yes") == (*yes > 0.9)), "{told:?}");
 }
@@ -118,7 +122,24 @@ fn what_cannot_be_calibrated_says_why() {
     ] {
         sandbox.run(&format!("export r --threshold {threshold} --out x")).refused(2, &[words, "--threshold"]);
     }
+    for (words, said) in [
+        ("--threshold yes=0.2 --threshold yes=0.3", "two thresholds"),
+        ("--threshold yes=0.2 --threshold no=0.3", "sum to 0.5"),
+        ("--to onnx,safetensors --calibrate", "none of these forms"),
+        ("--to f16 --threshold yes=0.2", "none of these forms"),
+    ] {
+        sandbox.run(&format!("export r --out x {words}")).refused(2, &[said]);
+    }
     assert!(!sandbox.path("x").exists());
+    // What a run ended with stays what it ended with.
+    sandbox.run("export r --threshold yes=0.2 --out r").refused(2, &["r/bundle", "not written over"]);
+    sandbox.run("export r --to onnx --out r").expect(0);
+    // A threshold that was found at another temperature does not hold any more.
+    sandbox.run("export r --threshold yes=0.2 --out first").expect(0);
+    fs::remove_dir_all(sandbox.path("r/bundle")).unwrap();
+    fs::rename(sandbox.path("first/bundle"), sandbox.path("r/bundle")).unwrap();
+    sandbox.run("export r --calibrate --out x").refused(2, &["another temperature", "--threshold"]);
+    sandbox.run("export r --calibrate --threshold no=f1 --out x").expect(0);
     // Three classes have no single best threshold, and without a validation split there is nothing to fit by.
     let card = CARD.replace("validation = 0.2\n", "");
     let other = Sandbox::with(&card, &tiny_rows(), CONFIG);

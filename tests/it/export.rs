@@ -62,7 +62,7 @@ fn a_model_leaves_in_every_form() {
     sandbox.run("verify export out").expect(0);
     assert_eq!(sandbox.run("verify export out/bundle --json").expect(0).json()["golden_samples"], 8);
     let card = fs::read_to_string(sandbox.path("out/hugging_face/README.md")).unwrap();
-    assert!(card.starts_with("---\nlibrary_name: firebox\n") && card.contains("type: accuracy"), "{card}");
+    assert!(card.starts_with("---\nlibrary_name: firebox\n") && card.contains("type: \"accuracy\""), "{card}");
 }
 
 #[test]
@@ -100,6 +100,28 @@ fn what_cannot_leave_says_why() {
         sandbox.write(&format!("mine/{form}/mine.txt"), "precious");
         sandbox.run(&format!("export r --to {form} --out mine")).refused(2, &[form, "not written over"]);
         assert_eq!(fs::read_to_string(sandbox.path(&format!("mine/{form}/mine.txt"))).unwrap(), "precious");
+    }
+    // Neither does an export sweep away what others keep there, or what lies among its own files.
+    sandbox.write("shared/notes.tmp", "precious");
+    sandbox.write("shared/work.tmp/file", "precious");
+    sandbox.write("shared/essay.old.draft.tmp", "precious");
+    sandbox.write("shared/model.onnx.4711.tmp", "left by an export that was killed");
+    sandbox.run("export r --to bundle,hugging_face,onnx --out shared").expect(0);
+    assert!(!sandbox.path("shared/model.onnx.4711.tmp").exists());
+    for name in ["notes.tmp", "work.tmp/file", "essay.old.draft.tmp"] {
+        assert_eq!(fs::read_to_string(sandbox.path("shared").join(name)).unwrap(), "precious");
+    }
+    sandbox.run("export r --to bundle,hugging_face,onnx --out shared").expect(0);
+    for name in ["hugging_face/.git/config", "bundle/NOTES.md"] {
+        sandbox.write(&format!("shared/{name}"), "precious");
+    }
+    sandbox.run("export r --to hugging_face --out shared").refused(2, &["hugging_face/.git", "not written over"]);
+    sandbox.run("export r --to bundle --out shared").refused(2, &["bundle/NOTES.md", "not written over"]);
+    for name in ["model.onnx", "bundle.tar.zst", "export.json"] {
+        sandbox.write(&format!("theirs/{name}"), "precious");
+        sandbox.run("export r --to bundle,onnx --out theirs").refused(2, &[name, "not written over"]);
+        assert_eq!(sandbox.contents("theirs").len(), 1);
+        fs::remove_file(sandbox.path("theirs").join(name)).unwrap();
     }
     sandbox.run("bench bundle r --seconds 1e300").refused(2, &["--seconds"]);
     sandbox.run("package r --systemd --seconds nan").refused(2, &["--seconds"]);
@@ -222,6 +244,16 @@ fn a_package_asks_for_what_was_measured() {
     ] {
         sandbox.run(&format!("package r --seconds 0 {words}")).refused(2, &[named]);
     }
-    assert_eq!(names(&sandbox.path("r/package")), Vec::<String>::new());
+    assert!(!sandbox.path("r/package").exists() || names(&sandbox.path("r/package")).is_empty());
+    // A program that says nothing, or something else, is not waited for, and none is left behind.
+    #[cfg(unix)]
+    {
+        sandbox.write("odd", "#!/bin/sh\necho hello\nexec sleep 60\n");
+        fs::set_permissions(sandbox.path("odd"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let told = sandbox.run("package r --systemd --binary ./odd --seconds 0.05 --out odd-out").expect(0);
+        assert!(told.stderr.contains("does not say where it listens"), "{}", told.stderr);
+        let unit = fs::read_to_string(sandbox.path("odd-out/systemd/r.service")).unwrap();
+        assert!(unit.contains("measured of the network without a server"), "{unit}");
+    }
     sandbox.run("package nowhere --docker").refused(2, &["nowhere"]);
 }

@@ -28,15 +28,31 @@ pub(super) fn run(args: &Export, as_json: bool) -> Ended {
             return Err(Failure::usage(format!("`{flag}` is about the form `{needed}`, which is not written"), hint));
         }
     }
+    let holds = names.contains(&"bundle") || names.contains(&"hugging_face") || args.with_preprocessing;
+    if (args.calibrate || !args.thresholds.is_empty()) && !holds {
+        return Err(Failure::usage(
+            "none of these forms holds a temperature or thresholds",
+            "they stand in `bundle`, in `hugging_face`, and in `onnx` with `--with-preprocessing`: name one of these, too",
+        ));
+    }
     // Files are held against the answers of the processor, which repeat themselves.
     let device = model_zoo::device::open("cpu")?;
     let thresholds = args.thresholds.iter().map(|text| threshold(text)).collect::<Result<Vec<_>, _>>()?;
+    for (at, (name, _)) in thresholds.iter().enumerate() {
+        if thresholds[..at].iter().any(|(other, _)| other == name) {
+            return Err(Failure::usage(format!("`{name}` is given two thresholds"), "give each class one at most"));
+        }
+    }
     let mut source = Source::open(&args.model, &device)?;
+    let known = source.content.tests.clone();
     if args.calibrate || !thresholds.is_empty() {
-        let known = source.content.tests.len();
+        let signed = source.bundle.as_ref().is_some_and(|bundle| bundle::is_signed(bundle).unwrap_or(false));
         calibration::calibrate(&mut source, args.calibrate, &thresholds, &device)?;
         if !as_json {
-            source.content.tests[known..].iter().filter_map(found).for_each(report::line);
+            source.content.tests.iter().filter(|test| !known.contains(test)).filter_map(found).for_each(report::line);
+            if signed && args.sign.is_none() {
+                report::note("It was signed, and is another model now: the new bundle is not signed.");
+            }
         }
     }
     let out = args.out.clone().unwrap_or_else(|| beside(&args.model));
@@ -48,7 +64,8 @@ pub(super) fn run(args: &Export, as_json: bool) -> Ended {
     let options = Options { key: args.sign.as_deref(), with_preprocessing: args.with_preprocessing };
     let made = exporters::export(&source, &forms, &out, &device, options, &mut told)?;
     if as_json {
-        report::json(&json!({ "out": out.display().to_string(), "files": made }));
+        let anew: Vec<&Value> = source.content.tests.iter().filter(|test| !known.contains(test)).collect();
+        report::json(&json!({ "out": out.display().to_string(), "files": made, "calibrated": anew }));
     } else {
         report::line(format!("They lie in {}", out.display()));
     }
@@ -74,6 +91,13 @@ fn found(record: &Value) -> Option<String> {
             number("/loss/before"),
             number("/calibration_error/after"),
             number("/calibration_error/before")
+        ),
+        "threshold" if record.get("percentile").is_some() => format!(
+            "`{}` is from {:.4} on: {} % of the {} split do not exceed it",
+            record["class"].as_str()?,
+            number("/threshold"),
+            number("/percentile"),
+            record["part"].as_str()?
         ),
         "threshold" => format!(
             "`{}` is answered from {:.4} on: F1 {:.4}, {:.4} from one half on ({of})",

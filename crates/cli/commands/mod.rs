@@ -24,6 +24,7 @@ mod predict;
 mod resume;
 mod runs;
 mod select;
+mod serve;
 mod sweep;
 mod train;
 mod verify_bundle;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> Ended {
         Command::Predict(args) => predict::run(&args, json),
         Command::Generate(args) => generate::run(&args, json),
         Command::Export(args) => export::run(&args, json),
+        Command::Serve(args) => serve::run(&args, json),
         Command::Package(args) => package::run(&args, json),
         Command::Keygen(args) => export::keygen(&args, json),
         Command::Data(Data::Check(args)) => data_check::run(&args, json),

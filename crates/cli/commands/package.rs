@@ -6,6 +6,7 @@ use model_zoo::bundle::Bundle;
 use serde_json::json;
 use serving::deploy::{self, Crates, Deployment, Measured};
 use trainer::RunDir;
+use trainer::address::Address;
 
 use super::export::bytes;
 use super::{Ended, bench_bundle, check_span};
@@ -20,7 +21,7 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     if let Some(image) = &args.image {
         deployment.image.clone_from(image);
     }
-    let server = args.binary.clone().or_else(served::beside_this_program);
+    let server = args.binary.as_deref().map(named).transpose()?.or_else(served::beside_this_program);
     deployment.binary.clone_from(&server);
     deployment.canary_percent = args.canary;
     deployment.storage_uri.clone_from(&args.storage);
@@ -31,7 +32,10 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     deployment.check()?;
     if args.seconds != 0.0 {
         check_span(args.seconds)?;
-        deployment.measured = Some(measured(server.as_deref(), &bundle, args.seconds, as_json)?);
+    }
+    // Nothing else asks for memory and cores.
+    if args.seconds != 0.0 && asks_for_memory(args) {
+        deployment.measured = measured(server.as_deref(), &bundle, args, as_json)?;
     }
     let asked = [
         ("docker", args.docker),
@@ -81,8 +85,31 @@ pub(super) fn run(args: &PackageArgs, as_json: bool) -> Ended {
     Ok(Status::Done)
 }
 
-/// What a server of the bundle takes; where there is none that runs here, what the network takes.
-fn measured(server: Option<&Path>, bundle: &Path, seconds: f64, as_json: bool) -> Result<Measured, Failure> {
+/// Whether a way is gone in which memory and cores are asked for.
+fn asks_for_memory(args: &PackageArgs) -> bool {
+    args.helm || args.kserve || args.kubernetes || args.systemd
+}
+
+/// The program at a path, which is looked for nowhere else.
+fn named(program: &Path) -> Result<PathBuf, Failure> {
+    program.canonicalize().map_err(|error| {
+        Failure::usage(
+            format!("cannot find the server {}: {error}", program.display()),
+            "`--binary` is a path to a file",
+        )
+    })
+}
+
+/// What a server of the bundle takes; where there is none that runs here, what the network takes. What takes a graphics card is not
+/// told by a processor.
+fn measured(
+    server: Option<&Path>,
+    bundle: &Path,
+    args: &PackageArgs,
+    as_json: bool,
+) -> Result<Option<Measured>, Failure> {
+    let device = if args.gpu { "wgpu" } else { "cpu" };
+    let seconds = args.seconds;
     let note = |text: String| {
         if !as_json {
             report::note(text);
@@ -90,20 +117,24 @@ fn measured(server: Option<&Path>, bundle: &Path, seconds: f64, as_json: bool) -
     };
     if let Some(program) = server {
         note(format!("Measuring what a server of the model takes, {} ...", program.display()));
-        match served::measure(program, bundle, seconds) {
-            Ok(found) => return Ok(found),
+        match served::measure(program, bundle, device, seconds) {
+            Ok(found) => return Ok(Some(found)),
             // It may be one for another machine.
             Err(failure) => note(format!("{} could not be measured here: {}", program.display(), failure.message)),
         }
     }
+    if args.gpu {
+        note("Nothing was measured: do it on a machine with the graphics card.".into());
+        return Ok(None);
+    }
     note("Measuring what the network takes without a server ...".into());
-    bench_bundle::on_processor(&bundle.display().to_string(), seconds)
+    bench_bundle::on_processor(&bundle.display().to_string(), seconds).map(Some)
 }
 
 /// Refuses what is said of a way that is not gone.
 fn check_belongings(args: &PackageArgs) -> Result<(), Failure> {
     let belongings = [
-        ("--binary", args.binary.is_some(), "--oci", args.oci),
+        ("--binary", args.binary.is_some(), "--oci", args.oci || asks_for_memory(args)),
         ("--canary", args.canary.is_some(), "--kserve", args.kserve),
         ("--crates", args.crates.is_some(), "--rust", args.rust),
         ("--graph", args.graph.is_some(), "--web", args.web),
@@ -131,11 +162,21 @@ fn crates(place: &str) -> Crates {
 fn bundle_of(model: &str) -> Result<(PathBuf, PathBuf), Failure> {
     let path = PathBuf::from(model);
     if path.is_file() && Bundle::is_at(&path) {
-        let hint = format!("unpack it: `firebox export {model} --to bundle --out DIR`, and package DIR/bundle");
+        let typed = trainer::address::typed(&path);
+        let hint = format!("unpack it: `firebox export {typed} --to bundle --out DIR`, and package DIR/bundle");
         return Err(Failure::usage(format!("{model} is a bundle in one file, and a package takes the folder"), hint));
     }
     if Bundle::is_at(&path) {
         return Ok((path.clone(), path.with_file_name("package")));
+    }
+    let address = Address::parse(model);
+    if address.checkpoint.is_some() && address.run.is_dir() {
+        let hint =
+            format!("write its bundle first: `firebox export {model} --to bundle --out DIR`, and package DIR/bundle");
+        return Err(Failure::usage(format!("{model} is a checkpoint, and a package takes a bundle"), hint));
+    }
+    if !path.exists() {
+        return Err(Failure::usage(format!("there is nothing at {}", path.display()), "name a run or a bundle"));
     }
     let run = RunDir::open(&path)?;
     match Bundle::is_at(&run.bundle()) {

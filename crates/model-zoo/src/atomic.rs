@@ -36,6 +36,24 @@ const ASIDE: &str = ".old.";
 /// # Errors
 /// [`Error::Io`].
 pub fn clear_leftovers(folder: &Path) -> Result<(), Error> {
+    clear(folder, &is_leftover)
+}
+
+/// The same in a folder where others keep files, too: only what was to become one of `names`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn clear_leftovers_of(folder: &Path, names: &[&str]) -> Result<(), Error> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let ours = |name: &str| {
+        let Some(name) = name.strip_suffix(".tmp") else { return false };
+        let Some((name, _)) = name.rsplit_once('.').filter(|(_, process)| digits(process)) else { return false };
+        names.contains(&name.strip_suffix(ASIDE.trim_end_matches('.')).unwrap_or(name))
+    };
+    clear(folder, &ours)
+}
+
+fn clear(folder: &Path, is_leftover: &dyn Fn(&str) -> bool) -> Result<(), Error> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

@@ -1,6 +1,7 @@
 //! Which class do scores mean, and how likely is it?
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use burn::tensor::Tensor;
 use data_loader::signature::{OutputSpec, Signature};
@@ -10,6 +11,11 @@ use crate::Decoding;
 
 /// What the threshold of a score of how unusual an example is is called.
 pub const ANOMALY: &str = "anomaly";
+
+/// Temperatures that 32 bits can divide scores by, with room to spare.
+const TEMPERATURES: RangeInclusive<f64> = 1e-6..=1e6;
+/// A threshold lies so far from 0 and from 1 at least, and those of two classes sum to 1 as nearly.
+const LEAST: f64 = 1e-6;
 
 /// How scores become probabilities that hold what they say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,9 +35,13 @@ impl Calibration {
     /// A sentence that says what is wrong.
     pub(crate) fn check(&self) -> Result<(), String> {
         let temperature = self.temperature;
-        match temperature.is_finite() && temperature > 0.0 {
+        match TEMPERATURES.contains(&temperature) {
             true => Ok(()),
-            false => Err(format!("its temperature is {temperature}, and must be a number above 0")),
+            false => Err(format!(
+                "its temperature is {temperature}, and must lie between {} and {}",
+                TEMPERATURES.start(),
+                TEMPERATURES.end()
+            )),
         }
     }
 }
@@ -82,16 +92,20 @@ impl Decision {
         }
     }
 
-    /// The place of the class that is answered: the one whose probability is the highest; with thresholds the one whose
-    /// probability is most times its threshold, which of two classes whose thresholds sum to 1 is the one that reaches its own
-    /// (the rule of the argument `cutoff` of R's randomForest). Of equal ones the last; nothing where there are none.
-    pub fn class(&self, probabilities: impl Iterator<Item = f64>) -> Option<usize> {
-        let best = |numbers: &mut dyn Iterator<Item = f64>| {
-            numbers.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
+    /// The place of the class that is answered to an example: the one with the highest score; with thresholds the one whose
+    /// probability is most times its threshold, which of two classes is the one that reaches its own (the rule of the argument
+    /// `cutoff` of R's randomForest). Of equal ones the first; nothing where there are none.
+    pub fn class(&self, scores: &[f32], probabilities: &[f32]) -> Option<usize> {
+        let first_best = |numbers: &mut dyn Iterator<Item = f32>| {
+            // Of equal ones `max_by` takes the last.
+            numbers.enumerate().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(place, _)| place)
         };
         match &self.cutoffs {
-            Some(cutoffs) => best(&mut probabilities.zip(cutoffs).map(|(probability, cutoff)| probability / cutoff)),
-            None => best(&mut { probabilities }),
+            // In 32 bits, as a graph divides them.
+            Some(cutoffs) => {
+                first_best(&mut probabilities.iter().zip(cutoffs).map(|(share, cutoff)| share / *cutoff as f32))
+            }
+            None => first_best(&mut scores.iter().copied()),
         }
     }
 }
@@ -106,11 +120,14 @@ fn cutoffs(thresholds: &BTreeMap<String, f64>, labels: &[String]) -> Result<Opti
             let known = labels.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
             return Err(format!("it has a threshold of `{}`, and the classes are {known}", name.escape_debug()));
         }
-        if !(*threshold > 0.0 && *threshold < 1.0) {
+        if !(LEAST..=1.0 - LEAST).contains(threshold) {
             return Err(format!("the threshold of `{name}` is {threshold}, and must lie between 0 and 1"));
         }
     }
     let given: f64 = thresholds.values().sum();
+    if labels.len() == 2 && thresholds.len() == 2 && (given - 1.0).abs() > LEAST {
+        return Err(format!("the thresholds of its two classes sum to {given}, and must to 1: name that of one"));
+    }
     let rest = (1.0 - given) / (labels.len() - thresholds.len()).max(1) as f64;
     if labels.len() > thresholds.len() && rest <= 0.0 {
         return Err(format!("its thresholds sum to {given}, which leaves nothing for the classes without one"));
@@ -152,18 +169,20 @@ mod tests {
         let decision = decision(&[("yes", 0.2)], &["no", "yes"]).unwrap();
         assert_eq!(decision.cutoffs, Some(vec![0.8, 0.2]));
         for (yes, class) in [(0.1, 0), (0.199, 0), (0.201, 1), (0.5, 1), (0.9, 1)] {
-            assert_eq!(decision.class([1.0 - yes, yes].into_iter()), Some(class), "{yes}");
+            // Scores do not matter then.
+            assert_eq!(decision.class(&[9.0, 0.0], &[1.0 - yes, yes]), Some(class), "{yes}");
         }
-        assert_eq!(decision.class(std::iter::empty()), None);
+        assert_eq!(decision.class(&[], &[]), None);
     }
 
     #[test]
     fn classes_without_a_threshold_share_what_is_left() {
         let found = decision(&[("a", 0.5)], &["a", "b", "c"]).unwrap();
         assert_eq!(found.cutoffs, Some(vec![0.5, 0.25, 0.25]));
-        assert_eq!(found.class([0.5, 0.3, 0.2].into_iter()), Some(1));
-        // Without any, the most likely one.
-        assert_eq!(decision(&[], &["a", "b", "c"]).unwrap().class([0.5, 0.3, 0.2].into_iter()), Some(0));
+        assert_eq!(found.class(&[0.0; 3], &[0.5, 0.3, 0.2]), Some(1));
+        // Without any, the one with the highest score; of equal ones the first.
+        let plain = decision(&[], &["a", "b", "c"]).unwrap();
+        assert_eq!(plain.class(&[-40.0, -30.0, -30.0], &[0.0, 0.0, 0.0]), Some(1));
     }
 
     #[test]
@@ -171,12 +190,16 @@ mod tests {
         for (thresholds, words) in [
             (vec![("d", 0.5)], "the classes are a, b, c"),
             (vec![("a", 0.0)], "must lie between 0 and 1"),
+            (vec![("a", 1e-60)], "must lie between 0 and 1"),
             (vec![("a", f64::NAN)], "must lie between 0 and 1"),
             (vec![("a", 0.5), ("b", 0.6)], "leaves nothing"),
         ] {
             let error = decision(&thresholds, &["a", "b", "c"]).unwrap_err();
             assert!(error.contains(words), "{error}");
         }
+        let error = decision(&[("a", 0.5), ("b", 0.2)], &["a", "b"]).unwrap_err();
+        assert!(error.contains("sum to 0.7"), "{error}");
+        assert!(decision(&[("a", 0.75), ("b", 0.25)], &["a", "b"]).is_ok());
         let thresholds = BTreeMap::from([(ANOMALY.to_owned(), -1.0)]);
         let signature = Signature { task: Task::Reconstruct, inputs: Vec::new(), output: OutputSpec::Inputs };
         assert!(Decision::new(Decoding::Softmax, None, &thresholds, &signature).is_err());

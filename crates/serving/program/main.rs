@@ -31,6 +31,9 @@ struct Arguments {
     /// The largest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body)]
     max_body: usize,
+    /// End when standard input ends: for a program that starts this one and may be killed
+    #[arg(long)]
+    until_eof: bool,
     /// Write a line of JSON to stderr for each request
     #[arg(long)]
     log: bool,
@@ -66,7 +69,7 @@ fn serve(bundle: PathBuf, arguments: &Arguments) -> Result<(), Error> {
         limits: Limits { body: arguments.max_body, ..Limits::default() },
         log: arguments.log.then_some(note),
     };
-    http::until_asked_to_end(settings, |address| {
+    http::until_asked_to_end(settings, arguments.until_eof, |address| {
         // Whoever started it may have closed its end.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
     })

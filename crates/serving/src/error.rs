@@ -49,6 +49,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// What is written of a server cannot be meant.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The port cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -112,6 +120,7 @@ impl Error {
             Self::Sampling(_) => Some("a temperature of 0 takes the most likely token, 1 draws as the model says".into()),
             Self::Package { way_out, .. } => Some(way_out.clone()),
             Self::Name { .. } => Some("name it with --name, in letters, digits, `-`, `_` and `.`".into()),
+            Self::Config { .. } => Some("it looks like `[[models]]` with `bundle = \"runs/RUN/bundle\"`; the README shows every key".into()),
             Self::Listen { .. } => Some("choose another port with --address; port 0 is one that is free".into()),
             Self::Unwell { .. } => Some("see what the server says, or ask its /v2/health/live".into()),
             Self::Panicked { .. } => Some("please report it with what stands above".into()),
@@ -129,6 +138,7 @@ impl Error {
             | Self::Sampling(_)
             | Self::Package { .. }
             | Self::Name { .. }
+            | Self::Config { .. }
             | Self::Listen { .. } => true,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),

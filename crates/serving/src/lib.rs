@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod batching;
+pub mod config;
 pub mod continuation;
 pub mod deploy;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod sampling;
 pub mod unusual;
 mod wire;
 
+pub use config::Config;
 pub use continuation::Continuation;
 pub use error::Error;
 pub use http::{Server, Settings};

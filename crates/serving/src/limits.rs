@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// The largest body of a request, in bytes.
     pub body: usize,
+    /// The most bytes of all bodies that are there at once, as far as they have come.
+    pub bodies: usize,
     /// The most examples in one request.
     pub rows: usize,
     /// How many requests may wait for the model; one more is turned away.
@@ -17,6 +19,8 @@ pub struct Limits {
     pub head_time: Duration,
     /// How long it may take for the body.
     pub body_time: Duration,
+    /// How long a client may read nothing of an answer.
+    pub answer_time: Duration,
     /// How long connections are still accepted once the server was asked to end: it says at once that it is not ready,
     /// and whoever divides requests between servers needs a moment to see that.
     pub notice: Duration,
@@ -28,11 +32,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 16 << 20,
+            bodies: 256 << 20,
             rows: 1024,
             waiting: 64,
             connections: 1024,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),
+            answer_time: Duration::from_secs(30),
             notice: Duration::from_secs(2),
             ending: Duration::from_secs(30),
         }

@@ -97,7 +97,8 @@ fn answer(from: &mut impl BufRead) -> std::io::Result<()> {
         if let Some((name, value)) = line.split_once(':')
             && name.eq_ignore_ascii_case("content-length")
         {
-            length = value.trim().parse().ok().filter(|length| *length <= ANSWER).unwrap_or(0);
+            let said = value.trim().parse().ok().filter(|length| *length <= ANSWER);
+            length = said.ok_or_else(|| odd(format!("its answer has a length of {}", value.trim().escape_debug())))?;
         }
     }
     let mut body = vec![0; length];

@@ -153,19 +153,20 @@ impl Predictor {
         let inputs = Inputs::from_batch(batch, self.pipeline().signature(), &self.device)?;
         let output = self.network.answer(&inputs)?;
         let classes = match &output {
-            Output::Classes(scores) => Some(self.classes(scores.clone())?),
+            Output::Classes(scores) => Some(self.classes(scores)?),
             _ => None,
         };
         Ok(Numbers { shape: output.shape(), values: output.numbers()?, classes })
     }
 
-    fn classes(&self, scores: Tensor<2>) -> Result<Classes, Error> {
+    fn classes(&self, scores: &Tensor<2>) -> Result<Classes, Error> {
         let [_, width] = scores.dims();
         let decision = self.meaning.decision();
-        let told = decision.probabilities(scores);
+        let told = decision.probabilities(scores.clone());
         let probabilities = told.try_into_vec_as::<f32>().map_err(device_failed)?;
-        let rows = probabilities.chunks(width.max(1));
-        let class = |row: &[f32]| decision.class(row.iter().copied().map(f64::from)).unwrap_or_default();
+        let scores = scores.clone().try_into_vec_as::<f32>().map_err(device_failed)?;
+        let rows = scores.chunks(width.max(1)).zip(probabilities.chunks(width.max(1)));
+        let class = |(scores, shares): (&[f32], &[f32])| decision.class(scores, shares).unwrap_or_default();
         Ok(Classes { answered: rows.map(class).collect(), probabilities })
     }
 

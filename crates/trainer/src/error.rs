@@ -110,7 +110,7 @@ pub enum Error {
     #[error("{} is not written over: something else lies there, or another process exports into it", .0.display())]
     Taken(PathBuf),
     /// A temperature or a threshold cannot be found.
-    #[error("the model was not calibrated: {reason}")]
+    #[error("the model keeps its temperature and thresholds: {reason}")]
     NotCalibrated {
         /// Why not.
         reason: String,

@@ -41,9 +41,9 @@ impl Files {
     /// [`Error::Io`], [`Error::Damaged`], [`Error::NewerVersion`].
     pub(super) fn in_folder(path: &Path) -> Result<Self, Error> {
         let (file, signature) = (path.join(MANIFEST), path.join(SIGNATURE));
-        let manifest_bytes = read(&file, LARGEST_MANIFEST)?;
+        let manifest_bytes = read_file(&file, LARGEST_MANIFEST)?;
         let manifest = Manifest::parse(&manifest_bytes, &file)?;
-        let signature = match read(&signature, LARGEST_SIGNATURE) {
+        let signature = match read_file(&signature, LARGEST_SIGNATURE) {
             Ok(bytes) => Some(bytes),
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -98,7 +98,7 @@ impl Files {
         if let Some(unpacked) = &mut self.unpacked {
             return unpacked.remove(name).ok_or_else(|| damaged(name, "it was taken already".into()));
         }
-        let bytes = read(&self.path.join(name), u64::MAX)?;
+        let bytes = read_file(&self.path.join(name), u64::MAX)?;
         match hash(&bytes) == *expected {
             true => Ok(bytes),
             false => Err(damaged(name, OTHER_HASH.into())),
@@ -149,6 +149,14 @@ pub fn name(path: &Path) -> Result<String, Error> {
     Ok(Files::to_verify(path)?.manifest.name)
 }
 
+/// What lies in the folder of the bundle at `path`, by name, if all of it belongs to it; nothing where there is no bundle.
+pub fn names(path: &Path) -> Vec<String> {
+    let Ok(files) = Files::in_folder(path) else { return Vec::new() };
+    let first = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
+    let listed = files.manifest.files.keys().map(first);
+    listed.chain([MANIFEST, SIGNATURE].map(str::to_owned)).collect()
+}
+
 /// Whether the bundle at `path` says that it is signed; by whom, and whether that is true, says [`verify`](super::verify).
 ///
 /// # Errors
@@ -173,7 +181,10 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// The bytes of a file of at most so many. What is no file, such as a pipe, would keep a reader waiting for ever.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Damaged`] if it is no file or has more.
+pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Io { doing: "read", path: path.to_owned(), source };
     let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
     let found = fs::metadata(path).map_err(failed)?;

@@ -31,7 +31,7 @@ use manifest::MANIFEST;
 
 pub use archive::{pack, unpack};
 pub(crate) use files::hash;
-pub use files::{copy, is_signed, manifest_sha256, name, verify_files};
+pub use files::{copy, is_signed, manifest_sha256, name, names, read_file, verify_files};
 pub use golden::{Golden, Sample};
 pub use manifest::{FORMAT_VERSION, Manifest, amend};
 pub use signature::{PublicKey, Signed, generate_key, sign, verify};

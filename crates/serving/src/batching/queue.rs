@@ -99,6 +99,10 @@ impl<K: PartialEq, T> Queue<K, T> {
         let others = together.iter().filter_map(|place| self.waiting.remove(place));
         let mut all = vec![lead];
         all.extend(others);
+        if self.waiting.is_empty() {
+            // Whoever comes next is as good as any other.
+            self.finished.clear();
+        }
         all
     }
 

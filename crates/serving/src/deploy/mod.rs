@@ -105,6 +105,8 @@ pub fn write_all(ways: &[(&str, PathBuf)], deployment: &Deployment) -> Result<Ve
 /// A bundle holds the files that its manifest lists and no others.
 fn refuse_within(bundle: &Path, place: &Path) -> Result<(), Error> {
     let Ok(bundle) = bundle.canonicalize() else { return Ok(()) };
+    // The ancestors of a relative path end where it begins.
+    let place = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
     let mut above = place.ancestors().filter_map(|above| above.canonicalize().ok());
     match above.any(|above| above.starts_with(&bundle)) {
         true => Err(Error::package(

@@ -44,6 +44,14 @@ pub(super) fn write(deployment: &Deployment, folder: &mut Folder) -> Result<Vec<
 /// The same with the libraries below `root`.
 fn write_from(deployment: &Deployment, folder: &mut Folder, root: &Path) -> Result<Vec<String>, Error> {
     deployment.refuse_gpu("an image")?;
+    // Tools take what stands behind the first colon for a tag.
+    if folder.place().display().to_string().contains(':') {
+        return Err(Error::package(
+            format!("an image into {}", folder.place().display()),
+            "there is a colon in the path, behind which skopeo and others look for a tag",
+            "name another folder by `--out`",
+        ));
+    }
     let Some(program) = &deployment.binary else {
         return Err(Error::package(
             "an image without a program",
@@ -92,9 +100,17 @@ fn write_from(deployment: &Deployment, folder: &mut Folder, root: &Path) -> Resu
     folder.text("oci-layout", &json!({ "imageLayoutVersion": "1.0.0" }).to_string())?;
     let place = typed(folder.place());
     Ok(vec![
-        format!("skopeo copy oci:{place}:{} docker://{}", deployment.version, deployment.image),
+        format!("skopeo copy oci:{place}:{} docker://{}", deployment.version, registry(deployment)),
         format!("podman run --rm -p {0}:{0} oci:{place}:{1}", deployment.port, deployment.version),
     ])
+}
+
+/// Where an image is to go; a name without a host would be one of Docker's own images.
+fn registry(deployment: &Deployment) -> String {
+    match deployment.image.contains('/') {
+        true => deployment.image.clone(),
+        false => format!("REGISTRY/{}", deployment.image),
+    }
 }
 
 /// What every image has: users, and a place to write to where none is mounted.

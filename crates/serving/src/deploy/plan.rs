@@ -99,6 +99,9 @@ pub enum Crates {
     },
 }
 
+/// On what a server computes that has a graphics card; where there is none it says so, and does not do with less.
+const GPU_DEVICE: &str = "wgpu";
+
 impl Deployment {
     /// Two to six servers on port 8080 of a bundle, of which each file is checked against its hash. The name is that of
     /// the bundle, if it can be one of a host; `name` is taken instead where it is given.
@@ -190,6 +193,9 @@ impl Deployment {
         let mut arguments = vec![folder, "--address", &address];
         if !folder.ends_with(&format!("/{}", self.name)) {
             arguments.extend(["--name", &self.name]);
+        }
+        if self.gpu {
+            arguments.extend(["--device", GPU_DEVICE]);
         }
         arguments.into_iter().map(str::to_owned).collect()
     }

@@ -2,6 +2,7 @@
 
 use data_loader::Entry;
 
+use super::plan::bundle_files::BundleFile;
 use super::plan::folder::Folder;
 use super::plan::{Deployment, GRACE, PROGRAM};
 use super::typed;
@@ -19,9 +20,16 @@ const BUNDLES: &str = "/srv/models";
 pub(super) fn write(deployment: &Deployment, folder: &mut Folder) -> Result<Vec<String>, Error> {
     let file = format!("{}.service", deployment.name);
     folder.text(&file, &unit(deployment))?;
-    let (name, bundle) = (&deployment.name, typed(&deployment.bundle));
+    let name = &deployment.name;
+    let program = deployment.binary.as_deref().map_or_else(|| "firebox-serve".to_owned(), typed);
+    // Those that the manifest lists, and nothing that lies beside them.
+    let install = |file: &BundleFile| {
+        format!("install -D -m 0644 {} {BUNDLES}/{name}/{}", typed(&deployment.bundle.join(&file.name)), file.name)
+    };
+    let files: Vec<String> = deployment.files.iter().map(install).collect();
     Ok(vec![
-        format!("install -d -m 0755 {BUNDLES}/{name} && install -m 0644 {bundle}/* {BUNDLES}/{name}/"),
+        format!("install -D -m 0755 {program} {PROGRAM}"),
+        files.join(" && "),
         format!("install -m 0644 {} /etc/systemd/system/", typed(&folder.place().join(&file))),
         format!("systemctl daemon-reload && systemctl enable --now {name}.service"),
     ])
@@ -137,6 +145,7 @@ mod tests {
     fn a_graphics_card_stays_in_sight_where_one_is_needed() {
         let folder = bundle("penguins");
         let text = unit(&Deployment { gpu: true, measured: None, ..full(folder.path()) });
+        assert!(text.contains("--address 0.0.0.0:8080 --device wgpu\n"));
         assert!(text.contains("\nPrivateDevices=no\n") && text.contains("\nSupplementaryGroups=render video\n"));
         assert!(text.contains("# Resources are not measured: "));
     }

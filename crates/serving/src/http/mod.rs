@@ -10,7 +10,7 @@
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,11 +30,14 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Source};
 
+mod patience;
 mod requests;
 mod responses;
 mod routes;
 mod run;
+mod texts;
 
+use patience::Patient;
 pub use run::until_asked_to_end;
 
 /// The most bytes in the head of a request.
@@ -61,6 +64,11 @@ pub struct Settings {
     pub log: Option<fn(&str)>,
 }
 
+impl Settings {
+    /// Where a server listens unless it is told otherwise: nobody but this machine reaches it there.
+    pub const USUAL_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+}
+
 /// What all connections share.
 pub(crate) struct Shared {
     registry: Registry,
@@ -68,6 +76,8 @@ pub(crate) struct Shared {
     metrics: Metrics,
     limits: Limits,
     control: bool,
+    /// Bytes of bodies that there is still room for.
+    room: Arc<Semaphore>,
     /// Clients are told apart by a number that says nothing of them to others.
     hasher: RandomState,
     log: Option<fn(&str)>,
@@ -109,7 +119,8 @@ impl Server {
         let engine = Engine::begin(&device, limits.waiting).map_err(refused)?;
         let registry = Registry::new(device, batching);
         let (metrics, ending, hasher) = (Metrics::default(), AtomicBool::new(false), RandomState::new());
-        let shared = Arc::new(Shared { registry, engine, metrics, limits, control, hasher, log, ending });
+        let room = Arc::new(Semaphore::new(limits.bodies.min(Semaphore::MAX_PERMITS)));
+        let shared = Arc::new(Shared { registry, engine, metrics, limits, control, room, hasher, log, ending });
         let opened = open(&shared, models)?;
         let connections = Arc::new(Semaphore::new(limits.connections as usize));
         let listening = Listening { listener, shared, connections, closing: watch::channel(false).0 };
@@ -217,7 +228,7 @@ impl Listening {
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.head_time)
                 .max_buf_size(HEAD)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(Patient::new(stream, limits.answer_time)), service);
             let mut connection = pin!(connection);
             let closed = async { drop(closing.wait_for(|closing| *closing).await) };
             // Clients that break off are no matter of ours.

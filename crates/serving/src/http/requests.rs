@@ -1,11 +1,13 @@
 //! What does a client send, and is it too much or too slow?
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -19,30 +21,62 @@ const BINARY: &str = "inference-header-content-length";
 /// Texts up to so many bytes are read and written where they are, in less time than another thread needs to begin.
 const SMALL: usize = 64 << 10;
 
+/// The body of a request, and its share of the memory that all bodies may take.
+pub(super) struct Whole {
+    pub bytes: Bytes,
+    _share: Vec<OwnedSemaphorePermit>,
+}
+
 /// The body of a request, which is JSON.
 ///
 /// # Errors
-/// If it is of another kind, too large, or does not come in time.
-pub(super) async fn json(headers: &HeaderMap, body: Incoming, limits: &Limits) -> Result<Bytes, Refusal> {
+/// If it is of another kind, too large, or does not come in time; if the bodies of others take up all room.
+pub(super) async fn json(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+    room: &Arc<Semaphore>,
+) -> Result<Whole, Refusal> {
     check_kind(headers)?;
-    let too_large = || {
-        Refusal::new(413, format!("the body has more than {} bytes", limits.body))
-            .with_hint("ask for fewer examples at once, or start the server with a larger --max-body")
-    };
     // Whoever says beforehand that it will be too much need not send it.
     let said = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     if said.is_some_and(|length: u64| length > limits.body as u64) {
-        return Err(too_large());
+        return Err(too_large(limits));
     }
-    match timeout(limits.body_time, Limited::new(body, limits.body).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => Err(Refusal::bad(format!("the body did not come as a whole: {error}"))),
+    match timeout(limits.body_time, collected(body, limits, room)).await {
+        Ok(whole) => whole,
         Err(_) => {
             let seconds = limits.body_time.as_secs_f64();
             Err(Refusal::new(408, format!("the body did not come within {seconds} seconds")))
         }
     }
+}
+
+fn too_large(limits: &Limits) -> Refusal {
+    Refusal::new(413, format!("the body has more than {} bytes", limits.body))
+        .with_hint("ask for fewer examples at once, or start the server with a larger --max-body")
+}
+
+/// Reads a body piece by piece; each takes its share only once it is there.
+async fn collected(mut body: Incoming, limits: &Limits, room: &Arc<Semaphore>) -> Result<Whole, Refusal> {
+    let (mut pieces, mut length, mut shares) = (Vec::new(), 0, Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refusal::bad(format!("the body did not come as a whole: {error}")))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        length += piece.len();
+        if length > limits.body {
+            return Err(too_large(limits));
+        }
+        let share = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        let share = Arc::clone(room).try_acquire_many_owned(share);
+        shares.push(share.map_err(|_| Refusal::busy("other requests take up all the room that there is for bodies"))?);
+        pieces.push(piece);
+    }
+    let bytes = match pieces.len() {
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
+    };
+    Ok(Whole { bytes, _share: shares })
 }
 
 /// In how many milliseconds an answer is of no use any more.
@@ -77,7 +111,7 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(BINARY) {
         return Err(unsupported("tensors are taken as JSON, and not as bytes behind it".into()));
     }
-    if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+    if headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
         return Err(unsupported("the body is compressed".into()));
     }
     match headers.get(CONTENT_TYPE) {

@@ -1,15 +1,54 @@
 //! What does an answer look like, whatever it says?
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::wire::Refusal;
 
 /// What is sent.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Content>;
+
+/// The content of an answer.
+pub(super) enum Content {
+    /// It is there.
+    Whole(Option<Bytes>),
+    /// It comes piece by piece.
+    Pieces(UnboundedReceiver<Vec<u8>>),
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Pieces(pieces) => pieces.poll_recv(context).map(|piece| Some(Ok(Frame::data(piece?.into())))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
 
 /// Browsers are to take an answer for what it says it is, for themselves, and for now.
 const SECURITY: [(HeaderName, HeaderValue); 5] = [
@@ -22,7 +61,8 @@ const SECURITY: [(HeaderName, HeaderValue); 5] = [
 
 /// An answer of a kind.
 fn of(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let body: Bytes = body.into();
+    let mut answer = Response::new(Content::Whole((!body.is_empty()).then_some(body)));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -41,6 +81,13 @@ pub(super) fn text_of_json(status: u16, body: Vec<u8>) -> Answer {
 /// If it cannot be written down; ours can.
 pub(super) fn json(status: u16, value: &impl Serialize) -> Result<Answer, Refusal> {
     Ok(text_of_json(status, serde_json::to_vec(value).map_err(unwritten)?))
+}
+
+/// Events that come one by one.
+pub(super) fn events(pieces: UnboundedReceiver<Vec<u8>>) -> Answer {
+    let mut answer = of(200, "text/event-stream", Bytes::new());
+    *answer.body_mut() = Content::Pieces(pieces);
+    answer
 }
 
 /// What Prometheus reads.

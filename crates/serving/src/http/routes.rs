@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use hyper::body::{Body, Incoming};
-use hyper::{Method, Request};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
+use hyper::{Method, Request, Version as Http};
 use serde_json::json;
 
 use super::responses::{self, Answer};
-use super::{Shared, requests};
+use super::{Shared, requests, texts};
 use crate::batching::Answered;
 use crate::registry::{Stage, Version};
 use crate::wire::{self, Refusal};
@@ -22,6 +23,7 @@ enum Route<'a> {
     Server,
     Metrics,
     Predict(Option<&'a str>),
+    Generate(Option<&'a str>),
     Models,
     Model(Named<'a>),
     ModelReady(Named<'a>),
@@ -45,6 +47,8 @@ impl<'a> Route<'a> {
             ["metrics"] => return Some(Self::Metrics),
             ["predict"] => return Some(Self::Predict(None)),
             ["predict", name] => return Some(Self::Predict(Some(name))),
+            ["generate"] => return Some(Self::Generate(None)),
+            ["generate", name] => return Some(Self::Generate(Some(name))),
             ["v2", "models"] => return Some(Self::Models),
             ["v2", "repository", "index"] => return Some(Self::Index),
             ["v2", "repository", "models", name, "load"] => return Some(Self::Load(name)),
@@ -73,6 +77,7 @@ impl<'a> Route<'a> {
             Self::Server => "/v2",
             Self::Metrics => "/metrics",
             Self::Predict(_) => "/predict",
+            Self::Generate(_) => "/generate",
             Self::Models => "/v2/models",
             Self::Index => "/v2/repository/index",
             Self::Load(_) => "/v2/repository/models/NAME/load",
@@ -85,7 +90,10 @@ impl<'a> Route<'a> {
 
     /// Whether something is done there, or asked of it in a body.
     fn is_done(self) -> bool {
-        matches!(self, Self::Predict(_) | Self::Infer(_) | Self::Index | Self::Load(_) | Self::Unload(_))
+        matches!(
+            self,
+            Self::Predict(_) | Self::Generate(_) | Self::Infer(_) | Self::Index | Self::Load(_) | Self::Unload(_)
+        )
     }
 
     /// Whether it is asked in its way.
@@ -109,10 +117,14 @@ impl Shared {
         let begun = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let route = Route::of(&path);
-        let answer = match self.lead(route, request, client).await {
+        let mut answer = match self.lead(route, request, client).await {
             Ok(answer) => answer,
             Err(refusal) => responses::refusal(&refusal),
         };
+        if self.ending.load(Ordering::Acquire) {
+            // Whoever keeps a connection goes elsewhere with the next request, and loses none.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let (status, took) = (answer.status().as_u16(), begun.elapsed());
         self.metrics.count(route.map_or("other", Route::label), status, took);
         if let Some(log) = self.log {
@@ -141,6 +153,10 @@ impl Shared {
             ));
         };
         route.check(request.method())?;
+        let hosts = request.headers().get_all(HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version() == Http::HTTP_11) {
+            return Err(Refusal::bad(format!("the request names {hosts} hosts, and must name one")));
+        }
         let find = |named: Named<'_>| self.registry.find(named.name, named.version);
         match route {
             Route::Live => match self.registry.is_broken() {
@@ -177,6 +193,10 @@ impl Shared {
             Route::Predict(name) => {
                 let version = name.map_or_else(|| self.registry.only(), |name| self.registry.find(name, None))?;
                 self.predict(request, version, client).await
+            }
+            Route::Generate(name) => {
+                let version = name.map_or_else(|| self.registry.only(), |name| self.registry.find(name, None))?;
+                texts::generate(self, request, version, client).await
             }
             Route::Index => {
                 let state = |stage: &Stage| match stage {
@@ -231,12 +251,13 @@ impl Shared {
         answering(&version)?;
         let (head, body) = request.into_parts();
         let sender = requests::sender(&head.headers, client)?;
-        let body = requests::json(&head.headers, body, &self.limits).await?;
+        let body = requests::json(&head.headers, body, &self.limits, &self.room).await?;
         let begun = Instant::now();
         let rows = self.limits.rows;
         let for_version = Arc::clone(&version);
         let (question, batch) =
-            requests::aside(body.len(), move || wire::question(&body, for_version.signature(), rows)).await??;
+            requests::aside(body.bytes.len(), move || wire::question(&body.bytes, for_version.signature(), rows))
+                .await??;
         let prepared = begun.elapsed();
         let answered = self.engine.infer(&version.network, batch, sender).await?;
         let numbers = self.noted(&version, &answered, prepared);
@@ -253,12 +274,12 @@ impl Shared {
         answering(&version)?;
         let (head, body) = request.into_parts();
         let sender = requests::sender(&head.headers, client)?;
-        let body = requests::json(&head.headers, body, &self.limits).await?;
+        let body = requests::json(&head.headers, body, &self.limits, &self.room).await?;
         let begun = Instant::now();
         let rows = self.limits.rows;
         let for_version = Arc::clone(&version);
-        let prepared = requests::aside(body.len(), move || {
-            let records = wire::records(&body, for_version.schema(), rows)?;
+        let prepared = requests::aside(body.bytes.len(), move || {
+            let records = wire::records(&body.bytes, for_version.schema(), rows)?;
             if records.is_empty() {
                 Ok(None)
             } else {
@@ -298,7 +319,7 @@ impl Shared {
 }
 
 /// Refuses to ask a version that broke down.
-fn answering(version: &Version) -> Result<(), Refusal> {
+pub(super) fn answering(version: &Version) -> Result<(), Refusal> {
     match version.network.is_broken() {
         true => Err(Refusal::broken("the model broke down; the server must be started again")),
         false => Ok(()),

@@ -1,6 +1,9 @@
 //! How does a program serve, from its start until it is asked to end?
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use super::{Server, Settings};
 use crate::Error;
@@ -10,11 +13,21 @@ const LISTENING_THREADS: usize = 2;
 /// So many large requests are read at once: as JSON they need many times the memory of their numbers.
 const READING_THREADS: usize = 2;
 
-/// Serves until the process is asked to end, by SIGTERM or Ctrl-C, and `told` where it listens once it does.
+/// Serves until the process is asked to end, by SIGTERM or Ctrl-C, or, if `with_input`, by the end of its input; `told` where it
+/// listens once it does.
 ///
 /// # Errors
 /// As [`Server::bind`] and [`Server::run`].
-pub fn until_asked_to_end(settings: Settings, told: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+pub fn until_asked_to_end(settings: Settings, with_input: bool, told: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    let input = Arc::new(Notify::new());
+    if with_input {
+        let input = Arc::clone(&input);
+        // Input is read by blocking: tokio would wait for it at the end.
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            input.notify_one();
+        });
+    }
     let address = settings.address;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(LISTENING_THREADS)
@@ -25,7 +38,13 @@ pub fn until_asked_to_end(settings: Settings, told: impl FnOnce(SocketAddr)) -> 
     let ended = runtime.block_on(async {
         let server = Server::bind(settings).await?;
         told(server.address());
-        server.run(asked_to_end).await
+        let asked = || async {
+            tokio::select! {
+                () = asked_to_end() => {},
+                () = input.notified() => {},
+            }
+        };
+        server.run(asked).await
     });
     // What is still computed by now nobody waits for.
     runtime.shutdown_background();

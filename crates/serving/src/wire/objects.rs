@@ -14,6 +14,8 @@ const STRANGERS: usize = 32;
 const LONGEST_STRANGER: usize = 64;
 /// The most lists within the list of an image: three for each row of pixels of a large one.
 const MOST_LISTS: usize = 1 << 15;
+/// The most numbers of an image: as JSON each of them takes some thirty bytes of memory.
+const MOST_NUMBERS: usize = 1 << 22;
 
 /// What was asked in the body of a request.
 pub(super) enum Objects {
@@ -59,6 +61,9 @@ impl Whole<'_> {
         let (mut object, mut strangers, mut list) = (Map::new(), 0, list);
         while let Some(key) = entries.next_key::<String>()? {
             if let Some(list) = list.as_deref_mut().filter(|_| key == RECORDS && !self.is_column(RECORDS)) {
+                if list.is_some() {
+                    return Err(A::Error::custom(format!("the key `{RECORDS}` stands twice")));
+                }
                 *list = Some(entries.next_value_seed(List(self))?);
             } else if !self.is_column(&key) {
                 entries.next_value::<IgnoredAny>()?;
@@ -71,7 +76,7 @@ impl Whole<'_> {
             } else {
                 let image =
                     self.schema.features.0.iter().any(|(name, kind)| *name == key && *kind == FeatureKind::Image);
-                let value = entries.next_value_seed(Kept { image, lists: &mut 0 })?;
+                let value = entries.next_value_seed(Kept { image, lists: &mut 0, numbers: &mut 0 })?;
                 object.insert(key, value);
             }
         }
@@ -100,7 +105,13 @@ impl<'de> Visitor<'de> for Whole<'_> {
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Objects, A::Error> {
         let mut list = None;
         let object = self.object(entries, Some(&mut list))?;
-        Ok(list.map_or(Objects::One(object), Objects::Many))
+        match (list, object.keys().find(|key| self.is_column(key))) {
+            (Some(_), Some(column)) => {
+                Err(A::Error::custom(format!("`{column}` stands beside `{RECORDS}`, and belongs into one of them")))
+            }
+            (Some(list), None) => Ok(Objects::Many(list)),
+            (None, _) => Ok(Objects::One(object)),
+        }
     }
 }
 
@@ -164,6 +175,7 @@ impl<'de> Visitor<'de> for Record<'_> {
 struct Kept<'a> {
     image: bool,
     lists: &'a mut usize,
+    numbers: &'a mut usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Kept<'_> {
@@ -214,7 +226,14 @@ impl<'de> Visitor<'de> for Kept<'_> {
         if *self.lists > MOST_LISTS {
             return Err(A::Error::custom(format!("an image consists of more than {MOST_LISTS} lists")));
         }
-        while let Some(item) = items.next_element_seed(Kept { image: true, lists: &mut *self.lists })? {
+        let Self { lists, numbers, .. } = self;
+        while let Some(item) =
+            items.next_element_seed(Kept { image: true, lists: &mut *lists, numbers: &mut *numbers })?
+        {
+            *numbers += 1;
+            if *numbers > MOST_NUMBERS {
+                return Err(A::Error::custom(format!("an image consists of more than {MOST_NUMBERS} numbers")));
+            }
             list.push(item);
         }
         Ok(list.into())
@@ -263,6 +282,9 @@ mod tests {
             (r#"{"records": {}}"#, "a list of records"),
             ("7", "an object or a list of objects"),
             (r#"{"x": 1, "x": 2}"#, "the key `x` stands twice"),
+            (r#"{"records": [{"x": 1}], "records": []}"#, "the key `records` stands twice"),
+            (r#"{"records": [], "x": 1}"#, "`x` stands beside `records`"),
+            (&format!("{{\"picture\": [{}0]}}", "0,".repeat(MOST_NUMBERS)), "numbers"),
             ("{} {}", "not JSON"),
             ("", "not JSON"),
             (&format!("{{\"picture\": [{}[]]}}", "[],".repeat(MOST_LISTS)), "lists"),

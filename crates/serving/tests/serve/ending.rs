@@ -9,7 +9,7 @@ use serde_json::json;
 use serving::Limits;
 
 use crate::bundles::{tiny, tiny_in};
-use crate::client::{read, serve, serve_with};
+use crate::client::{read, read_one, serve, serve_with};
 
 #[test]
 fn a_bundle_that_is_damaged_or_answers_differently_is_not_served() {
@@ -78,6 +78,38 @@ fn who_is_asked_to_end_says_so_goes_on_for_a_moment_and_answers_what_was_begun()
     server.ended().unwrap();
 }
 
+/// Clients that keep their connections and ask without a pause lose nothing: each is told to go elsewhere with an answer.
+#[test]
+fn connections_that_are_kept_are_ended_behind_an_answer() {
+    let server = serve_with(&tiny(), None, Limits { notice: Duration::from_millis(600), ..Limits::default() });
+    server.wait_until_ready();
+    let body = r#"{"a": 1, "b": 2, "c": 3}"#;
+    let request = format!("POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (mut stream, request) = (server.connect(), request.clone());
+            thread::spawn(move || {
+                let mut answered = 0;
+                loop {
+                    stream.write_all(request.as_bytes()).unwrap();
+                    let head = read_one(&mut stream);
+                    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+                    answered += 1;
+                    if head.to_lowercase().contains("connection: close") {
+                        return answered;
+                    }
+                }
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(100));
+    server.ask_to_end();
+    for client in clients {
+        assert!(client.join().unwrap() > 1);
+    }
+    server.ended().unwrap();
+}
+
 #[test]
 fn it_ends_in_time_whoever_keeps_it_waiting_and_at_once_when_asked_again() {
     let limits = Limits { notice: Duration::from_millis(50), ending: Duration::from_millis(500), ..Limits::default() };
@@ -104,10 +136,11 @@ fn it_ends_in_time_whoever_keeps_it_waiting_and_at_once_when_asked_again() {
 fn a_port_that_is_taken_is_named() {
     let first = serve(&tiny());
     let settings = serving::Settings {
-        bundle: tiny(),
-        name: None,
+        models: vec![serving::Source { name: None, bundle: tiny() }],
         address: first.address,
         device: "cpu".into(),
+        batching: serving::batching::Settings::default(),
+        control: false,
         limits: Limits::default(),
         log: None,
     };

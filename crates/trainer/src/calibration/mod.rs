@@ -57,11 +57,32 @@ pub fn calibrate(
         let task = source.content.pipeline.signature().task;
         return Err(Error::NotCalibrated {
             reason: format!("its task is `{task}`, and only classes have probabilities"),
-            way_out: "leave out `--calibrate`, and give thresholds as numbers",
+            way_out: "leave out `--calibrate`; what is unusual can be told by `--threshold anomaly=99%`",
         });
     }
     let scored = if fitted { scored(source, device)? } else { Scored::default() };
     let content = &mut source.content;
+    let two = matches!(&content.pipeline.signature().output, OutputSpec::Classes { labels } if labels.len() == 2);
+    if two && !thresholds.is_empty() {
+        // One of two says all of both.
+        content.thresholds.clear();
+    }
+    // Of what is found anew, what was found before does not hold any more.
+    content.tests.retain(|record| {
+        let of_class = |name: &str| record["class"] == name;
+        match record["test"].as_str() {
+            Some("calibration") => !calibrate,
+            Some("threshold") => !thresholds.iter().any(|(name, _)| two || of_class(name)),
+            _ => true,
+        }
+    });
+    let inherited = content.thresholds.keys().find(|name| !thresholds.iter().any(|(anew, _)| anew == *name));
+    if let (true, Some(name)) = (calibrate && classify, inherited) {
+        return Err(Error::NotCalibrated {
+            reason: format!("it has a threshold of `{name}`, which was found at another temperature"),
+            way_out: "give the threshold anew, by `--threshold`",
+        });
+    }
     if calibrate {
         let fit = temperature::fit(&scored, content.decoding).map_err(|reason| Error::NotCalibrated {
             reason,
@@ -78,10 +99,16 @@ pub fn calibrate(
     let probabilities =
         Decision { temperature: content.calibration.as_ref().map(|it| it.temperature), ..plain(content) };
     for (name, threshold) in thresholds {
-        let unmeant = |reason| Error::NotCalibrated { reason, way_out: THRESHOLDS };
+        let unmeant = |reason: String| Error::NotCalibrated { reason, way_out: THRESHOLDS };
         let value = match threshold {
             Threshold::Number(value) => *value,
-            Threshold::Percentile(percent) => threshold::percentile(content, name, *percent).map_err(unmeant)?,
+            Threshold::Percentile(percent) => {
+                let (score, part) = threshold::percentile(content, name, *percent).map_err(unmeant)?;
+                content.tests.push(json!({
+                    "test": "threshold", "part": part, "class": name, "threshold": score, "percentile": percent,
+                }));
+                score
+            }
             Threshold::BestF1 => {
                 let labels = match &content.pipeline.signature().output {
                     OutputSpec::Classes { labels } => labels.clone(),

@@ -10,7 +10,7 @@ use super::{ANOMALY, Scored};
 pub enum Threshold {
     /// This one: a probability, or the score of how unusual an example is.
     Number(f64),
-    /// The score that so many percent of the examples do not reach that were not learnt from.
+    /// The score that so many percent of the examples do not exceed that were not learnt from.
     Percentile(f64),
     /// The probability with the best F1 of the class on the validation split.
     BestF1,
@@ -110,16 +110,18 @@ fn share(scores: &[f32], class: usize, decision: &Decision) -> f64 {
     }
 }
 
-/// The score of how unusual an example is that `percent` of those do not exceed that were not learnt from.
+/// The score of how unusual an example is that `percent` of those do not exceed that were not learnt from, and of which part of the data
+/// these were.
 ///
 /// # Errors
 /// A sentence.
-pub(super) fn percentile(content: &Content, name: &str, percent: f64) -> Result<f64, String> {
+pub(super) fn percentile(content: &Content, name: &str, percent: f64) -> Result<(f64, String), String> {
     match (&content.anomaly, name) {
         (Some(reference), ANOMALY) => {
             let last = reference.scores.len().saturating_sub(1);
             let place = (percent / 100.0 * last as f64).ceil() as usize;
-            reference.scores.get(place.min(last)).copied().ok_or_else(|| "it knows no anomaly scores".into())
+            let score = reference.scores.get(place.min(last)).copied().ok_or("it knows no anomaly scores")?;
+            Ok((score, reference.part.clone()))
         }
         (None, ANOMALY) => {
             Err("it knows no anomaly scores: its task is another, or its data had no validation split".into())

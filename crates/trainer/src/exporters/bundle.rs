@@ -19,7 +19,13 @@ const FILE: &str = "bundle.tar.zst";
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let place = job.place(FOLDER);
-    may_replace(&place, Bundle::is_at(&place))?;
+    let own = bundle::names(&place);
+    may_replace(&place, &own.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let of_run = job.source.run.as_ref().is_some_and(|run| same_place(&run.bundle(), &place));
+    // What a run ended with stays what it ended with.
+    if of_run && job.source.bundle.is_none() {
+        return Err(Error::Taken(place));
+    }
     // Signed and asked out of sight; only then is anything at its name.
     let hidden = Hidden(job.place(&format!("{FOLDER}-unsigned.{}.tmp", std::process::id())));
     match &job.source.bundle {

@@ -3,16 +3,19 @@
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
-use model_zoo::bundle::Bundle;
+use model_zoo::bundle::{self, Bundle};
 use model_zoo::{atomic, device};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Made;
+use super::{Made, NAMES};
 use crate::Error;
 
 /// What was written, in the folder beside it.
-const LIST: &str = "export.json";
+pub(super) const LIST: &str = "export.json";
+/// The longest list that is read, and the largest file.
+const LONGEST_LIST: u64 = 1 << 20;
+const LARGEST_FILE: u64 = 1 << 40;
 
 /// What was noted of a file.
 #[derive(Debug, Deserialize)]
@@ -46,15 +49,46 @@ pub(super) fn lock(folder: &Path) -> Result<Option<File>, Error> {
     }
 }
 
+/// Whether files may be written into a folder: it has the list of what was exported into it, or nothing of ours has its name in it. The
+/// list is begun then, if it was not; `known` may lie there whatever it is.
+///
+/// # Errors
+/// [`Error::Taken`] with what lies there.
+pub(super) fn begin(folder: &Path, known: Option<&Path>) -> Result<(), Error> {
+    let path = folder.join(LIST);
+    if path.symlink_metadata().is_ok() {
+        let list = bundle::read_file(&path, LONGEST_LIST).map(|text| serde_json::from_slice::<Vec<Noted>>(&text));
+        return if matches!(list, Ok(Ok(_))) { Ok(()) } else { Err(Error::Taken(path)) };
+    }
+    let is_known = |place: &Path| known.is_some_and(|known| known.canonicalize().ok() == place.canonicalize().ok());
+    let is_empty = |place: &Path| std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
+    let taken = NAMES.iter().map(|name| folder.join(name)).find(|place| {
+        // Folders are asked about when they are written.
+        place.symlink_metadata().is_ok() && !place.is_dir() && !is_known(place) && !is_empty(place)
+    });
+    match taken {
+        Some(place) => Err(Error::Taken(place)),
+        None => Ok(atomic::write_file(&path, b"[]")?),
+    }
+}
+
+/// Removes a list in which nothing stands.
+pub(super) fn end(folder: &Path) {
+    let path = folder.join(LIST);
+    if bundle::read_file(&path, 8).is_ok_and(|text| text == b"[]") {
+        let _ = std::fs::remove_file(&path);
+    }
+}
+
 /// Notes in the folder what was written there, and of which `model`. What was noted of other files of the same model stays.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub(super) fn note(folder: &Path, model: &str, made: &[Made]) -> Result<(), Error> {
     let path = folder.join(LIST);
-    let earlier = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let earlier = bundle::read_file(&path, LONGEST_LIST).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let mut all: Vec<serde_json::Value> = earlier.unwrap_or_default();
-    all.retain(|noted| made.iter().all(|made| noted["file"] != made.file.as_str()));
+    all.retain(|noted| noted["model"] == model && made.iter().all(|made| noted["file"] != made.file.as_str()));
     all.extend(made.iter().map(|made| {
         let mut noted = serde_json::to_value(made).expect("our own types have text keys");
         noted["model"] = model.into();
@@ -70,7 +104,7 @@ pub(super) fn note(folder: &Path, model: &str, made: &[Made]) -> Result<(), Erro
 /// [`model_zoo::Error::Damaged`] with the first file that is another one; if nothing was exported there.
 pub fn check(folder: &Path) -> Result<Vec<Checked>, Error> {
     let path = folder.join(LIST);
-    let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    let text = bundle::read_file(&path, LONGEST_LIST)?;
     let damaged = |path: &Path, reason: String| model_zoo::Error::Damaged { path: path.to_owned(), reason };
     let all: Vec<Noted> = serde_json::from_slice(&text).map_err(|error| damaged(&path, error.to_string()))?;
     let Some(first) = all.first() else { return Err(damaged(&path, "it names no file".into()).into()) };
@@ -95,7 +129,10 @@ pub fn check(folder: &Path) -> Result<Vec<Checked>, Error> {
             _ => (hash(&file)?, "is as it was written".to_owned()),
         };
         if sha256 != noted.sha256 {
-            return Err(damaged(&file, format!("its SHA-256 is not the one in {LIST}")).into());
+            let reason = format!(
+                "its SHA-256 is not the one in {LIST}; if an export was ended before it noted what it wrote, export it once more"
+            );
+            return Err(damaged(&file, reason).into());
         }
         checked.push(Checked { file: noted.file.clone(), found });
     }
@@ -128,6 +165,5 @@ pub(super) fn folder_sha256(folder: &Path) -> Result<(u64, String), Error> {
 }
 
 fn hash(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    Ok(format!("{:x}", Sha256::digest(bytes)))
+    Ok(format!("{:x}", Sha256::digest(bundle::read_file(path, LARGEST_FILE)?)))
 }

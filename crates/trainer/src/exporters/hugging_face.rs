@@ -22,7 +22,7 @@ const FILES: [&str; 4] = ["README.md", "config.json", "model.safetensors", "prep
 
 pub(super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
     let (place, source) = (job.place(FOLDER), job.source);
-    may_replace(&place, FILES.iter().all(|name| place.join(name).is_file()))?;
+    may_replace(&place, &FILES)?;
     let folder = atomic::Folder::begin(&place)?;
     let config = serde_json::to_vec_pretty(&config(source)?).expect("our own types have text keys");
     let numbers = weights::to_bytes(&source.content.weights, &place)?;
@@ -85,7 +85,7 @@ fn card(source: &Source) -> Result<String, Error> {
         ));
         line("    metrics:".into());
         for (metric, value) in metrics {
-            line(format!("    - type: {metric}\n      value: {value}"));
+            line(format!("    - type: {}\n      value: {value}", json!(metric)));
         }
     }
     line("---".into());
@@ -99,7 +99,7 @@ fn card(source: &Source) -> Result<String, Error> {
     for (split, metrics) in &content.metrics {
         line(format!("| {split} | |\n|---|---|"));
         for (metric, value) in metrics {
-            line(format!("| {metric} | {value:.4} |"));
+            line(format!("| {} | {value:.4} |", metric.replace('|', "\\|")));
         }
         line(String::new());
     }

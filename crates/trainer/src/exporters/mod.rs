@@ -12,7 +12,7 @@ use model_zoo::{Inputs, atomic, bundle as bundles};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, contents};
+use crate::{Error, RunDir, contents};
 
 pub mod bundle;
 pub mod burnpack;
@@ -45,6 +45,21 @@ pub const MEMBERS: &[Entry] = &[
 
 /// How a form is written.
 type Write = fn(&Job<'_>) -> Result<Vec<Made>, Error>;
+
+/// The names under which files and folders are written, and what is written out of sight before.
+const NAMES: &[&str] = &[
+    "bundle",
+    "bundle-unsigned",
+    "bundle.tar.zst",
+    checked::LIST,
+    "hugging_face",
+    "model.bpk",
+    "model.f16.safetensors",
+    "model.int8-static.onnx",
+    "model.int8.onnx",
+    "model.onnx",
+    "model.safetensors",
+];
 
 /// The members in the order of the list.
 const WRITERS: &[(&str, Write)] = &[
@@ -144,7 +159,22 @@ pub fn export(
 ) -> Result<Vec<Made>, Error> {
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let _lock = checked::lock(out)?;
-    atomic::clear_leftovers(out)?;
+    atomic::clear_leftovers_of(out, NAMES)?;
+    checked::begin(out, source.run.as_ref().map(RunDir::bundle).as_deref())?;
+    let told = forms_of(source, forms, out, device, options, told);
+    checked::end(out);
+    told
+}
+
+/// Each of the forms, in a folder that is ours.
+fn forms_of(
+    source: &Source,
+    forms: &[Form],
+    out: &Path,
+    device: &Found,
+    options: Options<'_>,
+    told: &mut dyn FnMut(&Made),
+) -> Result<Vec<Made>, Error> {
     let model = source.sha256();
     let architecture = source.architecture()?;
     let content = &source.content;
@@ -207,14 +237,18 @@ pub(crate) fn made(form: &'static str, file: &str, bytes: &[u8], proof: Shown) -
     Made { form, file: file.to_owned(), bytes: bytes.len() as u64, sha256, proof, judged: None }
 }
 
-/// Whether what lies at `place`, if anything does, may make room: it `is_ours` to replace.
+/// Whether the folder at `place`, if there is one, may make room: nothing lies in it but what is ours to replace, `ours`.
 ///
 /// # Errors
-/// [`Error::Taken`].
-pub(crate) fn may_replace(place: &Path, is_ours: bool) -> Result<(), Error> {
-    let is_empty = std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
-    match place.symlink_metadata().is_err() || is_ours || is_empty {
-        true => Ok(()),
-        false => Err(Error::Taken(place.to_owned())),
+/// [`Error::Taken`] with what lies there.
+pub(crate) fn may_replace(place: &Path, ours: &[&str]) -> Result<(), Error> {
+    if place.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let Ok(entries) = std::fs::read_dir(place) else { return Err(Error::Taken(place.to_owned())) };
+    let is_ours = |name: &std::ffi::OsStr| ours.iter().any(|known| *known == name);
+    match entries.filter_map(Result::ok).find(|entry| !is_ours(&entry.file_name())) {
+        Some(other) => Err(Error::Taken(other.path())),
+        None => Ok(()),
     }
 }

@@ -36,7 +36,8 @@ impl Source {
     pub fn open(model: &str, device: &Found) -> Result<Self, Error> {
         let address = Address::parse(model);
         if address.checkpoint.is_none() {
-            if Bundle::is_at(&address.run) {
+            // A file can be nothing else; what is wrong with it is said better then.
+            if Bundle::is_at(&address.run) || address.run.is_file() {
                 return Self::of_bundle(&address.run, None);
             }
             let run = RunDir::open(&address.run)?;

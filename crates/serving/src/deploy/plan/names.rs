@@ -91,14 +91,19 @@ fn image_fault(image: &str) -> Option<&'static str> {
     let host_is_good = |host: &str| {
         let (name, port) = host.split_once(':').unwrap_or((host, "1"));
         let good = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-        !name.is_empty() && name.chars().all(good) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        let label = |label: &str| {
+            let end = |c: char| c.is_ascii_alphanumeric();
+            label.starts_with(end) && label.ends_with(end) && label.chars().all(good)
+        };
+        name.split('.').all(label) && port.parse::<u16>().is_ok_and(|port| port > 0)
     };
     if is_host && !host_is_good(parts[0]) {
         return Some("before the first `/` there is no host");
     }
     let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let is_part =
-        |part: &&str| part.starts_with(end) && part.ends_with(end) && part.chars().all(|c| end(c) || "._-".contains(c));
+    // Between letters and digits stands nothing, a point, one or two underscores, or hyphens.
+    let is_separator = |text: &str| ["", ".", "_", "__"].contains(&text) || text.bytes().all(|byte| byte == b'-');
+    let is_part = |part: &&str| part.starts_with(end) && part.ends_with(end) && part.split(end).all(is_separator);
     if path.len() > 255 || !parts[usize::from(is_host)..].iter().all(is_part) {
         return Some("its path is not made of lower-case letters, digits, points, underscores and hyphens");
     }
@@ -154,7 +159,9 @@ mod tests {
     #[test]
     fn images_are_those_of_engines() {
         let digest = format!("a@sha256:{}", "0f".repeat(32));
-        for image in ["a", "a:1", "a/b-c_d.e:V1", "h.org:5000/a/b:1", "localhost/a", &digest, "a__b"] {
+        for image in
+            ["a", "a:1", "a/b-c_d.e:V1", "h.org:5000/a/b:1", "localhost/a", &digest, "a__b", "a---b", "x-y.org/a"]
+        {
             check_image(image).unwrap();
         }
         for image in [
@@ -166,6 +173,12 @@ mod tests {
             "a/",
             "/a",
             "a//b",
+            "a..b",
+            "a._b",
+            "a___b",
+            "x..y/a",
+            "-x.org/a",
+            "x.org-/a",
             "a:1:2",
             "a@sha256:0",
             "a@",

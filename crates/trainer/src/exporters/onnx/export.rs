@@ -5,8 +5,9 @@ use model_zoo::pretrained::BeganWith;
 use serde_json::json;
 
 use super::super::{Job, Made, Shown, Source, made};
-use super::proof::{NoProof, Proof, prove, prove_raw};
-use super::{Refused, Written, preprocess, write as written};
+use super::proof::{NoProof, Proof, prove};
+use super::raw_proof::Beside;
+use super::{Refused, Written, preprocess, raw_proof, write as written};
 use crate::Error;
 
 const FILE: &str = "model.onnx";
@@ -37,7 +38,8 @@ pub(in super::super) fn write(job: &Job<'_>) -> Result<Vec<Made>, Error> {
         bytes = to_bytes(&graph);
         // The network was proven; with what stands around it the golden samples are asked as they were read.
         let (records, device) = (job.source.golden_records()?, &job.device.device);
-        let proof = prove_raw(&graph, &bytes, job.network, &content.pipeline, &decision, &records, device);
+        let beside = Beside { network: job.network, pipeline: &content.pipeline, decision: &decision, device };
+        let proof = raw_proof::prove(&graph, &bytes, &beside, &records);
         shown = self::shown(job, FILE, proof)?;
     }
     if let Some(reason) = too_large(bytes.len()) {

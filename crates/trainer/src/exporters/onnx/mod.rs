@@ -24,6 +24,7 @@ pub mod preprocess;
 pub mod proof;
 mod proto;
 pub mod quantize;
+pub mod raw_proof;
 pub mod runner;
 mod simplify;
 pub mod size;
@@ -63,6 +64,8 @@ pub struct Written {
     pub compete: usize,
     /// By how much an answer may differ, relative to the largest number of its example (at least 1).
     pub tolerance: f32,
+    /// The value that holds the place of the class that is answered, where that is part of the graph.
+    pub class: Option<String>,
     /// Which column of a record each input holds, where transforms are part of the graph.
     pub columns: Vec<(String, String)>,
 }
@@ -129,7 +132,7 @@ pub fn write_recorded(
         OutputSpec::Tokens { vocabulary } => *vocabulary,
         _ => 0,
     };
-    Ok(Written { graph, answer, layers, compete, tolerance: proof::TOLERANCE, columns: Vec::new() })
+    Ok(Written { graph, answer, layers, compete, tolerance: proof::TOLERANCE, class: None, columns: Vec::new() })
 }
 
 /// A digest of every number that the network was given, in the order of their use.

@@ -21,7 +21,7 @@ mod cuts;
 mod images;
 mod tables;
 
-pub use answer::PROBABILITIES;
+pub use answer::{IN_UNITS, PROBABILITIES};
 
 /// Columns side by side.
 #[derive(Clone)]
@@ -264,11 +264,15 @@ impl Around<'_> {
             let spread = self.numbers(&format!("{label}.spread"), of(|scale| scale.2, 1.0));
             let centred = self.add("Sub", &label, vec![block.value, centre], Vec::new());
             let mut value = self.add("Div", &label, vec![centred, spread], Vec::new());
+            let unclipped = value.clone();
             if let Some([low, high]) = clip {
                 for (operator, bound) in [("Max", low), ("Min", high)] {
                     let bound = self.numbers(&format!("{label}.bound"), vec![bound]);
                     value = self.add(operator, &label, vec![value, bound], Vec::new());
                 }
+                // Not every runtime leaves a gap a gap here.
+                let is_there = self.is_number(&label, unclipped.clone());
+                value = self.add("Where", &label, vec![is_there, value, unclipped], Vec::new());
             }
             self.blocks[at].value = value;
         }

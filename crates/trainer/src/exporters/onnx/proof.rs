@@ -1,19 +1,14 @@
 //! Does a file answer as the network does? It is run, on the bundle's golden samples and on inputs made at random.
 
-use burn::tensor::{Tensor, TensorData};
 use data_loader::random::Random;
 use data_loader::signature::{InputKind, InputSpec, Signature};
-use data_loader::{Array, ArrayData, Batch, ExampleId, InputArray, Pipeline, Record, Target, Value};
-use model_zoo::Decision;
-use model_zoo::device::Device;
+use data_loader::{Array, ArrayData, Batch, ExampleId, InputArray, Target};
 use model_zoo::graph::MASK;
 use model_zoo::inputs::{Input, Inputs};
 use model_zoo::network::Answer;
 
 use super::Written;
 use super::constant::{Constant, Elements};
-use super::graph::Element;
-use super::preprocess::PROBABILITIES;
 use super::runner::{Feed, NotRun, Runner};
 
 /// By how much a number may differ, relative to the largest of its example (at least 1).
@@ -111,74 +106,6 @@ pub fn difference_of(network: &dyn Answer, other: &dyn Answer, batches: &[Inputs
     Ok(proof)
 }
 
-/// Runs a file with transforms in it on `records` as they were read, one by one, and compares with what `network` answers to them behind
-/// `pipeline`.
-///
-/// # Errors
-/// As [`prove`].
-pub fn prove_raw(
-    written: &Written,
-    bytes: &[u8],
-    network: &dyn Answer,
-    pipeline: &Pipeline,
-    decision: &Decision,
-    records: &[Record],
-    device: &Device,
-) -> Result<Proof, NoProof> {
-    let mut proof = Proof { examples: 0, largest: 0.0 };
-    let failed = |error: &dyn std::fmt::Display| NoProof::Network(error.to_string());
-    written.graph.check().map_err(NoProof::Broken)?;
-    if records.is_empty() {
-        return Err(NotRun("there are no golden samples to be asked as they were read".into()).into());
-    }
-    for record in records {
-        let feeds = raw_feeds(written, record);
-        let batch = pipeline.batch(vec![record.clone()]).map_err(|error| failed(&error))?;
-        let inputs = Inputs::from_batch(&batch, pipeline.signature(), device).map_err(|error| failed(&error))?;
-        let wanted = answer(network, &inputs)?;
-        let mut all = vec![(written.answer.clone(), wanted.clone())];
-        if written.graph.outputs.iter().any(|port| port.name == PROBABILITIES) {
-            let shape = [1, wanted.len()];
-            let scores = Tensor::from_data(TensorData::new(wanted, shape), device);
-            let told = decision.probabilities(scores).try_into_vec_as::<f32>().map_err(|error| failed(&error))?;
-            all.push((PROBABILITIES.to_owned(), told));
-        }
-        let outputs: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
-        let found = Runner::new(bytes, &feeds, &outputs)?.run(&feeds)?;
-        for (at, (_, wanted)) in all.iter().enumerate() {
-            let found = found.get(at).and_then(Constant::as_floats).unwrap_or_default();
-            match difference(wanted, found, 1, written.compete) {
-                Some(difference) if difference <= written.tolerance => {
-                    proof.largest = proof.largest.max(difference);
-                }
-                differs => return Err(NoProof::Differs { largest: differs.unwrap_or(f32::INFINITY), layer: None }),
-            }
-        }
-        proof.examples += 1;
-    }
-    Ok(proof)
-}
-
-/// What is given to a file with transforms in it for one record as it was read.
-pub fn raw_feeds(written: &Written, record: &Record) -> Vec<Feed> {
-    let single = |elements| Constant { shape: vec![1, 1], elements };
-    let feed = |(input, column): &(String, String)| {
-        let port = written.graph.inputs.iter().find(|port| port.name == *input)?;
-        let constant = match (record.field(column).unwrap_or(&Value::Missing), port.element) {
-            (Value::Image(image), _) => {
-                let shape = vec![1, image.channels, image.height, image.width];
-                Constant { shape, elements: Elements::U8(image.planar()) }
-            }
-            (Value::Number(number), _) => single(Elements::F64(vec![*number])),
-            (Value::Text(text), _) => single(Elements::Text(vec![text.clone()])),
-            (_, Element::Text) => single(Elements::Text(vec![String::new()])),
-            _ => single(Elements::F64(vec![f64::NAN])),
-        };
-        Some((input.clone(), constant))
-    };
-    written.columns.iter().filter_map(feed).collect()
-}
-
 /// How far the answers of a file, called `answer`, lie from those of a network. They need not be equal.
 ///
 /// # Errors
@@ -209,7 +136,7 @@ fn examples_of(inputs: &Inputs) -> usize {
     })
 }
 
-fn answer(network: &dyn Answer, inputs: &Inputs) -> Result<Vec<f32>, NoProof> {
+pub(super) fn answer(network: &dyn Answer, inputs: &Inputs) -> Result<Vec<f32>, NoProof> {
     let failed = |reason: String| NoProof::Network(reason);
     let output = network.answer(inputs).map_err(|error| failed(error.to_string()))?;
     output.numbers().map_err(|error| failed(error.to_string()))
@@ -217,7 +144,7 @@ fn answer(network: &dyn Answer, inputs: &Inputs) -> Result<Vec<f32>, NoProof> {
 
 /// The largest difference relative to the largest number of an example (at least 1); nothing where there are other numbers or another
 /// number of them, or where another score is the largest by more than the tolerance.
-fn difference(wanted: &[f32], found: &[f32], examples: usize, compete: usize) -> Option<f32> {
+pub(super) fn difference(wanted: &[f32], found: &[f32], examples: usize, compete: usize) -> Option<f32> {
     let is_number = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
     if wanted.len() != found.len() || !is_number(wanted) || !is_number(found) || examples == 0 {
         return None;

@@ -12,7 +12,8 @@ use super::cast;
 /// What the probabilities of classes are called.
 pub const PROBABILITIES: &str = "probabilities";
 const LABEL: &str = "label";
-const IN_UNITS: &str = "in_units";
+/// What numbers in the units of the data are called.
+pub const IN_UNITS: &str = "in_units";
 
 /// Names that no column may have.
 pub(super) const RESERVED: [&str; 3] = [IN_UNITS, LABEL, PROBABILITIES];
@@ -44,12 +45,13 @@ pub(super) fn embed(written: &mut Written, output: &OutputSpec, decision: &Decis
                     let times = graph.add("Div", "label", vec![probabilities.clone(), cutoffs], Vec::new());
                     (times, "the class whose probability is most times its threshold")
                 }
-                None => (scores, "the class with the highest score"),
+                None => (written.answer.clone(), "the class with the highest score"),
             };
             let best = graph.add("ArgMax", "label", vec![compared], keep);
             let names = Constant { shape: vec![labels.len()], elements: Elements::Text(labels.clone()) };
             let names = graph.hold("labels", names);
-            let label = graph.add("Gather", "label", vec![names, best], vec![("axis", Attribute::Int(0))]);
+            let label = graph.add("Gather", "label", vec![names, best.clone()], vec![("axis", Attribute::Int(0))]);
+            written.class = Some(best);
             graph.rename(&probabilities, PROBABILITIES);
             graph.rename(&label, LABEL);
             let shape = vec![batch(), Span::Fixed(labels.len())];

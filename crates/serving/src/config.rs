@@ -1,0 +1,170 @@
+//! What is served, and how, as it is written in a file?
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{Error, Limits, Settings, Source, batching};
+
+/// A file in TOML; every key has a default, but for the models. Paths are meant from the file's folder on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen; 127.0.0.1:8080 if it is left out.
+    address: Option<SocketAddr>,
+    /// On what to compute; `cpu` if it is left out.
+    device: Option<String>,
+    /// Whether whoever asks may read bundles anew and take models out.
+    #[serde(default)]
+    control: bool,
+    /// Whether each request is logged.
+    #[serde(default)]
+    log: bool,
+    /// The bundles. Of several with one name the last is the version that answers, and the others answer those who name them.
+    models: Vec<Model>,
+    #[serde(default)]
+    batching: Batching,
+    #[serde(default)]
+    limits: Allowed,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Model {
+    name: Option<String>,
+    /// A folder, or one file that was packed; the folder of a run stands for the bundle in it.
+    bundle: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batching {
+    /// The most examples that are answered at once.
+    rows: Option<usize>,
+    /// How long a request waits for others, in milliseconds.
+    window_ms: Option<f64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allowed {
+    body: Option<usize>,
+    bodies: Option<usize>,
+    rows: Option<usize>,
+    waiting: Option<usize>,
+    connections: Option<u32>,
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what is wrong in it.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Config { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
+        config.check().map_err(wrong)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for model in &mut config.models {
+            model.bundle = folder.join(&model.bundle);
+        }
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.models.is_empty() {
+            return Err("`models` names no model".into());
+        }
+        let window = self.batching.window_ms.unwrap_or(0.0);
+        if !(0.0..=60_000.0).contains(&window) {
+            return Err(format!("`batching.window_ms` is {window}, and must lie between 0 and 60000"));
+        }
+        let Allowed { body, bodies, rows, waiting, connections } = self.limits;
+        let numbers = [
+            ("batching.rows", self.batching.rows),
+            ("limits.body", body),
+            ("limits.bodies", bodies),
+            ("limits.rows", rows),
+            ("limits.waiting", waiting),
+            ("limits.connections", connections.map(|number| number as usize)),
+        ];
+        match numbers.iter().find(|(_, number)| *number == Some(0)) {
+            Some((key, _)) => Err(format!("`{key}` is 0, and nothing would be answered")),
+            None => Ok(()),
+        }
+    }
+
+    /// What is meant by it; whoever is given a line of JSON for each request is `log`.
+    pub fn settings(self, log: fn(&str)) -> Settings {
+        let (usual, of_batching) = (Limits::default(), batching::Settings::default());
+        let Allowed { body, bodies, rows, waiting, connections } = self.limits;
+        Settings {
+            models: self.models.into_iter().map(|model| Source { name: model.name, bundle: model.bundle }).collect(),
+            address: self.address.unwrap_or(Settings::USUAL_ADDRESS),
+            device: self.device.unwrap_or_else(|| "cpu".to_owned()),
+            batching: batching::Settings {
+                rows: self.batching.rows.unwrap_or(of_batching.rows),
+                window: Duration::from_secs_f64(self.batching.window_ms.unwrap_or(0.0) / 1e3),
+            },
+            control: self.control,
+            limits: Limits {
+                body: body.unwrap_or(usual.body),
+                bodies: bodies.unwrap_or(usual.bodies),
+                rows: rows.unwrap_or(usual.rows),
+                waiting: waiting.unwrap_or(usual.waiting),
+                connections: connections.unwrap_or(usual.connections),
+                ..usual
+            },
+            log: self.log.then_some(log),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("serve.toml");
+        std::fs::write(&path, text).unwrap();
+        let settings = Config::read(&path).map(|config| config.settings(|_| {}));
+        settings.map_err(|error| {
+            assert!(error.is_usage() && error.hint().is_some());
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_meant_and_the_rest_is_as_usual() {
+        let settings = read("[[models]]\nbundle = \"a/bundle\"").unwrap();
+        assert_eq!((settings.address.port(), settings.device.as_str(), settings.control), (8080, "cpu", false));
+        assert_eq!((settings.limits, settings.batching), (Limits::default(), batching::Settings::default()));
+        assert!(settings.models[0].bundle.ends_with("a/bundle") && settings.models[0].bundle.is_absolute());
+        let text = "address = \"0.0.0.0:1\"\ncontrol = true\nlog = true\n[[models]]\nname = \"x\"\nbundle = \"/b\"\n\
+                    [batching]\nrows = 8\nwindow_ms = 1.5\n[limits]\nwaiting = 9\n";
+        let settings = read(text).unwrap();
+        assert_eq!((settings.batching.rows, settings.batching.window), (8, Duration::from_micros(1500)));
+        assert_eq!((settings.limits.waiting, settings.limits.body), (9, Limits::default().body));
+        assert!(settings.control && settings.log.is_some() && settings.models[0].name.as_deref() == Some("x"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named() {
+        for (text, words) in [
+            ("", "models"),
+            ("models = []", "names no model"),
+            ("[[models]]\nbundle = \"b\"\n[batching]\nwindow = 1", "window"),
+            ("[[models]]\nbundle = \"b\"\n[batching]\nwindow_ms = -1", "between 0 and 60000"),
+            ("[[models]]\nbundle = \"b\"\n[limits]\nbody = 0", "`limits.body` is 0"),
+            ("address = \"here\"\n[[models]]\nbundle = \"b\"", "socket address"),
+        ] {
+            let error = read(text).err().unwrap();
+            assert!(error.contains(words) && error.contains("serve.toml"), "{error}");
+        }
+        assert!(Config::read(Path::new("nowhere.toml")).unwrap_err().to_string().contains("nowhere.toml"));
+    }
+}
