@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sandbox::{CARD, CONFIG, Ended, Sandbox, firebox, repository, run, tiny_rows};
 
 /// Every command, as it is typed.
-pub const COMMANDS: [&str; 39] = [
+pub const COMMANDS: [&str; 40] = [
     "",
     "train",
     "select",
@@ -24,6 +24,7 @@ pub const COMMANDS: [&str; 39] = [
     "predict",
     "generate",
     "export",
+    "serve",
     "package",
     "keygen",
     "data check",

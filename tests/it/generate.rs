@@ -53,7 +53,7 @@ learning_rate = 1e-2
 "#;
 
 /// Texts in which a letter is always followed by the next one, some of them longer than the context.
-fn letters() -> Sandbox {
+pub fn letters() -> Sandbox {
     let sandbox = Sandbox::empty();
     let text = |k: usize| (0..4 + k * 7 % 17).map(|i| char::from(b'a' + ((k + i) % 6) as u8)).collect::<String>();
     let rows: Vec<String> = (0..100).map(text).collect();

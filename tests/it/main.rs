@@ -23,6 +23,7 @@
 //! - `resume`: a run that was interrupted ends as one that never was
 //! - `sandbox`: a folder to make a mess in, and the program run there; no tests
 //! - `select`: networks and baselines under one budget, killed and gone on with
+//! - `serve`: what was trained is what is served
 //! - `speed`: what is measured of it, phase by phase, and the number of threads
 //! - `sweep`: trials, kills, budgets, and what comes of them
 //! - `sweep_postgres`: a study that workers of several machines share
@@ -55,6 +56,7 @@ mod preprocessed;
 mod resume;
 mod sandbox;
 mod select;
+mod serve;
 mod speed;
 mod sweep;
 mod sweep_postgres;

@@ -15,7 +15,7 @@ use crate::report;
 pub(super) fn run(args: &Serve, as_json: bool) -> Ended {
     let mut settings = match args.models.as_slice() {
         [only] if Path::new(only).extension().is_some_and(|ending| ending == "toml") => {
-            Config::read(Path::new(only))?.settings(report::note)
+            Config::read(Path::new(only))?.settings(note)
         }
         models => Settings {
             models: models.iter().map(|text| source(text)).collect(),
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Serve, as_json: bool) -> Ended {
         settings.device.clone_from(device);
     }
     if args.log {
-        settings.log = Some(report::note);
+        settings.log = Some(note);
     }
     http::until_asked_to_end(settings, false, |address| {
         let url = format!("http://{address}");
@@ -50,6 +50,10 @@ pub(super) fn run(args: &Serve, as_json: bool) -> Ended {
         }
     })?;
     Ok(Status::Done)
+}
+
+fn note(line: &str) {
+    report::note(line);
 }
 
 /// `PATH`, or `NAME=PATH`. A path that is there is one, whatever is in it.

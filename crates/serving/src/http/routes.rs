@@ -234,7 +234,7 @@ impl Shared {
         match self.control {
             true => Ok(()),
             false => Err(Refusal::new(403, "models cannot be changed by request here")
-                .with_hint("whoever starts the server may allow it, by --control")),
+                .with_hint("whoever starts the server may allow it, by `control = true` in its config")),
         }
     }
 
