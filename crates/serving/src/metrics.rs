@@ -75,13 +75,13 @@ impl Metrics {
 
     /// Counts a part of what an answer took.
     pub(crate) fn phase(&self, version: &Version, phase: &'static str, took: Duration) {
-        let key = (version.name.clone(), version.version.clone(), phase);
+        let key = (version.name.clone(), version.id.clone(), phase);
         lock(&self.phases).entry(key).or_default().observe(&BOUNDS, took.as_secs_f64());
     }
 
     /// Counts how many examples were answered at once with those of a request.
     pub(crate) fn batch(&self, version: &Version, rows: usize) {
-        let key = (version.name.clone(), version.version.clone());
+        let key = (version.name.clone(), version.id.clone());
         lock(&self.rows).entry(key).or_default().observe(&ROWS, rows as f64);
     }
 
@@ -117,7 +117,7 @@ impl Metrics {
         head(&mut text, "firebox_model_info", "gauge", "The versions that answer.");
         for version in registry.versions() {
             let (name, task) = (&version.name, version.signature().task);
-            let version = &version.version;
+            let version = &version.id;
             let _ = writeln!(text, "firebox_model_info{{name=\"{name}\",version=\"{version}\",task=\"{task}\"}} 1");
         }
         if let Some(bytes) = resident_memory() {

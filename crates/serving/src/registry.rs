@@ -37,7 +37,7 @@ pub(crate) struct Version {
     /// What the model is called in addresses.
     pub name: String,
     /// The first digits of the SHA-256 of its manifest.
-    pub version: String,
+    pub id: String,
     /// What its records ask and its numbers tell.
     pub meaning: Arc<Meaning>,
     /// What answers.
@@ -137,7 +137,7 @@ impl Registry {
         let Some(model) = models.get_mut(name) else { return opened.map(drop) };
         match opened {
             Ok(version) => {
-                model.versions.retain(|other| other.version != version.version);
+                model.versions.retain(|other| other.id != version.id);
                 model.versions.push(Arc::new(version));
                 let excess = model.versions.len().saturating_sub(MOST_VERSIONS);
                 model.versions.drain(..excess);
@@ -164,11 +164,11 @@ impl Registry {
 
     fn opened(&self, name: &str, path: &Path) -> Result<Version, Error> {
         let bundle = Bundle::read(path)?;
-        let version = bundle.manifest_sha256[..VERSION].to_owned();
+        let id = bundle.manifest_sha256[..VERSION].to_owned();
         let predictor = Predictor::open(bundle, &self.device)?;
         let meaning = Arc::clone(predictor.meaning());
         let network = Arc::new(Network::new(predictor, self.batching));
-        Ok(Version { name: name.to_owned(), version, meaning, network })
+        Ok(Version { name: name.to_owned(), id, meaning, network })
     }
 
     /// Takes a model out; what is being answered is answered.
@@ -195,9 +195,9 @@ impl Registry {
         };
         let Some(newest) = model.versions.last() else { return Err(not_there(name, &model.stage)) };
         let Some(version) = version else { return Ok(Arc::clone(newest)) };
-        let found = model.versions.iter().find(|known| known.version == version);
+        let found = model.versions.iter().find(|known| known.id == version);
         found.cloned().ok_or_else(|| {
-            let known: Vec<&str> = model.versions.iter().map(|known| known.version.as_str()).collect();
+            let known: Vec<&str> = model.versions.iter().map(|known| known.id.as_str()).collect();
             Refusal::new(404, format!("there is no version `{}` of `{name}`", shown(version)))
                 .with_hint(format!("its versions are {}", known.join(", ")))
         })
@@ -221,7 +221,7 @@ impl Registry {
     pub(crate) fn all(&self) -> Vec<Entry> {
         let entry = |(name, model): (&String, &Model)| Entry {
             name: name.clone(),
-            versions: model.versions.iter().map(|version| version.version.clone()).collect(),
+            versions: model.versions.iter().map(|version| version.id.clone()).collect(),
             stage: match model.versions.last() {
                 Some(newest) if newest.network.is_broken() => Stage::Failed("it broke down while it answered".into()),
                 _ => model.stage.clone(),

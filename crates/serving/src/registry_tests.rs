@@ -59,22 +59,22 @@ fn a_model_is_announced_then_opened_and_older_versions_answer_those_who_name_the
     assert!(registry.unready().unwrap().contains("still being read"));
     registry.open("m").unwrap();
     let first = registry.find("m", None).unwrap();
-    assert_eq!((registry.unready(), registry.only().unwrap().version.clone()), (None, first.version.clone()));
+    assert_eq!((registry.unready(), registry.only().unwrap().id.clone()), (None, first.id.clone()));
 
     registry.announce(&source(Some("m"), &changed(root.path(), "two", 0.7))).unwrap();
     // Meanwhile the older one answers.
-    assert_eq!(registry.find("m", None).unwrap().version, first.version);
+    assert_eq!(registry.find("m", None).unwrap().id, first.id);
     registry.open("m").unwrap();
     let second = registry.find("m", None).unwrap();
-    assert_ne!(second.version, first.version);
-    assert_eq!(registry.find("m", Some(&first.version)).unwrap().version, first.version);
+    assert_ne!(second.id, first.id);
+    assert_eq!(registry.find("m", Some(&first.id)).unwrap().id, first.id);
     let refusal = registry.find("m", Some("nothing")).err().unwrap();
-    assert!(refusal.status == 404 && refusal.hint.unwrap().contains(&second.version));
+    assert!(refusal.status == 404 && refusal.hint.unwrap().contains(&second.id));
 
     // What cannot be read leaves the one before it in its place, and says so.
     registry.announce(&source(Some("m"), &root.path().join("nowhere"))).unwrap();
     assert!(registry.reload("m").is_err());
-    assert_eq!(registry.find("m", None).unwrap().version, second.version);
+    assert_eq!(registry.find("m", None).unwrap().id, second.id);
     assert!(registry.unready().unwrap().contains("nowhere"));
 
     // The same bundle once more is no further version; of more than four the oldest goes.
@@ -83,7 +83,7 @@ fn a_model_is_announced_then_opened_and_older_versions_answer_those_who_name_the
         registry.open("m").unwrap();
     }
     assert_eq!(registry.all()[0].versions.len(), MOST_VERSIONS);
-    assert!(registry.find("m", Some(&first.version)).is_err());
+    assert!(registry.find("m", Some(&first.id)).is_err());
 
     registry.announce(&source(Some("other"), &tiny())).unwrap();
     registry.open("other").unwrap();

@@ -82,9 +82,11 @@ pub(crate) enum Unanswered {
     /// The network broke down, now or before.
     Broken,
     /// As the predictor says.
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
+/// What has the network for itself, and gives whatever it likes.
+type Alone = Box<dyn FnOnce(&Predictor) -> Result<Box<dyn Any + Send>, Error> + Send>;
 type Reply<T> = oneshot::Sender<Result<T, Unanswered>>;
 
 /// What is asked of a network.
@@ -95,7 +97,7 @@ enum Work {
     },
     /// Something that has the network for itself.
     Alone {
-        run: Box<dyn FnOnce(&Predictor) -> Result<Box<dyn Any + Send>, Error> + Send>,
+        run: Alone,
         reply: Reply<Box<dyn Any + Send>>,
     },
 }
@@ -150,7 +152,7 @@ impl Network {
         told.map_err(|error| {
             let broken = matches!(error, Error::Panicked { .. } | Error::Model(model_zoo::Error::DeviceFailed { .. }));
             self.broken.fetch_or(broken, Ordering::AcqRel);
-            Unanswered::Failed(error)
+            Unanswered::Failed(Box::new(error))
         })
     }
 }
@@ -336,7 +338,8 @@ fn answer(together: Vec<Ticket<Kind, Work>>) {
             None => Err(Unanswered::Broken),
         };
         start = end;
-        let own = own.and_then(|numbers| numbers.finite(&batch.ids).map_err(Unanswered::Failed));
+        let own =
+            own.and_then(|numbers| numbers.finite(&batch.ids).map_err(|error| Unanswered::Failed(Box::new(error))));
         let _ = reply.send(own.map(|numbers| Answered { numbers, queued: begun - arrived, computed, rows }));
     }
 }

@@ -96,7 +96,8 @@ fn what_is_wrong_with_one_is_no_matter_of_the_others() {
         }
         drop(go_on);
         assert_eq!(good.await.unwrap().unwrap().rows, 3);
-        assert!(matches!(bad.await.unwrap(), Err(Unanswered::Failed(Error::NotFinite { .. }))));
+        let Err(Unanswered::Failed(error)) = bad.await.unwrap() else { panic!("it was answered") };
+        assert!(matches!(*error, Error::NotFinite { .. }), "{error}");
         assert!(other.await.unwrap().is_ok());
     });
 }
@@ -171,7 +172,8 @@ fn a_panic_breaks_its_network_and_no_other() {
         let engine = engine(8);
         let (one, other) = (network(Settings::default()), network(Settings::default()));
         let told = engine.alone::<()>(&one, ANYONE, |_| panic!("a panic that a test wants")).await;
-        assert!(matches!(told, Err(Unanswered::Failed(Error::Panicked { .. }))) && one.is_broken());
+        let Err(Unanswered::Failed(error)) = told else { panic!("it was answered") };
+        assert!(matches!(*error, Error::Panicked { .. }) && one.is_broken(), "{error}");
         assert!(matches!(engine.infer(&one, batch(1, 0.0), ANYONE).await, Err(Unanswered::Broken)));
         assert!(!other.is_broken() && engine.infer(&other, batch(1, 0.0), ANYONE).await.is_ok());
     });

@@ -43,13 +43,11 @@ pub(super) async fn json(
     if said.is_some_and(|length: u64| length > limits.body as u64) {
         return Err(too_large(limits));
     }
-    match timeout(limits.body_time, collected(body, limits, room)).await {
-        Ok(whole) => whole,
-        Err(_) => {
-            let seconds = limits.body_time.as_secs_f64();
-            Err(Refusal::new(408, format!("the body did not come within {seconds} seconds")))
-        }
-    }
+    let whole = timeout(limits.body_time, collected(body, limits, room)).await;
+    whole.unwrap_or_else(|_| {
+        let seconds = limits.body_time.as_secs_f64();
+        Err(Refusal::new(408, format!("the body did not come within {seconds} seconds")))
+    })
 }
 
 fn too_large(limits: &Limits) -> Refusal {

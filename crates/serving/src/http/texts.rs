@@ -11,7 +11,7 @@ use super::responses::{self, Answer};
 use super::routes::answering;
 use super::{Shared, requests};
 use crate::registry::Version;
-use crate::wire::{self, Prompt, Refusal};
+use crate::wire::{self, Refusal, Wish};
 
 /// Continues a text. While it is written the network has no time for others.
 pub(super) async fn generate(
@@ -24,7 +24,7 @@ pub(super) async fn generate(
     let (head, body) = request.into_parts();
     let sender = requests::sender(&head.headers, client)?;
     let body = requests::json(&head.headers, body, &shared.limits, &shared.room).await?;
-    let prompt = Prompt::read(&body.bytes)?;
+    let prompt = Wish::read(&body.bytes)?;
     let sampling = prompt.sampling();
     sampling.check()?;
     if !prompt.stream {

@@ -52,7 +52,7 @@ pub(crate) fn server() -> Server {
 }
 
 /// The answer to `GET /v2/models/NAME`.
-pub(crate) fn model<'a>(version: &'a Version, versions: Vec<String>) -> Model<'a> {
+pub(crate) fn model(version: &Version, versions: Vec<String>) -> Model<'_> {
     Model {
         name: &version.name,
         versions,

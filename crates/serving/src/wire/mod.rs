@@ -18,7 +18,7 @@ mod tensors;
 pub(crate) use asking::asking;
 pub(crate) use metadata::{model, server};
 pub(crate) use outputs::answer;
-pub(crate) use prompt::{Prompt, last, piece};
+pub(crate) use prompt::{Wish, last, piece};
 pub(crate) use records::{predictions, records};
 pub(crate) use refusal::{Refusal, shown};
 pub(crate) use tensors::{Question, question};

@@ -34,7 +34,7 @@ enum Data<'a> {
 /// The answer to a question whose examples were answered with `numbers`, as JSON; data are flat and row-major.
 pub(crate) fn answer(question: &Question, numbers: &Numbers, served: &Version) -> serde_json::Result<Vec<u8>> {
     let outputs = question.outputs.iter().map(|name| tensor(name, numbers, served)).collect();
-    let Version { name, version, .. } = served;
+    let Version { name, id: version, .. } = served;
     serde_json::to_vec(&Answer { model_name: name, model_version: version, id: question.id.as_deref(), outputs })
 }
 

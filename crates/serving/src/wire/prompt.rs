@@ -12,7 +12,7 @@ const MOST_TOKENS: usize = 4096;
 /// The body of a request for a text.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Prompt {
+pub(crate) struct Wish {
     /// With what it begins.
     #[serde(default)]
     pub prompt: String,
@@ -34,7 +34,7 @@ fn usual_tokens() -> usize {
     100
 }
 
-impl Prompt {
+impl Wish {
     /// Reads it.
     ///
     /// # Errors

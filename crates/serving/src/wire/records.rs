@@ -42,5 +42,5 @@ struct Answer<'a> {
 
 /// Predictions as JSON, one for each record, in order.
 pub(crate) fn predictions(predictions: &[Prediction], served: &Version) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Answer { model_name: &served.name, model_version: &served.version, predictions })
+    serde_json::to_vec(&Answer { model_name: &served.name, model_version: &served.id, predictions })
 }

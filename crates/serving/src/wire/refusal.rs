@@ -83,7 +83,7 @@ impl From<Unanswered> for Refusal {
             Unanswered::Late => Self::new(504, "its time was over before its turn came")
                 .with_hint("ask with more time, or at another moment"),
             Unanswered::Broken => Self::broken("the model broke down; the server must be started again"),
-            Unanswered::Failed(error) => error.into(),
+            Unanswered::Failed(error) => (*error).into(),
         }
     }
 }
