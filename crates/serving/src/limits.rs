@@ -34,7 +34,7 @@ impl Default for Limits {
             body: 16 << 20,
             bodies: 256 << 20,
             rows: 1024,
-            waiting: 64,
+            waiting: 256,
             connections: 1024,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),

@@ -225,7 +225,15 @@ impl Engine {
         let Sender { client, priority, deadline } = sender;
         let kind = Kind { network: Arc::clone(network), shape };
         let ticket = Ticket { kind, rows, client, priority, arrived: Instant::now(), deadline, work };
-        self.shared.lock().queue.push(ticket).map_err(|_| Unanswered::Full)?;
+        let mut state = self.shared.lock();
+        if let Err(ticket) = state.queue.push(ticket) {
+            // Whom nobody waits for any more makes room.
+            for late in state.queue.expire(Instant::now(), Work::is_gone) {
+                late.work.refuse(Unanswered::Late);
+            }
+            state.queue.push(ticket).map_err(|_| Unanswered::Full)?;
+        }
+        drop(state);
         self.shared.came.notify_one();
         Ok(())
     }

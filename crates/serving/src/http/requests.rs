@@ -14,10 +14,8 @@ use tokio::time::timeout;
 use crate::Error;
 use crate::batching::Sender;
 use crate::limits::Limits;
-use crate::wire::Refusal;
+use crate::wire::{self, Refusal};
 
-/// With this header tensors stand behind the JSON as bytes.
-const BINARY: &str = "inference-header-content-length";
 /// Texts up to so many bytes are read and written where they are, in less time than another thread needs to begin.
 const SMALL: usize = 64 << 10;
 
@@ -102,13 +100,21 @@ pub(super) fn sender(headers: &HeaderMap, client: u64) -> Result<Sender, Refusal
     Ok(Sender { client, priority, deadline })
 }
 
+/// How many bytes of the body are JSON, if tensors stand behind it.
+///
+/// # Errors
+/// If the header says no number.
+pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Refusal> {
+    let Some(value) = headers.get(wire::HEADER) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let wrong = || Refusal::bad("the header Inference-Header-Content-Length is no number of bytes");
+    length.map(Some).ok_or_else(wrong)
+}
+
 /// Whether headers say that it is JSON, or say nothing.
 fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
     let unsupported =
         |error: String| Refusal::new(415, error).with_hint("send JSON, as `Content-Type: application/json`");
-    if headers.contains_key(BINARY) {
-        return Err(unsupported("tensors are taken as JSON, and not as bytes behind it".into()));
-    }
     if headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
         return Err(unsupported("the body is compressed".into()));
     }
@@ -117,7 +123,9 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
         Some(value) => {
             let text = value.to_str().unwrap_or("something else");
             let kind = text.split(';').next().unwrap_or(text).trim();
-            match kind.eq_ignore_ascii_case("application/json") {
+            // What stands behind the JSON is not; the header that says so is looked at where there may be such.
+            let is_binary = headers.contains_key(wire::HEADER) && kind.eq_ignore_ascii_case("application/octet-stream");
+            match kind.eq_ignore_ascii_case("application/json") || is_binary {
                 true => Ok(()),
                 false => Err(unsupported(format!("the body is {}", kind.escape_debug()))),
             }

@@ -11,7 +11,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::wire::Refusal;
+use crate::wire::{self, Refusal, Told};
 
 /// What is sent.
 pub(super) type Answer = Response<Content>;
@@ -81,6 +81,14 @@ pub(super) fn text_of_json(status: u16, body: Vec<u8>) -> Answer {
 /// If it cannot be written down; ours can.
 pub(super) fn json(status: u16, value: &impl Serialize) -> Result<Answer, Refusal> {
     Ok(text_of_json(status, serde_json::to_vec(value).map_err(unwritten)?))
+}
+
+/// Tensors, as JSON or with bytes behind it.
+pub(super) fn tensors(told: Told) -> Answer {
+    let Some(json) = told.json else { return text_of_json(200, told.bytes) };
+    let mut answer = of(200, "application/octet-stream", told.bytes);
+    answer.headers_mut().insert(HeaderName::from_static(wire::HEADER), HeaderValue::from(json));
+    answer
 }
 
 /// Events that come one by one.

@@ -251,12 +251,13 @@ impl Shared {
         answering(&version)?;
         let (head, body) = request.into_parts();
         let sender = requests::sender(&head.headers, client)?;
+        let json = requests::json_length(&head.headers)?;
         let body = requests::json(&head.headers, body, &self.limits, &self.room).await?;
         let begun = Instant::now();
         let rows = self.limits.rows;
         let for_version = Arc::clone(&version);
         let (question, batch) =
-            requests::aside(body.bytes.len(), move || wire::question(&body.bytes, for_version.signature(), rows))
+            requests::aside(body.bytes.len(), move || wire::question(&body.bytes, json, for_version.signature(), rows))
                 .await??;
         let prepared = begun.elapsed();
         let answered = self.engine.infer(&version.network, batch, sender).await?;
@@ -266,7 +267,7 @@ impl Shared {
         let (numbers, for_version) = (answered.numbers, Arc::clone(&version));
         let text = requests::aside(size, move || wire::answer(&question, &numbers, &for_version)).await?;
         self.metrics.phase(&version, "postprocess", begun.elapsed());
-        Ok(responses::text_of_json(200, text.map_err(responses::unwritten)?))
+        Ok(responses::tensors(text.map_err(responses::unwritten)?))
     }
 
     /// Predictions for records.

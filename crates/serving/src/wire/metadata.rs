@@ -48,7 +48,11 @@ pub(crate) struct Model<'a> {
 
 /// The answer to `GET /v2`.
 pub(crate) fn server() -> Server {
-    Server { name: "firebox", version: env!("CARGO_PKG_VERSION"), extensions: &[] }
+    Server {
+        name: "firebox",
+        version: env!("CARGO_PKG_VERSION"),
+        extensions: &["binary_tensor_data", "model_repository"],
+    }
 }
 
 /// The answer to `GET /v2/models/NAME`.

@@ -7,6 +7,7 @@
 
 mod arrays;
 mod asking;
+mod binary;
 mod metadata;
 mod objects;
 mod outputs;
@@ -16,8 +17,9 @@ mod refusal;
 mod tensors;
 
 pub(crate) use asking::asking;
+pub(crate) use binary::HEADER;
 pub(crate) use metadata::{model, server};
-pub(crate) use outputs::answer;
+pub(crate) use outputs::{Told, answer};
 pub(crate) use prompt::{Wish, last, piece};
 pub(crate) use records::{predictions, records};
 pub(crate) use refusal::{Refusal, shown};

@@ -3,7 +3,7 @@
 use data_loader::OutputSpec;
 use serde::Serialize;
 
-use super::Question;
+use super::{Question, binary};
 use crate::predictor::Numbers;
 use crate::registry::Version;
 
@@ -21,7 +21,15 @@ struct Tensor<'a> {
     name: &'static str,
     datatype: &'static str,
     shape: Vec<usize>,
-    data: Data<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Parameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Serialize)]
+struct Parameters {
+    binary_data_size: usize,
 }
 
 #[derive(Serialize)]
@@ -31,21 +39,48 @@ enum Data<'a> {
     Texts(Vec<&'a str>),
 }
 
-/// The answer to a question whose examples were answered with `numbers`, as JSON; data are flat and row-major.
-pub(crate) fn answer(question: &Question, numbers: &Numbers, served: &Version) -> serde_json::Result<Vec<u8>> {
-    let outputs = question.outputs.iter().map(|name| tensor(name, numbers, served)).collect();
+/// An answer as it is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// How many of them are JSON, if tensors stand behind it.
+    pub json: Option<usize>,
+}
+
+/// The answer to a question whose examples were answered with `numbers`; data are flat and row-major, as JSON or as bytes behind it.
+pub(crate) fn answer(question: &Question, numbers: &Numbers, served: &Version) -> serde_json::Result<Told> {
+    let mut behind = Vec::new();
+    let mut outputs = Vec::new();
+    for (name, as_bytes) in &question.outputs {
+        let mut tensor = tensor(name, numbers, served);
+        if *as_bytes && let Some(data) = tensor.data.take() {
+            let bytes = match data {
+                Data::Numbers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+                Data::Texts(texts) => binary::texts(&texts),
+            };
+            tensor.parameters = Some(Parameters { binary_data_size: bytes.len() });
+            behind.push(bytes);
+        }
+        outputs.push(tensor);
+    }
     let Version { name, id: version, .. } = served;
-    serde_json::to_vec(&Answer { model_name: name, model_version: version, id: question.id.as_deref(), outputs })
+    let answer = Answer { model_name: name, model_version: version, id: question.id.as_deref(), outputs };
+    let mut bytes = serde_json::to_vec(&answer)?;
+    let json = (!behind.is_empty()).then_some(bytes.len());
+    behind.iter().for_each(|part| bytes.extend(part));
+    Ok(Told { bytes, json })
 }
 
 fn tensor<'a>(name: &'static str, numbers: &'a Numbers, served: &'a Version) -> Tensor<'a> {
-    let float = |values| Tensor { name, datatype: "FP32", shape: numbers.shape.clone(), data: Data::Numbers(values) };
+    let of = |datatype, shape, data| Tensor { name, datatype, shape, parameters: None, data: Some(data) };
+    let float = |values| of("FP32", numbers.shape.clone(), Data::Numbers(values));
     match (name, &numbers.classes, &served.signature().output) {
         ("probabilities", Some(classes), _) => float(&classes.probabilities),
         ("label", Some(classes), OutputSpec::Classes { labels }) => {
             let label = |place: &usize| labels.get(*place).map_or("", String::as_str);
             let texts: Vec<&str> = classes.answered.iter().map(label).collect();
-            Tensor { name, datatype: "BYTES", shape: vec![texts.len()], data: Data::Texts(texts) }
+            of("BYTES", vec![texts.len()], Data::Texts(texts))
         }
         _ => float(&numbers.values),
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::arrays::{Place, numbers};
+use super::binary::{self, Packed};
 use super::metadata::{MASK, Tensor, datatype, inputs, outputs};
 use super::{Refusal, shown};
 
@@ -23,6 +24,24 @@ struct Written<'a> {
     #[serde(borrow)]
     inputs: Vec<Given<'a>>,
     outputs: Option<Vec<Wanted>>,
+    #[serde(default)]
+    parameters: OfRequest,
+}
+
+/// What is said of a request; keys of others mean nothing here.
+#[derive(Default, Deserialize)]
+struct OfRequest {
+    /// Whether all outputs come as bytes.
+    binary_data_output: Option<bool>,
+}
+
+/// What is said of a tensor.
+#[derive(Default, Deserialize)]
+struct OfTensor {
+    /// How many bytes behind the JSON are an input.
+    binary_data_size: Option<usize>,
+    /// Whether an output comes as bytes.
+    binary_data: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -32,11 +51,18 @@ struct Given<'a> {
     datatype: String,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    #[serde(default)]
+    parameters: OfTensor,
+    /// What stands of it behind the JSON.
+    #[serde(skip)]
+    bytes: Option<&'a [u8]>,
 }
 
 #[derive(Deserialize)]
 struct Wanted {
     name: String,
+    #[serde(default)]
+    parameters: OfTensor,
 }
 
 /// What is to be answered, besides the inputs.
@@ -44,21 +70,28 @@ struct Wanted {
 pub(crate) struct Question {
     /// What the client calls its request.
     pub id: Option<String>,
-    /// The outputs that it wants, in order; all if none are named.
-    pub outputs: Vec<&'static str>,
+    /// The outputs that it wants, in order, and whether as bytes; all if none are named.
+    pub outputs: Vec<(&'static str, bool)>,
 }
 
-/// Reads the body of a request for a model of this signature.
+/// Reads the body of a request for a model of this signature; with `json` its JSON has so many bytes, and tensors may stand behind it.
 ///
 /// # Errors
 /// What does not suit the protocol, the signature, or `rows`, the most examples.
-pub(crate) fn question(body: &[u8], signature: &Signature, rows: usize) -> Result<(Question, Batch), Refusal> {
-    let written: Written = serde_json::from_slice(body).map_err(|error| {
+pub(crate) fn question(
+    body: &[u8],
+    json: Option<usize>,
+    signature: &Signature,
+    rows: usize,
+) -> Result<(Question, Batch), Refusal> {
+    let (json, behind) = binary::parts(body, json)?;
+    let mut written: Written = serde_json::from_slice(json).map_err(|error| {
         Refusal::bad(format!("the body is no request of the Open Inference Protocol, version 2, in JSON: {error}"))
             .with_hint(
                 r#"it looks like {"inputs": [{"name": "...", "datatype": "...", "shape": [...], "data": [...]}]}"#,
             )
     })?;
+    locate(&mut written.inputs, behind)?;
     let takes = inputs(signature);
     for (place, given) in written.inputs.iter().enumerate() {
         if !takes.iter().any(|tensor| tensor.name == given.name) {
@@ -94,9 +127,31 @@ pub(crate) fn question(body: &[u8], signature: &Signature, rows: usize) -> Resul
     }
     let gives = outputs(signature);
     check_size(&gives, &arrays)?;
-    let wanted = wanted(written.outputs, &gives)?;
+    let wanted = wanted(written.outputs, &gives, written.parameters.binary_data_output.unwrap_or(false))?;
     let ids = (0..first.map_or(0, |(count, _)| count)).map(|row| ExampleId { key: format!("#{row}") }).collect();
     Ok((Question { id: written.id, outputs: wanted }, Batch::of(arrays, Target::None, ids)))
+}
+
+/// Finds the bytes of each input that has some behind the JSON, one behind the other.
+fn locate<'a>(given: &mut [Given<'a>], mut behind: &'a [u8]) -> Result<(), Refusal> {
+    for given in given {
+        let Some(size) = given.parameters.binary_data_size else { continue };
+        if given.data.is_some() {
+            return Err(Refusal::bad(format!("the input `{}` has `data`, and bytes too", shown(&given.name))));
+        }
+        let Some((own, rest)) = behind.split_at_checked(size) else {
+            let left = behind.len();
+            let error = format!("the input `{}` should have {size} bytes, and {left} are left", shown(&given.name));
+            return Err(Refusal::bad(error));
+        };
+        given.bytes = Some(own);
+        behind = rest;
+    }
+    match behind.len() {
+        0 => Ok(()),
+        left => Err(Refusal::bad(format!("{left} bytes behind the JSON belong to no input"))
+            .with_hint("`parameters.binary_data_size` of an input tells how many are its own")),
+    }
 }
 
 /// Tensors in a few words.
@@ -158,12 +213,14 @@ fn sizes(given: &Given) -> Result<Vec<usize>, Refusal> {
     })
 }
 
-fn data<T: super::arrays::Element>(given: &Given, shape: &[usize]) -> Result<Vec<T>, Refusal> {
-    let Some(json) = given.data else {
-        let error = format!("the input `{}` has no `data`", given.name);
-        return Err(Refusal::bad(error).with_hint("tensors are taken as JSON; binary ones are not"));
-    };
-    numbers(json, shape).map_err(|reason| Refusal::bad(format!("the data of `{}`: {reason}", given.name)))
+fn data<T: Packed>(given: &Given, shape: &[usize]) -> Result<Vec<T>, Refusal> {
+    let wrong = |reason: String| Refusal::bad(format!("the data of `{}`: {reason}", given.name));
+    match (given.bytes, given.data) {
+        (Some(bytes), _) => binary::unpacked(bytes, shape.iter().product()).map_err(wrong),
+        (None, Some(json)) => numbers(json, shape).map_err(wrong),
+        (None, None) => Err(Refusal::bad(format!("the input `{}` has no `data`", given.name))
+            .with_hint("write it as JSON, or as bytes behind it with `parameters.binary_data_size`")),
+    }
 }
 
 /// Where there is content, in the shape of the tokens.
@@ -176,7 +233,13 @@ fn mask(given: &Given, tokens: &[usize]) -> Result<Vec<u8>, Refusal> {
         let error = format!("the input `{MASK}` has the shape {:?}, and the tokens have {tokens:?}", given.shape);
         return Err(Refusal::bad(error));
     }
-    let mask: Vec<u8> = data::<Place>(given, tokens)?.into_iter().map(|Place(content)| u8::from(content)).collect();
+    let wrong = |reason: String| Refusal::bad(format!("the data of `{MASK}`: {reason}"));
+    let places: Vec<Place> = match (given.bytes, given.data) {
+        (Some(bytes), _) => binary::places(bytes, tokens.iter().product(), given.datatype == "FP32").map_err(wrong)?,
+        (None, Some(json)) => numbers(json, tokens).map_err(wrong)?,
+        (None, None) => return Err(Refusal::bad(format!("the input `{MASK}` has no `data`"))),
+    };
+    let mask: Vec<u8> = places.into_iter().map(|Place(content)| u8::from(content)).collect();
     match mask.chunks(tokens[1]).position(|row| !row.contains(&1)) {
         Some(row) => Err(Refusal::bad(format!("by the mask there is nothing but padding in example {row}"))),
         None => Ok(mask),
@@ -199,22 +262,23 @@ fn check_size(gives: &[Tensor], inputs: &[InputArray]) -> Result<(), Refusal> {
 }
 
 /// The outputs that are asked for.
-fn wanted(asked: Option<Vec<Wanted>>, gives: &[Tensor]) -> Result<Vec<&'static str>, Refusal> {
+fn wanted(asked: Option<Vec<Wanted>>, gives: &[Tensor], as_bytes: bool) -> Result<Vec<(&'static str, bool)>, Refusal> {
     let asked = asked.unwrap_or_default();
     if asked.is_empty() {
-        return Ok(gives.iter().map(|tensor| tensor.name).collect());
+        return Ok(gives.iter().map(|tensor| (tensor.name, as_bytes)).collect());
     }
     let find = |wanted: &Wanted| {
-        gives.iter().find(|tensor| tensor.name == wanted.name).map(|tensor| tensor.name).ok_or_else(|| {
+        let own = wanted.parameters.binary_data.unwrap_or(as_bytes);
+        gives.iter().find(|tensor| tensor.name == wanted.name).map(|tensor| (tensor.name, own)).ok_or_else(|| {
             let error = format!("there is no output `{}`", shown(&wanted.name));
             Refusal::bad(error).with_hint(described("the model gives", gives))
         })
     };
-    let mut names: Vec<&'static str> = asked.iter().map(find).collect::<Result<_, _>>()?;
+    let mut names: Vec<(&'static str, bool)> = asked.iter().map(find).collect::<Result<_, _>>()?;
     let mut seen = Vec::new();
-    names.retain(|name| {
+    names.retain(|(name, _)| {
         !seen.contains(name) && {
-            seen.push(name);
+            seen.push(*name);
             true
         }
     });

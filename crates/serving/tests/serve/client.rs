@@ -46,7 +46,8 @@ pub fn serve_with(bundle: &Path, name: Option<&str>, limits: Limits) -> Running 
         runtime.shutdown_background();
         ended
     });
-    Running { address: told.recv().unwrap(), end, thread }
+    // Where it could not begin, nobody listens.
+    Running { address: told.recv().unwrap_or(([127, 0, 0, 1], 1).into()), end, thread }
 }
 
 /// Serves a bundle, and waits until it is ready.
@@ -79,6 +80,17 @@ impl Running {
         // Who is turned down before all was sent may find the connection closed.
         let _ = stream.write_all(bytes);
         read(&mut stream)
+    }
+
+    /// The head in lower case and the body, which may be no text.
+    pub fn send_for_bytes(&self, bytes: &[u8]) -> (String, Vec<u8>) {
+        let mut stream = self.connect();
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let body = answer.split_off(end + 4);
+        (String::from_utf8(answer).unwrap().to_lowercase(), body)
     }
 
     pub fn connect(&self) -> TcpStream {

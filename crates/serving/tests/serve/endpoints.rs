@@ -21,7 +21,10 @@ fn every_address_of_the_protocol_answers() {
     assert_eq!(server.get("/v2/health/live").json(), json!({ "live": true }));
     assert_eq!(server.get("/v2/health/ready").json(), json!({ "live": true, "ready": true }));
     let about = server.get("/v2").json();
-    assert_eq!((&about["name"], &about["extensions"]), (&json!("firebox"), &json!([])));
+    assert_eq!(
+        (&about["name"], &about["extensions"]),
+        (&json!("firebox"), &json!(["binary_tensor_data", "model_repository"]))
+    );
     let model = json!({
         "name": "bundle_v1",
         "versions": [version],
@@ -270,4 +273,61 @@ fn requests_are_counted_by_route_and_status() {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
     assert!(!text.contains("invented"));
+}
+
+/// Tensors as bytes behind the JSON are those that stand in JSON, there and back.
+#[test]
+fn tensors_travel_as_bytes_too() {
+    let server = serve(&tiny());
+    let path = "/v2/models/bundle_v1/infer";
+    let values = [0.25_f32, -1.5, 3.0, 0.5, 0.0, 2.0];
+    let plain = json!({ "inputs": [tensor("numbers", "FP32", &[2, 3], json!(values))] });
+    let plain = server.post(path, &plain).json();
+    let mut given = tensor("numbers", "FP32", &[2, 3], Value::Null);
+    given.as_object_mut().unwrap().remove("data");
+    given["parameters"] = json!({ "binary_data_size": 24 });
+    let asked = |outputs: Value| json!({ "id": "x", "inputs": [given], "outputs": outputs }).to_string();
+    let send = |json: &str, behind: &[u8], length: usize| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/octet-stream\r\n\
+             Inference-Header-Content-Length: {length}\r\nContent-Length: {}\r\n\r\n",
+            json.len() + behind.len()
+        );
+        server.send_for_bytes(&[head.as_bytes(), json.as_bytes(), behind].concat())
+    };
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    // One output as JSON, two as bytes.
+    let json = asked(json!([
+        { "name": "probabilities" },
+        { "name": "scores", "parameters": { "binary_data": true } },
+        { "name": "label", "parameters": { "binary_data": true } },
+    ]));
+    let (head, body) = send(&json, &bytes, json.len());
+    let length = head.lines().find_map(|line| line.strip_prefix("inference-header-content-length: ")).unwrap();
+    let (answer, behind) = body.split_at(length.parse().unwrap());
+    let answer: Value = serde_json::from_slice(answer).unwrap();
+    assert_eq!((&answer["id"], &answer["outputs"][0]["data"]), (&json!("x"), &plain["outputs"][1]["data"]));
+    let sizes: Vec<usize> =
+        (1..3).map(|at| answer["outputs"][at]["parameters"]["binary_data_size"].as_u64().unwrap() as usize).collect();
+    assert!(answer["outputs"][1].get("data").is_none() && sizes.iter().sum::<usize>() == behind.len());
+    let scores: Vec<f32> =
+        behind[..sizes[0]].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    assert_eq!(scores, serde_json::from_value::<Vec<f32>>(plain["outputs"][0]["data"].clone()).unwrap());
+    let label = plain["outputs"][2]["data"][0].as_str().unwrap();
+    let first = &behind[sizes[0]..];
+    assert_eq!(u32::from_le_bytes(first[..4].try_into().unwrap()) as usize, label.len());
+    assert_eq!(&first[4..][..label.len()], label.as_bytes());
+    // What does not fit together is refused.
+    for (json, behind, length) in [
+        (json.clone(), &bytes[..20], json.len()),
+        (json.clone(), &[&bytes[..], &[0; 4]].concat()[..], json.len()),
+        (json.clone(), &bytes[..], json.len() + 1000),
+        (json.clone(), &bytes[..], json.len() - 1),
+        (json.replace("24", "20"), &bytes[..20], json.len()),
+        (json.replace("24", "18446744073709551615"), &bytes[..], json.len() + 18),
+        (json.clone(), &[&f32::NAN.to_le_bytes()[..], &bytes[4..]].concat()[..], json.len()),
+    ] {
+        let (head, body) = send(&json, behind, length);
+        assert!(head.starts_with("http/1.1 400"), "{head} {}", String::from_utf8_lossy(&body));
+    }
 }
