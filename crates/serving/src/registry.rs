@@ -198,8 +198,12 @@ impl Registry {
         let found = model.versions.iter().find(|known| known.id == version);
         found.cloned().ok_or_else(|| {
             let known: Vec<&str> = model.versions.iter().map(|known| known.id.as_str()).collect();
-            Refusal::new(404, format!("there is no version `{}` of `{name}`", shown(version)))
-                .with_hint(format!("its versions are {}", known.join(", ")))
+            Refusal::new(404, format!("there is no version `{}` of `{name}`", shown(version))).with_hint(
+                match known.as_slice() {
+                    [only] => format!("its version is {only}"),
+                    _ => format!("its versions are {}", known.join(", ")),
+                },
+            )
         })
     }
 
