@@ -4,7 +4,7 @@
 #     tests/peers/rust_package.sh                                              # builds the program and the package: minutes
 #     FIREBOX=target/release/firebox CARGO_TARGET_DIR=/tmp/target tests/peers/rust_package.sh          # takes this program, keeps what is built
 #
-# Trains a perceptron on penguins. Needs cargo and python3. CARGO_FLAGS says how the package and the test that writes it are built.
+# Trains a perceptron on penguins. Needs cargo and python3. CARGO_FLAGS says how the package is built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,9 +15,8 @@ if [ -z "${FIREBOX:-}" ]; then
     FIREBOX=target/release/firebox
 fi
 "$FIREBOX" train configs/penguins_mlp.toml --device cpu --run "$work/penguins" > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
-FIREBOX_PACKAGE_BUNDLE="$work/penguins/bundle" FIREBOX_PACKAGE_OUT="$work/package" \
-    cargo test ${CARGO_FLAGS---release} -p serving --lib a_package_is_written_to_be_built -- --ignored > "$work/log" 2>&1 ||
-    { cat "$work/log" >&2; exit 1; }
+"$FIREBOX" package "$work/penguins" --rust --crates "$PWD" --seconds 0 --out "$work/packed" > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+mv "$work/packed/rust" "$work/package"
 cp Cargo.lock "$work/package"
 cargo run --quiet ${CARGO_FLAGS---release} --manifest-path "$work/package/Cargo.toml" --example answer -- datasets/penguins/penguins.csv > "$work/package.txt"
 "$FIREBOX" predict "$work/penguins" datasets/penguins/penguins.csv --device cpu --json > "$work/firebox.json"

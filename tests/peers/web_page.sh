@@ -7,7 +7,7 @@
 #     PEERS=/tmp/peers FIREBOX=target/release/firebox tests/peers/web_page.sh          # keeps what npm fetched; takes this program
 #
 # Needs node, npm and chromium, which it installs from Debian where they are missing and may. Ends with 77 where they, or onnxruntime-web
-# and puppeteer-core of npm, cannot be had. CARGO_FLAGS says how the test that writes the pages is built.
+# and puppeteer-core of npm, cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -36,10 +36,9 @@ fi
 model() { # name, steps, config
     "$FIREBOX" train "$3" --device cpu --set "train.steps=$2" --run "$work/$1" > "$work/log" 2>&1 || [ $? -eq 3 ] || { cat "$work/log" >&2; exit 1; }
     "$FIREBOX" export "$work/$1" --to onnx > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
-    # As `firebox package --web` does.
-    FIREBOX_PAGE_BUNDLE="$work/$1/bundle" FIREBOX_PAGE_RUNTIME="$peers" FIREBOX_PAGE_OUT="$work/pages/$1" \
-        cargo test ${CARGO_FLAGS---release} -p serving --lib a_page_is_written_to_be_opened -- --ignored > "$work/log" 2>&1 ||
+    "$FIREBOX" package "$work/$1" --web --runtime "$peers" --seconds 0 --out "$work/packed" > "$work/log" 2>&1 ||
         { cat "$work/log" >&2; exit 1; }
+    mv "$work/packed/web" "$work/pages/$1"
 }
 mkdir "$work/pages"
 model image 430 configs/mnist_lenet.toml

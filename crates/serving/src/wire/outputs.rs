@@ -68,7 +68,7 @@ pub(crate) fn answer(question: &Question, numbers: &Numbers, served: &Version) -
     let answer = Answer { model_name: name, model_version: version, id: question.id.as_deref(), outputs };
     let mut bytes = serde_json::to_vec(&answer)?;
     let json = (!behind.is_empty()).then_some(bytes.len());
-    behind.iter().for_each(|part| bytes.extend(part));
+    bytes.extend(behind.concat());
     Ok(Told { bytes, json })
 }
 

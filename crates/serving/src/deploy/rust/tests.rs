@@ -63,13 +63,3 @@ fn paths_and_addresses_stand_in_quotes() {
         assert_eq!(toml_text(text), expected);
     }
 }
-
-#[test]
-#[ignore = "it writes a package of a bundle that is named: FIREBOX_PACKAGE_BUNDLE, FIREBOX_PACKAGE_OUT"]
-fn a_package_is_written_to_be_built() {
-    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).unwrap();
-    let crates = Some(Crates::Path(sources()));
-    let deployment = Deployment { crates, ..Deployment::of(&named("FIREBOX_PACKAGE_BUNDLE"), None).unwrap() };
-    let place = named("FIREBOX_PACKAGE_OUT");
-    assert!(!crate::deploy::write("rust", &deployment, Path::new(&place)).unwrap().files.is_empty());
-}

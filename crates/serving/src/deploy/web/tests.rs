@@ -113,12 +113,3 @@ fn a_page_knows_what_goes_in_and_the_golden_answers() {
         assert_eq!(input["shape"][0], golden.samples.len());
     }
 }
-
-#[test]
-#[ignore = "it writes a page of a bundle that is named, for tests/peers/web_page.sh: FIREBOX_PAGE_BUNDLE, _RUNTIME, _OUT"]
-fn a_page_is_written_to_be_opened() {
-    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).unwrap();
-    let runtime = Some(named("FIREBOX_PAGE_RUNTIME"));
-    let deployment = Deployment { runtime, ..Deployment::of(&named("FIREBOX_PAGE_BUNDLE"), None).unwrap() };
-    assert!(!crate::deploy::write("web", &deployment, &named("FIREBOX_PAGE_OUT")).unwrap().files.is_empty());
-}
