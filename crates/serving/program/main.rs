@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use serving::{Error, Limits, Settings, Source, batching, health, http};
 
+/// So many of the largest bodies may be there at once.
+const BODIES: usize = 16;
 /// For how long `--health` waits.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Serves a model over HTTP: the Open Inference Protocol, version 2, below /v2, records at /predict, metrics for
@@ -66,7 +68,11 @@ fn serve(bundle: PathBuf, arguments: &Arguments) -> Result<(), Error> {
         device: arguments.device.clone(),
         batching: batching::Settings::default(),
         control: false,
-        limits: Limits { body: arguments.max_body, ..Limits::default() },
+        limits: Limits {
+            body: arguments.max_body,
+            bodies: BODIES.saturating_mul(arguments.max_body),
+            ..Limits::default()
+        },
         log: arguments.log.then_some(note),
     };
     http::until_asked_to_end(settings, arguments.until_eof, |address| {

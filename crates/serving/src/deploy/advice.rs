@@ -182,7 +182,7 @@ mod tests {
         let text = text(&deployment);
         for words in [
             "# Where to run penguins",
-            "asks for 272 MiB of memory and 1100m of processor",
+            "asks for 528 MiB of memory and 1100m of processor",
             "answered 420 requests a second, 99 of 100 within 12.5 ms",
             "At 70 % of that 2 servers carry 588 requests a second, and 6 carry 1764.",
             "A machine with 1024 MiB of memory is enough",

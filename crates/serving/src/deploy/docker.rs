@@ -119,7 +119,7 @@ mod tests {
             "STOPSIGNAL SIGTERM",
             "COPY models/penguins /models/penguins",
             r#"ENTRYPOINT ["firebox-serve"]"#,
-            r#"CMD ["/models/penguins","--address","0.0.0.0:8080"]"#,
+            r#"CMD ["/models/penguins","--address","0.0.0.0:8080","--max-body","4194304"]"#,
             r#"      org.opencontainers.image.description="The model penguins, served by Firebox""#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -130,7 +130,10 @@ mod tests {
         assert_eq!((&predictor["canaryTrafficPercent"], &predictor["scaleTarget"]), (&json!(10), &json!(315)));
         let container = &runtime["spec"]["containers"][0];
         assert_eq!(container["name"], "kserve-container");
-        assert_eq!(container["args"], json!(["/mnt/models", "--address", "0.0.0.0:8080", "--name", "penguins"]));
+        assert_eq!(
+            container["args"],
+            json!(["/mnt/models", "--address", "0.0.0.0:8080", "--max-body", "4194304", "--name", "penguins"])
+        );
         assert_eq!(runtime["spec"]["protocolVersions"], json!(["v2"]));
     }
 

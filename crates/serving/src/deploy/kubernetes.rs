@@ -274,10 +274,13 @@ mod tests {
             (&pod["automountServiceAccountToken"], &pod["terminationGracePeriodSeconds"]),
             (&json!(false), &json!(35))
         );
-        assert_eq!(container["args"], json!(["/models/penguins", "--address", "0.0.0.0:8080"]));
+        assert_eq!(
+            container["args"],
+            json!(["/models/penguins", "--address", "0.0.0.0:8080", "--max-body", "4194304"])
+        );
         assert_eq!(
             container["resources"],
-            json!({ "requests": { "cpu": "1100m", "memory": "272Mi" }, "limits": { "memory": "272Mi" } })
+            json!({ "requests": { "cpu": "1100m", "memory": "528Mi" }, "limits": { "memory": "528Mi" } })
         );
         assert_eq!(container["env"][0]["value"], "2");
         assert!(container.get("lifecycle").is_none(), "an image without a shell has nothing to run before it ends");

@@ -99,6 +99,11 @@ pub enum Crates {
     },
 }
 
+/// The largest body of a request, in bytes: whatever clients send must have room in the memory that is asked for.
+const MAX_BODY: u64 = 4 << 20;
+/// The memory that requests take up beside the model, in bytes: what the largest bodies took that were tried, and a half (LOG.md).
+pub(super) const REQUESTS: u64 = 256 << 20;
+
 /// On what a server computes that has a graphics card; where there is none it says so, and does not do with less.
 const GPU_DEVICE: &str = "wgpu";
 
@@ -190,7 +195,8 @@ impl Deployment {
     /// if the folder is called otherwise.
     pub(super) fn arguments(&self, folder: &str) -> Vec<String> {
         let address = format!("0.0.0.0:{}", self.port);
-        let mut arguments = vec![folder, "--address", &address];
+        let body = MAX_BODY.to_string();
+        let mut arguments = vec![folder, "--address", &address, "--max-body", &body];
         if !folder.ends_with(&format!("/{}", self.name)) {
             arguments.extend(["--name", &self.name]);
         }

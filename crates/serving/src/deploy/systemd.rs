@@ -125,8 +125,8 @@ mod tests {
         let folder = bundle("penguins");
         let text = unit(&full(folder.path()));
         for line in [
-            "ExecStart=/usr/local/bin/firebox-serve /srv/models/penguins --address 0.0.0.0:8080",
-            "MemoryMax=272M",
+            "ExecStart=/usr/local/bin/firebox-serve /srv/models/penguins --address 0.0.0.0:8080 --max-body 4194304",
+            "MemoryMax=528M",
             "Environment=RAYON_NUM_THREADS=2",
             "DynamicUser=yes",
             "ProtectSystem=strict",
@@ -145,7 +145,7 @@ mod tests {
     fn a_graphics_card_stays_in_sight_where_one_is_needed() {
         let folder = bundle("penguins");
         let text = unit(&Deployment { gpu: true, measured: None, ..full(folder.path()) });
-        assert!(text.contains("--address 0.0.0.0:8080 --device wgpu\n"));
+        assert!(text.contains("--address 0.0.0.0:8080 --max-body 4194304 --device wgpu\n"));
         assert!(text.contains("\nPrivateDevices=no\n") && text.contains("\nSupplementaryGroups=render video\n"));
         assert!(text.contains("# Resources are not measured: "));
     }

@@ -15,7 +15,7 @@ const LONGEST_STRANGER: usize = 64;
 /// The most lists within the list of an image: three for each row of pixels of a large one.
 const MOST_LISTS: usize = 1 << 15;
 /// The most numbers of an image: as JSON each of them takes some thirty bytes of memory.
-const MOST_NUMBERS: usize = 1 << 22;
+const MOST_NUMBERS: usize = 1 << 20;
 
 /// What was asked in the body of a request.
 pub(super) enum Objects {

@@ -97,7 +97,7 @@ fn blobs_name_each_other_by_their_hashes() {
     let inside = &config["config"];
     assert_eq!((&inside["User"], &inside["StopSignal"]), (&json!("65532:65532"), &json!("SIGTERM")));
     assert_eq!(inside["Entrypoint"], json!(["/usr/local/bin/firebox-serve"]));
-    assert_eq!(inside["Cmd"], json!(["/models/penguins", "--address", "0.0.0.0:8080"]));
+    assert_eq!(inside["Cmd"], json!(["/models/penguins", "--address", "0.0.0.0:8080", "--max-body", "4194304"]));
     assert_eq!(inside["ExposedPorts"], json!({ "8080/tcp": {} }));
     assert_eq!(config["history"].as_array().unwrap().len(), 3);
     // Nothing lies there that nobody names: two documents of JSON, a config, a manifest, three layers.

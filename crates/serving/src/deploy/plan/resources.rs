@@ -6,7 +6,7 @@
 //! machine has cores, it is told how many. Where nothing was measured, the figures are meant to be too large, and say
 //! so.
 
-use super::Deployment;
+use super::{Deployment, REQUESTS};
 
 const MIB: u64 = 1 << 20;
 /// Memory is asked for in steps of so many bytes, the processor in steps of so many thousandths.
@@ -14,8 +14,6 @@ const MEMORY_STEP: u64 = 16 * MIB;
 const CPU_STEP: u64 = 50;
 /// A program, its threads and its buffers, before there is a model.
 const PROGRAM: u64 = 256 * MIB;
-/// No server does with less, whatever was measured: what the system keeps for it counts too.
-const LEAST: u64 = 64 * MIB;
 /// A model that nobody measured: as read, as built, what it computes with, and as much for surprises.
 const COPIES: u64 = 4;
 /// The processor of one that nobody measured.
@@ -50,16 +48,17 @@ impl Deployment {
     pub(in crate::deploy) fn resources(&self) -> Resources {
         let (memory, cpu, origin) = match &self.measured {
             Some(found) => (
-                found.memory_bytes.saturating_add(found.memory_bytes / 2).max(LEAST),
+                found.memory_bytes.saturating_add(found.memory_bytes / 2).saturating_add(REQUESTS),
                 found.cpu_millis.saturating_add(found.cpu_millis / 4).max(2 * CPU_STEP),
                 format!(
-                    "{}: {} and {}m of processor at {} requests a second, p99 {} ms; memory is that and a half, \
-                     the processor that and a quarter",
+                    "{}: {} and {}m of processor at {} requests a second, p99 {} ms; memory is that and a half \
+                     and {} for requests, the processor that and a quarter",
                     if found.of_server { "measured" } else { "measured of the network without a server" },
                     size(found.memory_bytes),
                     found.cpu_millis,
                     found.requests_per_second,
-                    found.p99_ms
+                    found.p99_ms,
+                    size(REQUESTS)
                 ),
             ),
             None => (
@@ -101,8 +100,8 @@ mod tests {
     fn what_was_measured_is_asked_for_with_room() {
         let folder = bundle("penguins");
         let resources = full(folder.path()).resources();
-        // 180 MiB and a half are 270, in steps of 16 MiB 272; 850 and a quarter are 1062, in steps of 50 1100.
-        assert_eq!((resources.memory().as_str(), resources.cpu().as_str()), ("272Mi", "1100m"));
+        // 180 MiB and a half and 256 are 526, in steps of 16 MiB 528; 850 and a quarter are 1062, in steps of 50 1100.
+        assert_eq!((resources.memory().as_str(), resources.cpu().as_str()), ("528Mi", "1100m"));
         assert_eq!(resources.threads, 2);
         assert!(resources.origin.starts_with("measured: 180 MiB and 850m of processor at 420 requests"));
     }
@@ -129,6 +128,6 @@ mod tests {
         assert_eq!(resources.memory_bytes % MEMORY_STEP, 0);
         let small = Measured { memory_bytes: 1, cpu_millis: 1, p99_ms: 1.0, requests_per_second: 1.0, of_server: true };
         let resources = Deployment { measured: Some(small), ..full(folder.path()) }.resources();
-        assert_eq!((resources.memory().as_str(), resources.cpu().as_str()), ("64Mi", "100m"));
+        assert_eq!((resources.memory().as_str(), resources.cpu().as_str()), ("272Mi", "100m"));
     }
 }

@@ -1,7 +1,7 @@
 //! Is a package of Rust whole, and does it say where its crates come from?
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
 use crate::deploy::plan::tests::{real_bundle, sources};

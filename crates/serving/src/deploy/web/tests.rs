@@ -1,7 +1,5 @@
 //! Is a page whole, does it load nothing from elsewhere, and is the graph beside it that of the bundle?
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::*;
