@@ -197,3 +197,56 @@ fn what_cannot_be_served_says_why() {
     assert!(status == 403 && text.contains("`control = true`"), "{text}");
     assert_eq!(server.ask("GET", "/v2/models/two", "").0, 200);
 }
+
+/// An image that is sent as a file is answered as one that lies in a folder.
+#[test]
+fn an_image_file_is_answered_as_predict_answers_it() {
+    let sandbox = Sandbox::empty();
+    let card = crate::sandbox::repository().join("datasets/mnist");
+    let config =
+        format!("device = \"cpu\"\n[data]\ncard = {card:?}\n[model.lenet]\n[train]\nsteps = 20\nbatch_size = 16\n");
+    sandbox.write("config.toml", config);
+    sandbox.run("train config.toml --run r").succeeded();
+    let server = serve(&sandbox, "r");
+    for (name, format) in [("a.png", image::ImageFormat::Png), ("b.jpg", image::ImageFormat::Jpeg)] {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let pixel = |x: u32, y: u32| image::Rgb([(x * 5) as u8, (y * 4) as u8, (x * y) as u8]);
+        image::RgbImage::from_fn(50, 61, pixel).write_to(&mut bytes, format).unwrap();
+        let bytes = bytes.into_inner();
+        sandbox.write(name, &bytes);
+        let wanted = sandbox.run(&format!("predict r {name} --json --device cpu")).expect(0).json();
+        let send = |bytes: &[u8]| {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            let kind = if name.ends_with("png") { "image/png" } else { "image/jpeg" };
+            let head = format!(
+                "POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+                bytes.len()
+            );
+            stream.write_all(&[head.as_bytes(), bytes].concat()).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text
+        };
+        let told = send(&bytes);
+        let told: Value = serde_json::from_str(told.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!(told["predictions"][0]["scores"], wanted[0]["scores"], "{told}");
+        // What is none, or only half of one, is refused without a word of folders.
+        for broken in [&bytes[..bytes.len() / 2], b"no image", b""] {
+            let told = send(broken);
+            assert!(told.starts_with("HTTP/1.1 400") && told.contains("whole PNG or JPEG"), "{told}");
+        }
+    }
+    // A picture that claims to be huge is not unpacked.
+    let mut bomb = std::io::Cursor::new(Vec::new());
+    image::GrayImage::new(5000, 4000).write_to(&mut bomb, image::ImageFormat::Png).unwrap();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let bomb = bomb.into_inner();
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
+        bomb.len()
+    );
+    stream.write_all(&[head.as_bytes(), &bomb].concat()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 400") && text.contains("pixels"), "{text}");
+}

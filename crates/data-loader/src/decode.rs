@@ -62,6 +62,14 @@ pub(crate) fn decode_within(
     Ok(image)
 }
 
+/// Decodes `bytes` that a client sent, an image of at most so many pixels, and brings it to `size` if one is given.
+pub(crate) fn decode_sent(bytes: &[u8], most: u64, channels: usize, size: Option<[usize; 2]>) -> Result<Image, Error> {
+    let path = Path::new("the image");
+    let mut image = decode_up_to(most, bytes, path, channels)?;
+    bring_to(&mut image, size, path)?;
+    Ok(image)
+}
+
 /// Brings `image` to a size, if one is given.
 fn bring_to(image: &mut Image, size: Option<[usize; 2]>, path: &Path) -> Result<(), Error> {
     if let Some([height, width]) = size {
@@ -86,14 +94,16 @@ fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
 
 /// Decodes `bytes`, which were read from `path`, at the size that they have.
 pub(crate) fn decode_bytes(bytes: &[u8], path: &Path, channels: usize) -> Result<Image, Error> {
+    decode_up_to(MAX_PIXELS, bytes, path, channels)
+}
+
+/// The same of an image that may have so many pixels.
+pub(crate) fn decode_up_to(most: u64, bytes: &[u8], path: &Path, channels: usize) -> Result<Image, Error> {
     let malformed = |message: String| Error::Malformed { path: path.to_path_buf(), message };
     let may_have = |width: u64, height: u64| match width * height {
-        pixels if pixels > MAX_PIXELS => Err(Error::TooLarge {
-            path: path.to_path_buf(),
-            what: "its number of pixels",
-            size: pixels,
-            limit: MAX_PIXELS,
-        }),
+        pixels if pixels > most => {
+            Err(Error::TooLarge { path: path.to_path_buf(), what: "its number of pixels", size: pixels, limit: most })
+        }
         _ => Ok(()),
     };
     if bytes.starts_with(&[0xff, 0xd8]) {
@@ -103,12 +113,12 @@ pub(crate) fn decode_bytes(bytes: &[u8], path: &Path, channels: usize) -> Result
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
         let mut limits = Limits::default();
         // Four channels of 16 bits are the most that a pixel can take.
-        limits.max_alloc = Some(MAX_PIXELS * 8);
+        limits.max_alloc = Some(most * 8);
         reader.limits(limits);
         Ok::<_, ImageError>(reader)
     };
     let refused = |error: ImageError| match error {
-        ImageError::Limits(_) => malformed(format!("it claims more than the {MAX_PIXELS} pixels that are allowed")),
+        ImageError::Limits(_) => malformed(format!("it claims more than the {most} pixels that are allowed")),
         error => malformed(format!("it is not a PNG or JPEG image, or only part of one ({error})")),
     };
     let (width, height) = reader().and_then(ImageReader::into_dimensions).map_err(refused)?;

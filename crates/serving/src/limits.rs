@@ -11,6 +11,8 @@ pub struct Limits {
     pub bodies: usize,
     /// The most examples in one request.
     pub rows: usize,
+    /// The most pixels of an image that is sent as a file.
+    pub pixels: u64,
     /// How many requests may wait for the model; one more is turned away.
     pub waiting: usize,
     /// How many connections are open at once; others wait until they are accepted.
@@ -34,6 +36,7 @@ impl Default for Limits {
             body: 16 << 20,
             bodies: 256 << 20,
             rows: 1024,
+            pixels: 16_000_000,
             waiting: 256,
             connections: 1024,
             head_time: Duration::from_secs(10),

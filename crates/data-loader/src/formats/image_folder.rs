@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Records;
 use crate::card::SourceFile;
-use crate::decode::{MAX_PIXELS, decode};
+use crate::decode::{MAX_PIXELS, decode, decode_sent};
 use crate::error::Error;
 use crate::example::{Record, Value};
 use crate::files::file_tree::{first_empty, name_below, walk};
@@ -218,6 +218,18 @@ impl Records for ImageFolder {
     fn passed_over(&self) -> &[PathBuf] {
         &self.passed_over
     }
+}
+
+/// The record of an image as a server receives it, PNG or JPEG, of at most `most` pixels; it is brought to the size that the model was
+/// trained on, unless the model's own transforms do that. It is called `called`.
+///
+/// # Errors
+/// [`Error::Mismatch`] for a schema with other features; if it is no image, or too large.
+pub fn record_from_image(bytes: &[u8], schema: &Schema, most: u64, called: &str) -> Result<Record, Error> {
+    let channels = schema.image.map_or(3, |size| size.channels);
+    let folder = ImageFolder::empty(schema, channels, schema.size_to_read())?;
+    let image = decode_sent(bytes, most, folder.channels, folder.size)?;
+    Ok(Record::new(called.to_owned(), vec![(folder.feature, Value::Image(image))], None))
 }
 
 /// The endings of images. Those that cannot be decoded are among them: such an image is an example that cannot be read, which a

@@ -30,6 +30,7 @@ use crate::tables::number;
 use crate::windows::Windows;
 
 pub use crate::files::unpack::MAX_BYTES;
+pub use image_folder::record_from_image;
 pub use jsonl::record_from_json;
 
 /// Every format, alphabetically.

@@ -28,7 +28,7 @@ pub(super) struct Whole {
 /// The body of a request, which is JSON.
 ///
 /// # Errors
-/// If it is of another kind, too large, or does not come in time; if the bodies of others take up all room.
+/// As [`whole`]; if it is of another kind.
 pub(super) async fn json(
     headers: &HeaderMap,
     body: Incoming,
@@ -36,6 +36,25 @@ pub(super) async fn json(
     room: &Arc<Semaphore>,
 ) -> Result<Whole, Refusal> {
     check_kind(headers)?;
+    whole(headers, body, limits, room).await
+}
+
+/// Whether headers say that the body is an image.
+pub(super) fn is_image(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ["image/png", "image/jpeg"].iter().any(|image| kind.trim().eq_ignore_ascii_case(image))
+}
+
+/// The body of a request, whatever it is.
+///
+/// # Errors
+/// If it is too large, or does not come in time; if the bodies of others take up all room.
+pub(super) async fn whole(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+    room: &Arc<Semaphore>,
+) -> Result<Whole, Refusal> {
     // Whoever says beforehand that it will be too much need not send it.
     let said = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     if said.is_some_and(|length: u64| length > limits.body as u64) {

@@ -270,17 +270,26 @@ impl Shared {
         Ok(responses::tensors(text.map_err(responses::unwritten)?))
     }
 
-    /// Predictions for records.
+    /// Predictions for records, or for an image.
     async fn predict(&self, request: Request<Incoming>, version: Arc<Version>, client: u64) -> Result<Answer, Refusal> {
         answering(&version)?;
         let (head, body) = request.into_parts();
         let sender = requests::sender(&head.headers, client)?;
-        let body = requests::json(&head.headers, body, &self.limits, &self.room).await?;
+        let is_image = requests::is_image(&head.headers);
+        let body = match is_image {
+            true => requests::whole(&head.headers, body, &self.limits, &self.room).await?,
+            false => requests::json(&head.headers, body, &self.limits, &self.room).await?,
+        };
         let begun = Instant::now();
-        let rows = self.limits.rows;
+        let (rows, pixels) = (self.limits.rows, self.limits.pixels);
         let for_version = Arc::clone(&version);
-        let prepared = requests::aside(body.bytes.len(), move || {
-            let records = wire::records(&body.bytes, for_version.schema(), rows)?;
+        // An image is small as it is sent, and not as it is decoded.
+        let size = if is_image { usize::MAX } else { body.bytes.len() };
+        let prepared = requests::aside(size, move || {
+            let records = match is_image {
+                true => vec![wire::image(&body.bytes, for_version.schema(), pixels)?],
+                false => wire::records(&body.bytes, for_version.schema(), rows)?,
+            };
             if records.is_empty() {
                 Ok(None)
             } else {

@@ -21,6 +21,6 @@ pub(crate) use binary::HEADER;
 pub(crate) use metadata::{model, server};
 pub(crate) use outputs::{Told, answer};
 pub(crate) use prompt::{Wish, last, piece};
-pub(crate) use records::{predictions, records};
+pub(crate) use records::{image, predictions, records};
 pub(crate) use refusal::{Refusal, shown};
 pub(crate) use tensors::{Question, question};

@@ -1,7 +1,7 @@
 //! How do records in JSON become records as they are read from a file, and how are predictions told?
 
-use data_loader::formats::record_from_json;
-use data_loader::{Record, Schema};
+use data_loader::formats::{record_from_image, record_from_json};
+use data_loader::{FeatureKind, Record, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -27,6 +27,19 @@ pub(crate) fn records(body: &[u8], schema: &Schema, rows: usize) -> Result<Vec<R
             objects.iter().enumerate().map(read).collect()
         }
     }
+}
+
+/// Reads an image as a file, PNG or JPEG.
+///
+/// # Errors
+/// If it is none, has more than `pixels` pixels, or the model takes something else.
+pub(crate) fn image(body: &[u8], schema: &Schema, pixels: u64) -> Result<Record, Refusal> {
+    if !matches!(schema.features.0.as_slice(), [(_, FeatureKind::Image)]) {
+        return Err(Refusal::bad("the model takes no images alone").with_hint("send records in JSON"));
+    }
+    let read = record_from_image(body, schema, pixels, "request");
+    // What is said of files in a folder is nothing to those who send one.
+    read.map_err(|error| Refusal { hint: Some("send a whole PNG or JPEG file".into()), ..Error::from(error).into() })
 }
 
 fn record(object: &Map<String, Value>, schema: &Schema, called: &str) -> Result<Record, Refusal> {
