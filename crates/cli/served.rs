@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use model_zoo::bundle::Bundle;
 use serving::deploy::Measured;
 use serving::{health, load};
+use trainer::batch_size::peak_memory;
 use trainer::exporters::measured::busy;
 use trainer::exporters::onnx::proof::random_batch;
 
@@ -59,7 +60,7 @@ pub fn measure(program: &Path, bundle: &Path, device: &str, seconds: f64) -> Res
     let found = press(seconds)?;
     let wall = began.elapsed().as_secs_f64();
     let cpu_millis = before.zip(busy(&process)).map(|(before, after)| (1e3 * (after - before) / wall).round() as u64);
-    let (Some(memory_bytes @ 1..), Some(cpu_millis @ 1..)) = (most_memory(&process), cpu_millis) else {
+    let (Some(memory_bytes @ 1..), Some(cpu_millis @ 1..)) = (peak_memory(&process), cpu_millis) else {
         return Err(Failure::broken("the system does not tell what it took, or it was measured too shortly"));
     };
     Ok(Measured {
@@ -70,13 +71,6 @@ pub fn measure(program: &Path, bundle: &Path, device: &str, seconds: f64) -> Res
         requests_per_second: (found.requests_per_second * 10.0).round() / 10.0,
         of_server: true,
     })
-}
-
-/// The most memory that a process ever held, in bytes, where the system says.
-fn most_memory(process: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let kilobytes = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(kilobytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 /// A server that ends when it is no longer needed.

@@ -21,6 +21,10 @@ work=$(mktemp -d)
 server=""
 trap '[ -z "$server" ] || kill "$server" 2> /dev/null; rm -rf "$work"' EXIT
 
+train() { # name of a config in the folder of this script's own
+    "$bin" train "$work/$1.toml" --run "$work/$1" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+}
+
 # The same networks; that they learnt nothing is no matter.
 cat > "$work/cnn.toml" <<TOML
 device = "cpu"
@@ -32,7 +36,7 @@ card = "$PWD/datasets/mnist"
 steps = 1
 batch_size = 8
 TOML
-"$bin" train "$work/cnn.toml" --run "$work/cnn" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+train cnn
 mkdir -p "$work/photos"
 "$python" - "$work/photos" <<'PYTHON'
 import struct, sys, zlib
@@ -77,7 +81,7 @@ depth = 18
 steps = 1
 batch_size = 2
 TOML
-"$bin" train "$work/resnet18.toml" --run "$work/resnet18" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+train resnet18
 "$python" - "$work" <<'PYTHON'
 import json, random, sys
 random.seed(1)

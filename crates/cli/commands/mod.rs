@@ -1,5 +1,10 @@
 //! What does each command do? One file a verb.
 
+use std::path::Path;
+
+use model_zoo::bundle::Bundle;
+use trainer::RunDir;
+
 use crate::args::{Bench, BenchOther, Cli, Command, Data, Verify};
 use crate::failure::{Failure, Status};
 
@@ -80,4 +85,18 @@ fn check_span(seconds: f64) -> Result<(), Failure> {
         format!("`--seconds {seconds}` is no span of time to measure"),
         "use a number above 0, of a day at most",
     ))
+}
+
+/// The run at a path, which has its bundle.
+fn finished_run(path: &Path) -> Result<RunDir, Failure> {
+    if !path.exists() {
+        return Err(Failure::usage(format!("there is nothing at {}", path.display()), "name a run or a bundle"));
+    }
+    let run = RunDir::open(path)?;
+    if !Bundle::is_at(&run.bundle()) {
+        let model = trainer::address::typed(path);
+        let hint = format!("finish it, or write one of a checkpoint: `firebox export {model}@last --to bundle`");
+        return Err(Failure::usage(format!("the run {} has no bundle yet", path.display()), hint));
+    }
+    Ok(run)
 }

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use model_zoo::bundle::Bundle;
 use serde_json::json;
 use serving::deploy::{self, Crates, Deployment, Measured};
-use trainer::RunDir;
 use trainer::address::Address;
 
 use super::export::bytes;
-use super::{Ended, bench_bundle, check_span};
+use super::{Ended, bench_bundle, check_span, finished_run};
 use crate::args::PackageArgs;
 use crate::failure::{Failure, Status};
 use crate::{report, served};
@@ -175,15 +174,5 @@ fn bundle_of(model: &str) -> Result<(PathBuf, PathBuf), Failure> {
             format!("write its bundle first: `firebox export {model} --to bundle --out DIR`, and package DIR/bundle");
         return Err(Failure::usage(format!("{model} is a checkpoint, and a package takes a bundle"), hint));
     }
-    if !path.exists() {
-        return Err(Failure::usage(format!("there is nothing at {}", path.display()), "name a run or a bundle"));
-    }
-    let run = RunDir::open(&path)?;
-    match Bundle::is_at(&run.bundle()) {
-        true => Ok((run.bundle(), path.join("package"))),
-        false => Err(Failure::usage(
-            format!("the run {} has no bundle yet", path.display()),
-            format!("finish it, or write one of a checkpoint: `firebox export {model}@last --to bundle`"),
-        )),
-    }
+    Ok((finished_run(&path)?.bundle(), path.join("package")))
 }

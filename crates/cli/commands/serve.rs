@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use model_zoo::bundle::Bundle;
 use serde_json::json;
 use serving::{Config, Limits, Settings, Source, batching, http};
-use trainer::RunDir;
 
-use super::Ended;
+use super::{Ended, finished_run};
 use crate::args::Serve;
 use crate::failure::{Failure, Status};
 use crate::report;
@@ -70,14 +69,7 @@ fn resolve(model: &mut Source) -> Result<(), Failure> {
     if Bundle::is_at(&path) || path.is_file() {
         return Ok(());
     }
-    if !path.exists() {
-        return Err(Failure::usage(format!("there is nothing at {}", path.display()), "name a run or a bundle"));
-    }
-    let run = RunDir::open(&path)?;
-    if !Bundle::is_at(&run.bundle()) {
-        let hint = format!("finish it, or write one: `firebox export {}@last --to bundle`", path.display());
-        return Err(Failure::usage(format!("the run {} has no bundle yet", path.display()), hint));
-    }
+    let run = finished_run(&path)?;
     model.name.get_or_insert_with(|| run.name());
     model.bundle = run.bundle();
     Ok(())

@@ -133,9 +133,9 @@ fn would_burst(probes: &[Probe], free: Option<u64>) -> bool {
     next > ROOM * free as f64
 }
 
-/// The most bytes that this process has had resident.
-pub(crate) fn peak_memory() -> Option<u64> {
-    kibibytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+/// The most bytes that a process has had resident, by its number or `self`, where the system says.
+pub fn peak_memory(process: &str) -> Option<u64> {
+    kibibytes(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?, "VmHWM:")
 }
 
 /// The bytes that this process has resident now.

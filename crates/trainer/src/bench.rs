@@ -244,7 +244,7 @@ impl WithNetwork for Job<'_> {
             seconds,
             steps_per_second,
             examples_per_second: steps_per_second * batch.len() as f64,
-            peak_memory: peak_memory(),
+            peak_memory: peak_memory("self"),
             latency: latency(&network.valid(), workload, &found.device, seconds)?,
         })
     }

@@ -91,7 +91,7 @@ pub fn measure(experiment: Experiment, config: &Path, device: &Found, measure: M
                 steps,
                 seconds,
                 examples_per_second: examples as f64 / seconds,
-                peak_memory: peak_memory(),
+                peak_memory: peak_memory("self"),
                 phases: Phase::ALL.into_iter().zip(each).collect(),
             })
         }

@@ -63,6 +63,8 @@ pub(crate) struct Sender {
 /// An answer, and on what the time went.
 #[derive(Debug)]
 pub(crate) struct Answered {
+    /// What was asked.
+    pub batch: Box<Batch>,
     pub numbers: Numbers,
     /// From its arrival until its turn.
     pub queued: Duration,
@@ -326,8 +328,8 @@ fn answer(together: Vec<Ticket<Kind, Work>>) {
         Err(Unanswered::Failed(_)) if asked.len() > 1 && !network.is_broken() => {
             for (batch, reply, arrived) in asked {
                 let told = network.with(|predictor| predictor.infer(&batch));
-                let answered = |numbers| Answered { numbers, queued: begun - arrived, computed, rows: batch.len() };
-                let _ = reply.send(told.map(answered));
+                let (queued, rows) = (begun - arrived, batch.len());
+                let _ = reply.send(told.map(|numbers| Answered { batch, numbers, queued, computed, rows }));
             }
             return;
         }
@@ -348,7 +350,8 @@ fn answer(together: Vec<Ticket<Kind, Work>>) {
         start = end;
         let own =
             own.and_then(|numbers| numbers.finite(&batch.ids).map_err(|error| Unanswered::Failed(Box::new(error))));
-        let _ = reply.send(own.map(|numbers| Answered { numbers, queued: begun - arrived, computed, rows }));
+        let queued = begun - arrived;
+        let _ = reply.send(own.map(|numbers| Answered { batch, numbers, queued, computed, rows }));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HOST, HeaderValue};
@@ -158,6 +158,7 @@ impl Shared {
             return Err(Refusal::bad(format!("the request names {hosts} hosts, and must name one")));
         }
         let find = |named: Named<'_>| self.registry.find(named.name, named.version);
+        let one = |name: Option<&str>| name.map_or_else(|| self.registry.only(), |name| self.registry.find(name, None));
         match route {
             Route::Live => match self.registry.is_broken() {
                 // Whoever watches this begins the program anew, which is what helps.
@@ -191,11 +192,11 @@ impl Shared {
             }
             Route::Infer(named) => self.infer(request, find(named)?, client).await,
             Route::Predict(name) => {
-                let version = name.map_or_else(|| self.registry.only(), |name| self.registry.find(name, None))?;
+                let version = one(name)?;
                 self.predict(request, version, client).await
             }
             Route::Generate(name) => {
-                let version = name.map_or_else(|| self.registry.only(), |name| self.registry.find(name, None))?;
+                let version = one(name)?;
                 texts::generate(self, request, version, client).await
             }
             Route::Index => {
@@ -261,10 +262,10 @@ impl Shared {
                 .await??;
         let prepared = begun.elapsed();
         let answered = self.engine.infer(&version.network, batch, sender).await?;
-        let numbers = self.noted(&version, &answered, prepared);
+        self.noted(&version, &answered, prepared);
         let begun = Instant::now();
-        let size = numbers.values.len() * 8;
         let (numbers, for_version) = (answered.numbers, Arc::clone(&version));
+        let size = numbers.values.len() * 8;
         let text = requests::aside(size, move || wire::answer(&question, &numbers, &for_version)).await?;
         self.metrics.phase(&version, "postprocess", begun.elapsed());
         Ok(responses::tensors(text.map_err(responses::unwritten)?))
@@ -300,10 +301,10 @@ impl Shared {
             None => Vec::new(),
             Some(batch) => {
                 let prepared = begun.elapsed();
-                let answered = self.engine.infer(&version.network, batch.clone(), sender).await?;
+                let answered = self.engine.infer(&version.network, batch, sender).await?;
                 self.noted(&version, &answered, prepared);
                 let begun = Instant::now();
-                let told = version.meaning.tell(&batch, &answered.numbers)?;
+                let told = version.meaning.tell(&answered.batch, &answered.numbers)?;
                 self.metrics.phase(&version, "postprocess", begun.elapsed());
                 told
             }
@@ -313,18 +314,12 @@ impl Shared {
     }
 
     /// Counts on what the time of an answer went.
-    fn noted<'a>(
-        &self,
-        version: &Version,
-        answered: &'a Answered,
-        prepared: std::time::Duration,
-    ) -> &'a crate::predictor::Numbers {
-        let Answered { numbers, queued, computed, rows } = answered;
+    fn noted(&self, version: &Version, answered: &Answered, prepared: Duration) {
+        let Answered { queued, computed, rows, .. } = answered;
         for (phase, took) in [("preprocess", prepared), ("queue", *queued), ("infer", *computed)] {
             self.metrics.phase(version, phase, took);
         }
         self.metrics.batch(version, *rows);
-        numbers
     }
 }
 

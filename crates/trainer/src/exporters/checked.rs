@@ -54,11 +54,11 @@ pub(super) fn lock(folder: &Path) -> Result<Option<File>, Error> {
 ///
 /// # Errors
 /// [`Error::Taken`] with what lies there.
-pub(super) fn begin(folder: &Path, known: Option<&Path>) -> Result<(), Error> {
+pub(super) fn begin<'a>(folder: &'a Path, known: Option<&Path>) -> Result<Begun<'a>, Error> {
     let path = folder.join(LIST);
     if path.symlink_metadata().is_ok() {
         let list = bundle::read_file(&path, LONGEST_LIST).map(|text| serde_json::from_slice::<Vec<Noted>>(&text));
-        return if matches!(list, Ok(Ok(_))) { Ok(()) } else { Err(Error::Taken(path)) };
+        return if matches!(list, Ok(Ok(_))) { Ok(Begun(folder)) } else { Err(Error::Taken(path)) };
     }
     let is_known = |place: &Path| known.is_some_and(|known| known.canonicalize().ok() == place.canonicalize().ok());
     let is_empty = |place: &Path| std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
@@ -66,17 +66,22 @@ pub(super) fn begin(folder: &Path, known: Option<&Path>) -> Result<(), Error> {
         // Folders are asked about when they are written.
         place.symlink_metadata().is_ok() && !place.is_dir() && !is_known(place) && !is_empty(place)
     });
-    match taken {
-        Some(place) => Err(Error::Taken(place)),
-        None => Ok(atomic::write_file(&path, b"[]")?),
+    if let Some(place) = taken {
+        return Err(Error::Taken(place));
     }
+    atomic::write_file(&path, b"[]")?;
+    Ok(Begun(folder))
 }
 
-/// Removes a list in which nothing stands.
-pub(super) fn end(folder: &Path) {
-    let path = folder.join(LIST);
-    if bundle::read_file(&path, 8).is_ok_and(|text| text == b"[]") {
-        let _ = std::fs::remove_file(&path);
+/// A folder whose list was begun. If nothing stands in it in the end, the list goes.
+pub(super) struct Begun<'a>(&'a Path);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let path = self.0.join(LIST);
+        if bundle::read_file(&path, 8).is_ok_and(|text| text == b"[]") {
+            let _ = std::fs::remove_file(&path);
+        }
     }
 }
 

@@ -160,21 +160,7 @@ pub fn export(
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let _lock = checked::lock(out)?;
     atomic::clear_leftovers_of(out, NAMES)?;
-    checked::begin(out, source.run.as_ref().map(RunDir::bundle).as_deref())?;
-    let told = forms_of(source, forms, out, device, options, told);
-    checked::end(out);
-    told
-}
-
-/// Each of the forms, in a folder that is ours.
-fn forms_of(
-    source: &Source,
-    forms: &[Form],
-    out: &Path,
-    device: &Found,
-    options: Options<'_>,
-    told: &mut dyn FnMut(&Made),
-) -> Result<Vec<Made>, Error> {
+    let _list = checked::begin(out, source.run.as_ref().map(RunDir::bundle).as_deref())?;
     let model = source.sha256();
     let architecture = source.architecture()?;
     let content = &source.content;

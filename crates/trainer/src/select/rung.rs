@@ -174,7 +174,7 @@ fn measure(run: &RunDir, device: &Found) -> Result<Measured, Error> {
         score: defined(score, &plan)?,
         parameters: Some(parameters),
         seconds: last.seconds,
-        peak_memory: batch_size::peak_memory(),
+        peak_memory: batch_size::peak_memory("self"),
         latency,
     })
 }
@@ -193,7 +193,7 @@ fn baseline(experiment: Experiment, config: &Path, name: &str, device: &Found) -
         score: defined(score, &plan)?,
         parameters: learnt.parameters,
         seconds,
-        peak_memory: batch_size::peak_memory(),
+        peak_memory: batch_size::peak_memory("self"),
         latency,
     })
 }
