@@ -11,6 +11,7 @@ use trainer::recorders::{Event, Recorder, Scores};
 
 use crate::report;
 
+pub mod records;
 pub mod trials;
 
 /// How often a line of progress is printed where there is no terminal.

@@ -1,5 +1,6 @@
 //! Does the program as a whole keep its promises? Every test here runs the real binary, each training in a process of its own.
 //!
+//! - `answered`: answers to many records, in files and on where they were
 //! - `bad_checkpoints`: broken, foreign and newer checkpoints and bundles, and bytes flipped at random
 //! - `bad_input`: mistakes in configs, data, images, runs and devices
 //! - `calibrated`: temperatures and thresholds leave with a model, and hold wherever it answers
@@ -32,6 +33,7 @@
 //! - `weights_card`: weights of others come from where their card says, and the model says so
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod answered;
 mod bad_checkpoints;
 mod bad_input;
 mod calibrated;

@@ -88,9 +88,17 @@ fn only(args: &BenchBundle, way: &str) -> Ended {
 }
 
 fn show(rows: &[Row]) {
-    let metric = rows.iter().find_map(|row| row.score.as_ref()).map_or("score", |(metric, _)| metric);
+    let metrics: Vec<&str> = rows
+        .iter()
+        .map(|row| row.scores.iter().map(|(metric, _)| metric.as_str()).collect::<Vec<_>>())
+        .max_by_key(Vec::len)
+        .unwrap_or_default();
     let cells = |row: &Row| {
-        vec![
+        let score = |metric: &&str| {
+            let found = row.scores.iter().find(|(name, _)| name == metric);
+            found.map_or_else(String::new, |(_, value)| format!("{value:.4}"))
+        };
+        let mut cells = vec![
             row.form.clone(),
             row.runtime.clone(),
             bytes(row.file_bytes),
@@ -99,10 +107,12 @@ fn show(rows: &[Row]) {
             format!("{:.3}", row.p99_ms),
             report::count(row.examples_per_second.round() as u64),
             row.memory_bytes.map_or_else(String::new, bytes),
-            row.score.as_ref().map_or_else(String::new, |(_, value)| format!("{value:.4}")),
-        ]
+        ];
+        cells.extend(metrics.iter().map(score));
+        cells
     };
-    let heading = ["form", "runtime", "file", "load ms", "p50 ms", "p99 ms", "examples/s", "memory", metric];
+    let mut heading = vec!["form", "runtime", "file", "load ms", "p50 ms", "p99 ms", "examples/s", "memory"];
+    heading.extend(&metrics);
     report::table(&heading, &rows.iter().map(cells).collect::<Vec<_>>());
     report::line(format!(
         "p50 and p99: one example at a time; examples/s: {TOGETHER} at once; memory: what a process holds that does nothing else."

@@ -7,7 +7,7 @@ use model_zoo::bundle;
 use serde_json::{Value, json};
 use trainer::address::Address;
 use trainer::calibration::{self, Threshold};
-use trainer::exporters::{self, Form, MEMBERS, Made, Options, Shown, Source};
+use trainer::exporters::{self, Beside, Form, MEMBERS, Made, Options, Shown, Source};
 
 use super::Ended;
 use crate::args::{Export, Keygen};
@@ -143,7 +143,8 @@ fn line(made: &Made) -> String {
         Shown::NotRun(reason) => format!("NOT PROVEN here, it was not run: {reason}"),
     };
     let judged = made.judged.as_ref().map_or_else(String::new, |judged| {
-        format!("; {} {:.4}, {:.4} before ({})", judged.metric, judged.file, judged.network, judged.split)
+        let beside = |one: &Beside| format!("{} {:.4}, {:.4} before", one.metric, one.file, one.network);
+        format!("; {} ({})", judged.scores.iter().map(beside).collect::<Vec<_>>().join("; "), judged.split)
     });
     format!("{:24} {size:>10}  {proof}{judged}", made.file)
 }

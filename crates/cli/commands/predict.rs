@@ -1,22 +1,39 @@
 //! `firebox predict`: answer new data with a trained model.
 
-use data_loader::{Record, formats};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::UNIX_EPOCH;
+
+use data_loader::formats::{self, Records};
 use model_zoo::bundle::Bundle;
-use serde_json::json;
+use serde_json::{Value, json};
 use serving::unusual::{ANOMALY_SCORE, PERCENTILE};
-use serving::{Prediction, Predictor};
-use trainer::address::Address;
+use serving::{Prediction, Predictor, many};
+use trainer::address::{Address, typed};
 use trainer::{Experiment, RunDir};
 
 use super::Ended;
+use super::train::interrupt_flag;
 use crate::args::Predict;
+use crate::console::records::Progress;
 use crate::failure::{Failure, Status};
 use crate::report;
+
+mod answers;
+mod queried;
+
+use answers::Answers;
+use queried::Queried;
 
 pub(super) fn run(args: &Predict, json: bool) -> Ended {
     let device = model_zoo::device::open(&args.device)?;
     let predictor = open(&args.model, &device)?;
-    let records = formats::open_for_prediction(&args.input, predictor.pipeline().schema())?;
+    let queried = match &args.query {
+        Some(query) => Some(Queried::fetch(&args.input, query, &*interrupt_flag()?)?),
+        None => None,
+    };
+    let input = queried.as_ref().map_or(args.input.as_path(), Queried::path);
+    let records = formats::open_for_prediction(input, predictor.pipeline().schema())?;
     if records.is_empty() {
         let place = format!("in {}", args.input.display());
         let hint = "Give a file with at least one record in it.";
@@ -27,34 +44,117 @@ pub(super) fn run(args: &Predict, json: bool) -> Ended {
             if others.is_empty() { String::new() } else { format!(" and {} more", report::count(others.len() as u64)) };
         report::note(format!("Passed over {}{more}: by its name it is nothing that can be read.", first.display()));
     }
-    let rows: Vec<usize> = (0..records.len()).collect();
+    match &args.out {
+        Some(out) => {
+            let begun = beginning(args, queried.as_ref(), records.len())?;
+            write(args, &predictor, records.as_ref(), &begun, out, json)
+        }
+        None => tell(args, &predictor, records.as_ref(), json),
+    }
+}
+
+fn plan<'a>(args: &Predict, start: usize, stop: &'a AtomicBool) -> many::Plan<'a> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    many::Plan { start, together: args.batch_size as usize, threads, stop }
+}
+
+/// Prints the answers.
+fn tell(args: &Predict, predictor: &Predictor, records: &dyn Records, json: bool) -> Ended {
     let mut predictions = Vec::new();
-    for chunk in rows.chunks(args.batch_size as usize) {
-        let chunk: Vec<Record> = chunk.iter().map(|&row| records.read(row)).collect::<Result<_, _>>()?;
-        let answered = predictor.predict(chunk)?;
+    // Ctrl-C ends the program where it stands: nothing would be lost by it.
+    many::predict(predictor, records, plan(args, 0, &AtomicBool::new(false)), |answered| {
         if json {
             predictions.extend(answered);
         } else {
             answered.iter().for_each(show);
         }
-    }
+        Ok::<(), Failure>(())
+    })?;
     if json {
         report::json(&json!(predictions));
     }
     Ok(Status::Done)
 }
 
-/// Opens a bundle, the bundle of a run, or one of its checkpoints.
-pub(super) fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Failure> {
-    let address = Address::parse(model);
-    if address.checkpoint.is_none() {
-        let of_run = RunDir::open(&address.run).ok().map(|run| run.bundle());
-        for folder in [Some(address.run.clone()), of_run].into_iter().flatten() {
-            if Bundle::is_at(&folder) {
-                return Ok(Predictor::open(Bundle::read(&folder)?, device)?);
+/// Writes the answers to a file, or goes on doing so.
+fn write(args: &Predict, predictor: &Predictor, records: &dyn Records, begun: &Value, out: &Path, json: bool) -> Ended {
+    let mut answers = Answers::open(out, begun)?;
+    let begun_with = answers.begun_with;
+    if begun_with > 0 && !json {
+        report::note(format!(
+            "Going on behind {} records that were answered before.",
+            report::count(begun_with as u64)
+        ));
+    }
+    let stop = interrupt_flag()?;
+    let mut progress = Progress::new(records.len() as u64, begun_with as u64);
+    let answered = many::predict(predictor, records, plan(args, begun_with, &stop), |predictions| {
+        answers.push(&predictions)?;
+        progress.add(predictions.len() as u64);
+        Ok::<(), Failure>(())
+    });
+    progress.clear();
+    let answered = answered?;
+    if answered < records.len() && stop.load(Ordering::Relaxed) {
+        let (done, total) = (report::count(answered as u64), report::count(records.len() as u64));
+        match json {
+            true => report::json(&json!({ "status": "interrupted", "answered": answered, "records": records.len() })),
+            false => {
+                report::line(format!(
+                    "Interrupted; {done} of {total} records are answered, and kept in {}.",
+                    answers.unfinished().display()
+                ));
+                report::line("The same command goes on behind them.");
             }
         }
+        return Ok(Status::Interrupted);
     }
+    answers.finish()?;
+    match json {
+        true => {
+            report::json(&json!({ "status": "complete", "records": records.len(), "out": out.display().to_string() }))
+        }
+        false => {
+            let (count, rate) = (report::count(records.len() as u64), progress.rate());
+            report::line(format!("{count} records are answered in {}, {rate}.", typed(out)));
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// Words by which a later command knows that it asks the same.
+fn beginning(args: &Predict, queried: Option<&Queried>, records: usize) -> Result<Value, Failure> {
+    let folder = model(&args.model);
+    let hash = folder.as_ref().map(|folder| model_zoo::bundle::manifest_sha256(folder)).transpose()?;
+    let known = |path: &Path| {
+        let metadata = path.metadata().ok()?;
+        let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(json!([path.canonicalize().ok()?.display().to_string(), metadata.len(), time.as_nanos().to_string()]))
+    };
+    // The rows of a query lie in a file that is another one each time; what they are is told by what they say.
+    let input = match queried {
+        None => known(&args.input),
+        Some(queried) => Some(json!([args.input.display().to_string(), args.query, queried.sha256])),
+    };
+    Ok(json!({ "answers_to": input, "records": records, "model": args.model, "manifest": hash }))
+}
+
+/// The folder of the bundle that an address means, if it means one.
+fn model(model: &str) -> Option<PathBuf> {
+    let address = Address::parse(model);
+    if address.checkpoint.is_some() {
+        return None;
+    }
+    let of_run = RunDir::open(&address.run).ok().map(|run| run.bundle());
+    [Some(address.run), of_run].into_iter().flatten().find(|folder| Bundle::is_at(folder))
+}
+
+/// Opens a bundle, the bundle of a run, or one of its checkpoints.
+pub(super) fn open(model: &str, device: &model_zoo::device::Found) -> Result<Predictor, Failure> {
+    if let Some(folder) = self::model(model) {
+        return Ok(Predictor::open(Bundle::read(&folder)?, device)?);
+    }
+    let address = Address::parse(model);
     let (run, chosen) = address.open()?;
     let experiment = Experiment::read(&run.config(), &[])?;
     let pipeline = trainer::origin::fitted_pipeline(&run)?;

@@ -140,6 +140,14 @@ pub struct SourceFile {
     pub part: Option<Part>,
 }
 
+impl SourceFile {
+    /// A file that no card names, or that is none at all; its checksum does not matter to anyone.
+    pub(crate) fn called(name: &str) -> Self {
+        let (path, sha256) = (PathBuf::from(name), String::new());
+        Self { name: name.to_owned(), path, sha256, bytes: 0, role: Role::default(), part: None }
+    }
+}
+
 /// A card that was read and whose files are there, with the checksums that it states.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Card {

@@ -253,7 +253,7 @@ impl Error {
     }
 
     /// The error for a file that could not be written.
-    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+    pub fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write {
             path: path.to_path_buf(),
             source,

@@ -56,6 +56,7 @@ pub mod registry;
 pub mod samplers;
 pub mod scale;
 pub mod schema;
+pub mod sent;
 mod series;
 pub mod signature;
 pub mod sources;
@@ -72,6 +73,7 @@ pub mod training;
 pub mod transforms;
 pub mod views;
 pub mod windows;
+pub mod written;
 
 pub use batch::{Array, ArrayData, Batch, InputArray, Target};
 pub use card::Card;

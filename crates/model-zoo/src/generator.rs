@@ -46,24 +46,22 @@ impl Cache {
     }
 }
 
-/// A text that a network continues, token by token.
-pub struct Generator<'a> {
-    network: &'a dyn Answer,
-    device: &'a Device,
+/// A text that a network continues, token by token. Between two of them the network may do something else.
+pub struct Generator {
     context: usize,
     /// All tokens that may still be looked at.
     tokens: Vec<i64>,
     cache: Cache,
 }
 
-impl<'a> Generator<'a> {
-    /// Begins with nothing.
+impl Generator {
+    /// Begins with nothing, for this network.
     ///
     /// # Errors
     /// [`Error::CannotGenerate`] for a network that continues no texts.
-    pub fn new(network: &'a dyn Answer, device: &'a Device) -> Result<Self, Error> {
+    pub fn new(network: &dyn Answer) -> Result<Self, Error> {
         let context = network.context().ok_or(Error::CannotGenerate)?;
-        Ok(Self { network, device, context, tokens: Vec::new(), cache: Cache::default() })
+        Ok(Self { context, tokens: Vec::new(), cache: Cache::default() })
     }
 
     /// Never looks at more than `most` tokens at once, such as training did: places beyond them were never learnt.
@@ -73,7 +71,7 @@ impl<'a> Generator<'a> {
         self
     }
 
-    /// Reads `tokens` and gives the scores of the token behind them, one for each of the vocabulary.
+    /// Lets the network with which it began read `tokens` on `device`, and gives the scores of the token behind them, one for each of the vocabulary.
     ///
     /// A text that is longer than the context slides through it. Positions are learnt, so that what was remembered is worth nothing
     /// once it moves: where a single token has no room, the older half of the context is forgotten and the rest read anew, which
@@ -81,7 +79,7 @@ impl<'a> Generator<'a> {
     ///
     /// # Errors
     /// [`Error::WrongBatch`] without tokens; if the device fails.
-    pub fn read(&mut self, tokens: &[i64]) -> Result<Vec<f32>, Error> {
+    pub fn read(&mut self, network: &dyn Answer, device: &Device, tokens: &[i64]) -> Result<Vec<f32>, Error> {
         if tokens.is_empty() {
             return Err(Error::WrongBatch("there is no token to continue".into()));
         }
@@ -96,8 +94,8 @@ impl<'a> Generator<'a> {
         };
         let new = self.tokens[begin..].to_vec();
         let shape = [1, new.len()];
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(new, shape), self.device);
-        let scores = self.network.continue_from(ids, &mut self.cache)?;
+        let ids = Tensor::<2, Int>::from_data(TensorData::new(new, shape), device);
+        let scores = network.continue_from(ids, &mut self.cache)?;
         let last = shape[1] - 1;
         let scores = scores.slice_dim(1, last..last + 1).try_into_vec_as::<f32>();
         scores.map_err(|error| Error::DeviceFailed { doing: "generating", reason: error.to_string() })

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use serving::{Error, Limits, Settings, Source, batching, health, http};
+use serving::{Error, Limits, Settings, Source, health, http};
 
 /// So many of the largest bodies may be there at once.
 const BODIES: usize = 16;
@@ -62,18 +62,18 @@ fn main() -> ExitCode {
 
 #[expect(clippy::result_large_err, reason = "there is one in the life of a process")]
 fn serve(bundle: PathBuf, arguments: &Arguments) -> Result<(), Error> {
+    let source = Source { name: arguments.name.clone(), bundle, ..Source::default() };
     let settings = Settings {
-        models: vec![Source { name: arguments.name.clone(), bundle }],
         address: arguments.address,
         device: arguments.device.clone(),
-        batching: batching::Settings::default(),
-        control: false,
         limits: Limits {
             body: arguments.max_body,
             bodies: BODIES.saturating_mul(arguments.max_body),
             ..Limits::default()
         },
-        log: arguments.log.then_some(note),
+        log: arguments.log,
+        note,
+        ..Settings::of(vec![source])
     };
     http::until_asked_to_end(settings, arguments.until_eof, |address| {
         // Whoever started it may have closed its end.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{Error, Limits, Settings, Source, batching};
+use crate::registry::{Role, Share};
+use crate::{Error, Limits, Settings, Source, access, batching, http, traces};
 
 /// A file in TOML; every key has a default, but for the models. Paths are meant from the file's folder on.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +25,17 @@ pub struct Config {
     log: bool,
     /// The bundles. Of several with one name the last is the version that answers, and the others answer those who name them.
     models: Vec<Model>,
+    /// Where what was right is kept; without it nobody is asked.
+    feedback: Option<PathBuf>,
+    /// Where it is kept who asked for what.
+    audit: Option<PathBuf>,
+    /// The most bytes of weights at once; of models for which there is no room the one that was not asked for the longest goes, and
+    /// is read again when it is asked for.
+    memory: Option<u64>,
+    #[serde(default)]
+    access: access::Settings,
+    tls: Option<http::tls::Files>,
+    traces: Option<traces::Settings>,
     #[serde(default)]
     batching: Batching,
     #[serde(default)]
@@ -36,6 +48,10 @@ struct Model {
     name: Option<String>,
     /// A folder, or one file that was packed; the folder of a run stands for the bundle in it.
     bundle: PathBuf,
+    /// It answers a share of the requests.
+    canary: Option<Share>,
+    /// It is asked what others are asked, and its answers are compared and not sent.
+    shadow: Option<Share>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -71,6 +87,12 @@ impl Config {
         for model in &mut config.models {
             model.bundle = folder.join(&model.bundle);
         }
+        let access::Settings { keys, jwks, .. } = &mut config.access;
+        let tls = config.tls.as_mut().map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.clients.as_mut()]);
+        let others = [keys.as_mut(), jwks.as_mut(), config.feedback.as_mut(), config.audit.as_mut()];
+        for path in others.into_iter().chain(tls.into_iter().flatten()).flatten() {
+            *path = folder.join(&path);
+        }
         Ok(config)
     }
 
@@ -78,6 +100,15 @@ impl Config {
         if self.models.is_empty() {
             return Err("`models` names no model".into());
         }
+        for model in &self.models {
+            if model.canary.is_some() && model.shadow.is_some() {
+                return Err(format!("{} is canary and shadow at once", model.bundle.display()));
+            }
+            for (key, share) in [("canary", &model.canary), ("shadow", &model.shadow)] {
+                share.as_ref().map_or(Ok(()), Share::check).map_err(|reason| format!("{key} of a model: {reason}"))?;
+            }
+        }
+        self.traces.as_ref().map_or(Ok(()), traces::Settings::check)?;
         let window = self.batching.window_ms.unwrap_or(0.0);
         if !(0.0..=60_000.0).contains(&window) {
             return Err(format!("`batching.window_ms` is {window}, and must lie between 0 and 60000"));
@@ -97,12 +128,12 @@ impl Config {
         }
     }
 
-    /// What is meant by it; whoever is given a line of JSON for each request is `log`.
-    pub fn settings(self, log: fn(&str)) -> Settings {
+    /// What is meant by it; whoever is told lines is `note`.
+    pub fn settings(self, note: fn(&str)) -> Settings {
         let (usual, of_batching) = (Limits::default(), batching::Settings::default());
         let Allowed { body, bodies, rows, waiting, connections } = self.limits;
         Settings {
-            models: self.models.into_iter().map(|model| Source { name: model.name, bundle: model.bundle }).collect(),
+            models: self.models.into_iter().map(Model::source).collect(),
             address: self.address.unwrap_or(Settings::USUAL_ADDRESS),
             device: self.device.unwrap_or_else(|| "cpu".to_owned()),
             batching: batching::Settings {
@@ -118,8 +149,26 @@ impl Config {
                 connections: connections.unwrap_or(usual.connections),
                 ..usual
             },
-            log: self.log.then_some(log),
+            log: self.log,
+            note,
+            feedback: self.feedback,
+            audit: self.audit,
+            memory: self.memory,
+            access: self.access,
+            tls: self.tls,
+            traces: self.traces,
         }
+    }
+}
+
+impl Model {
+    fn source(self) -> Source {
+        let role = match (self.canary, self.shadow) {
+            (Some(share), _) => Role::Canary(share),
+            (None, Some(share)) => Role::Shadow(share),
+            (None, None) => Role::Answers,
+        };
+        Source { name: self.name, bundle: self.bundle, role }
     }
 }
 
@@ -149,13 +198,35 @@ mod tests {
         let settings = read(text).unwrap();
         assert_eq!((settings.batching.rows, settings.batching.window), (8, Duration::from_micros(1500)));
         assert_eq!((settings.limits.waiting, settings.limits.body), (9, Limits::default().body));
-        assert!(settings.control && settings.log.is_some() && settings.models[0].name.as_deref() == Some("x"));
+        assert!(settings.control && settings.log && settings.models[0].name.as_deref() == Some("x"));
+    }
+
+    #[test]
+    fn roles_files_and_limits_are_meant_from_the_folder_of_the_file_on() {
+        let text = "feedback = \"f.jsonl\"\nmemory = 9\n[[models]]\nbundle = \"a\"\n[[models]]\nbundle = \"b\"\n\
+                    canary = { percent = 10, sticky = \"x-user\" }\n[[models]]\nbundle = \"c\"\nshadow = { percent = 50 }\n\
+                    [access]\nkeys = \"keys.toml\"\nrate = { per_minute = 6 }\n[tls]\ncertificate = \"/c.pem\"\nkey = \"k.pem\"\n\
+                    [traces]\nurl = \"http://127.0.0.1:4318/v1/traces\"\n";
+        let settings = read(text).unwrap();
+        let sticky = Some("x-user".to_owned());
+        assert_eq!(settings.models[1].role, Role::Canary(Share { percent: 10.0, sticky }));
+        assert_eq!(settings.models[2].role, Role::Shadow(Share { percent: 50.0, sticky: None }));
+        assert!(settings.access.keys.unwrap().is_absolute() && settings.feedback.unwrap().ends_with("f.jsonl"));
+        let tls = settings.tls.unwrap();
+        assert!(tls.key.is_absolute() && tls.certificate == Path::new("/c.pem") && tls.clients.is_none());
+        assert_eq!((settings.memory, settings.traces.unwrap().percent), (Some(9), 100.0));
+        assert_eq!(settings.access.rate.unwrap().per_minute, 6);
     }
 
     #[test]
     fn what_cannot_be_meant_is_named() {
         for (text, words) in [
             ("", "models"),
+            ("[[models]]\nbundle = \"b\"\ncanary = { percent = 101 }", "percent"),
+            ("[[models]]\nbundle = \"b\"\nshadow = { percent = 1, sticky = \"a b\" }", "sticky"),
+            ("[[models]]\nbundle = \"b\"\ncanary = { percent = 1 }\nshadow = { percent = 1 }", "at once"),
+            ("[[models]]\nbundle = \"b\"\n[traces]\nurl = \"collector\"", "traces.url"),
+            ("[[models]]\nbundle = \"b\"\n[access]\nuser = 1", "user"),
             ("models = []", "names no model"),
             ("[[models]]\nbundle = \"b\"\n[batching]\nwindow = 1", "window"),
             ("[[models]]\nbundle = \"b\"\n[batching]\nwindow_ms = -1", "between 0 and 60000"),

@@ -22,6 +22,123 @@ pub struct Continuation {
     pub ended: bool,
 }
 
+/// A text that is being written. Between two tokens the network may do something else.
+pub(crate) struct Writing {
+    generator: Generator,
+    prompt: String,
+    prompt_ids: Vec<i64>,
+    /// The most tokens that are drawn.
+    most: usize,
+    sampling: Sampling,
+    random: Random,
+    mark: i64,
+    never_drawn: Vec<i64>,
+    /// All tokens, those of the prompt first.
+    ids: Vec<i64>,
+    /// What is told is the text behind these, of which the last few suffice: the whole is decoded once, at the end.
+    settled: usize,
+    told: String,
+    /// Of the token that comes next.
+    scores: Vec<f32>,
+}
+
+impl Writing {
+    /// Reads the prompt.
+    ///
+    /// # Errors
+    /// As [`Predictor::generate`].
+    pub(crate) fn begin(
+        predictor: &Predictor,
+        prompt: &str,
+        most: usize,
+        sampling: &Sampling,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        sampling.check()?;
+        let pipeline = predictor.pipeline();
+        let Some(mark) = pipeline.mark() else {
+            return Err(Error::CannotContinue { task: pipeline.signature().task });
+        };
+        let trained = pipeline.signature().inputs.iter().find_map(|input| match input.kind {
+            InputKind::Tokens { max_length, .. } if max_length > 0 => Some(max_length),
+            _ => None,
+        });
+        let mut generator = Generator::new(predictor.network())?.within(trained.unwrap_or(usize::MAX));
+        let ids = pipeline.prompt(prompt)?;
+        let scores = generator.read(predictor.network(), predictor.device(), &ids)?;
+        Ok(Self {
+            generator,
+            prompt: prompt.to_owned(),
+            prompt_ids: ids.clone(),
+            most,
+            sampling: *sampling,
+            random: Random::derive(&[STREAM, seed]),
+            mark,
+            never_drawn: pipeline.never_drawn(),
+            settled: ids.len(),
+            ids,
+            told: String::new(),
+            scores,
+        })
+    }
+
+    /// Draws a token; the text once it is at its end.
+    ///
+    /// # Errors
+    /// As [`Predictor::generate`].
+    pub(crate) fn step(
+        &mut self,
+        predictor: &Predictor,
+        tell: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Option<Continuation>, Error> {
+        let pipeline = predictor.pipeline();
+        let drawn = self.ids.len() - self.prompt_ids.len();
+        if drawn >= self.most {
+            return self.end(pipeline, tell, false).map(Some);
+        }
+        for never in &self.never_drawn {
+            if let Some(score) = self.scores.get_mut(*never as usize) {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+        let broken = || Error::NotFinite { id: format!("token {} behind the prompt", drawn + 1) };
+        let next = self.sampling.draw(&self.scores, &mut self.random).ok_or_else(broken)? as i64;
+        if next == self.mark {
+            return self.end(pipeline, tell, true).map(Some);
+        }
+        self.ids.push(next);
+        // A character may be spread over tokens: it is told once it is whole. Where later tokens change the text before them,
+        // as the blanks around punctuation marks, what was told stays and the end sets it right.
+        let before = self.settled.saturating_sub(BESIDE);
+        let new = behind(pipeline, &self.ids[before..self.settled], &self.ids[self.settled..])?;
+        if !new.is_empty() && !new.ends_with(char::REPLACEMENT_CHARACTER) {
+            self.told.push_str(&new);
+            self.settled = self.ids.len();
+            if tell(&new).is_break() {
+                return self.end(pipeline, tell, false).map(Some);
+            }
+        }
+        if drawn + 1 < self.most {
+            self.scores = self.generator.read(predictor.network(), predictor.device(), &[next])?;
+        }
+        Ok(None)
+    }
+
+    fn end(
+        &mut self,
+        pipeline: &Pipeline,
+        tell: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        ended: bool,
+    ) -> Result<Continuation, Error> {
+        let drawn = &self.ids[self.prompt_ids.len()..];
+        let text = behind(pipeline, &self.prompt_ids, drawn)?;
+        if let Some(rest) = text.strip_prefix(self.told.as_str()).filter(|rest| !rest.is_empty()) {
+            let _ = tell(rest);
+        }
+        Ok(Continuation { prompt: std::mem::take(&mut self.prompt), text, tokens: drawn.len(), ended })
+    }
+}
+
 impl Predictor {
     /// Continues `prompt` by at most `tokens` tokens and calls `tell` with every new part of the text as it comes, until it breaks
     /// off. Equal seeds give equal texts on one device. Padding and the unknown token are never drawn.
@@ -37,59 +154,12 @@ impl Predictor {
         seed: u64,
         mut tell: impl FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Continuation, Error> {
-        sampling.check()?;
-        let pipeline = self.pipeline();
-        let Some(mark) = pipeline.mark() else {
-            return Err(Error::CannotContinue { task: pipeline.signature().task });
-        };
-        let excluded = pipeline.never_drawn();
-        let mut random = Random::derive(&[STREAM, seed]);
-        let trained = pipeline.signature().inputs.iter().find_map(|input| match input.kind {
-            InputKind::Tokens { max_length, .. } if max_length > 0 => Some(max_length),
-            _ => None,
-        });
-        let mut generator = Generator::new(self.network(), self.device())?.within(trained.unwrap_or(usize::MAX));
-        let prompt_ids = pipeline.prompt(prompt)?;
-        let mut scores = generator.read(&prompt_ids)?;
-        // What is told is the text behind these ids, of which the last few suffice: the whole is decoded once, at the end.
-        let mut ids = prompt_ids.clone();
-        let mut settled = ids.len();
-        let (mut told, mut ended) = (String::new(), false);
-        while ids.len() - prompt_ids.len() < tokens {
-            for never in &excluded {
-                if let Some(score) = scores.get_mut(*never as usize) {
-                    *score = f32::NEG_INFINITY;
-                }
-            }
-            let place = ids.len() - prompt_ids.len() + 1;
-            let broken = || Error::NotFinite { id: format!("token {place} behind the prompt") };
-            let next = sampling.draw(&scores, &mut random).ok_or_else(broken)? as i64;
-            if next == mark {
-                ended = true;
-                break;
-            }
-            ids.push(next);
-            // A character may be spread over tokens: it is told once it is whole. Where later tokens change the text before them,
-            // as the blanks around punctuation marks, what was told stays and the end sets it right.
-            let before = settled.saturating_sub(BESIDE);
-            let new = behind(pipeline, &ids[before..settled], &ids[settled..])?;
-            if !new.is_empty() && !new.ends_with(char::REPLACEMENT_CHARACTER) {
-                told.push_str(&new);
-                settled = ids.len();
-                if tell(&new).is_break() {
-                    break;
-                }
-            }
-            if ids.len() - prompt_ids.len() < tokens {
-                scores = generator.read(&[next])?;
+        let mut writing = Writing::begin(self, prompt, tokens, sampling, seed)?;
+        loop {
+            if let Some(whole) = writing.step(self, &mut tell)? {
+                return Ok(whole);
             }
         }
-        let drawn = &ids[prompt_ids.len()..];
-        let text = behind(pipeline, &prompt_ids, drawn)?;
-        if let Some(rest) = text.strip_prefix(told.as_str()).filter(|rest| !rest.is_empty()) {
-            let _ = tell(rest);
-        }
-        Ok(Continuation { prompt: prompt.to_owned(), text, tokens: drawn.len(), ended })
     }
 }
 

@@ -57,6 +57,20 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A file that says who may ask, or shows who serves, cannot be meant.
+    #[error("{}: {reason}", path.display())]
+    Access {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {reason}")]
+    Randomness {
+        /// What it said.
+        reason: String,
+    },
     /// The port cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -121,6 +135,8 @@ impl Error {
             Self::Package { way_out, .. } => Some(way_out.clone()),
             Self::Name { .. } => Some("name it with --name, in letters, digits, `-`, `_` and `.`".into()),
             Self::Config { .. } => Some("it looks like `[[models]]` with `bundle = \"runs/RUN/bundle\"`; the README shows every key".into()),
+            Self::Access { .. } => Some("keys are written by --new-key, tokens are verified by a JWK set in JSON, certificates and keys are in PEM".into()),
+            Self::Randomness { .. } => None,
             Self::Listen { .. } => Some("choose another port with --address; port 0 is one that is free".into()),
             Self::Unwell { .. } => Some("see what the server says, or ask its /v2/health/live".into()),
             Self::Panicked { .. } => Some("please report it with what stands above".into()),
@@ -132,13 +148,14 @@ impl Error {
     /// Whether the user's words or files are the cause, rather than the model, the machine or this program.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::NotFinite { .. } | Self::Unwell { .. } | Self::Panicked { .. } => false,
+            Self::NotFinite { .. } | Self::Unwell { .. } | Self::Panicked { .. } | Self::Randomness { .. } => false,
             Self::CannotShow { .. }
             | Self::CannotContinue { .. }
             | Self::Sampling(_)
             | Self::Package { .. }
             | Self::Name { .. }
             | Self::Config { .. }
+            | Self::Access { .. }
             | Self::Listen { .. } => true,
             Self::Data(error) => error.is_usage(),
             Self::Model(error) => error.is_usage(),

@@ -6,20 +6,29 @@
 //! machine needs to run it, or a browser or a Rust program to answer without it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod access;
+mod attribution;
 pub mod batching;
 pub mod config;
 pub mod continuation;
 pub mod deploy;
 pub mod error;
+mod feedback;
 pub mod health;
 pub mod http;
+mod journal;
 pub mod limits;
 pub mod load;
+pub mod many;
 pub mod meaning;
 mod metrics;
 pub mod predictor;
 pub mod registry;
 pub mod sampling;
+mod shadow;
+mod statistics;
+pub mod traces;
+pub mod tune;
 pub mod unusual;
 mod wire;
 

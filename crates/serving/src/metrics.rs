@@ -6,12 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::registry::{Registry, Version};
+use crate::shadow::Compared;
 
 /// The upper bounds of the buckets of latencies, in seconds.
 const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// The upper bounds of the buckets of examples that were answered at once.
 const ROWS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+/// The upper bounds of the buckets of differences between the answers of a shadow and those that were sent.
+const DIFFERENCES: [f64; 8] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0];
 
 /// What was counted.
 #[derive(Default)]
@@ -21,6 +25,10 @@ pub(crate) struct Metrics {
     seconds: Mutex<BTreeMap<&'static str, Histogram<{ BOUNDS.len() }>>>,
     /// By model, version and phase.
     phases: Mutex<BTreeMap<(String, String, &'static str), Histogram<{ BOUNDS.len() }>>>,
+    /// By model, version and what became of it.
+    shadows: Mutex<BTreeMap<(String, String, &'static str), u64>>,
+    /// By model and version.
+    differences: Mutex<BTreeMap<(String, String), Histogram<{ DIFFERENCES.len() }>>>,
     /// By model and version.
     rows: Mutex<BTreeMap<(String, String), Histogram<{ ROWS.len() }>>>,
 }
@@ -85,6 +93,20 @@ impl Metrics {
         lock(&self.rows).entry(key).or_default().observe(&ROWS, rows as f64);
     }
 
+    /// Counts what a shadow answered; nothing if it did not.
+    pub(crate) fn shadow(&self, version: &Version, compared: Option<Compared>) {
+        let outcome = match compared {
+            Some(Compared { same: true, .. }) => "same",
+            Some(_) => "other",
+            None => "none",
+        };
+        let key = (version.name.clone(), version.id.clone());
+        *lock(&self.shadows).entry((key.0.clone(), key.1.clone(), outcome)).or_default() += 1;
+        if let Some(difference) = compared.map(|compared| compared.difference).filter(|value| value.is_finite()) {
+            lock(&self.differences).entry(key).or_default().observe(&DIFFERENCES, difference);
+        }
+    }
+
     /// Everything as text.
     pub(crate) fn text(&self, registry: &Registry, waiting: usize) -> String {
         let mut text = String::new();
@@ -111,6 +133,22 @@ impl Metrics {
         head(&mut text, name, "histogram", "Examples that were answered at once, as each request met them.");
         for ((model, version), histogram) in lock(&self.rows).iter() {
             histogram.write(&mut text, name, &format!("model=\"{model}\",version=\"{version}\""), &ROWS);
+        }
+        let name = "firebox_shadow_answers_total";
+        head(&mut text, name, "counter", "Answers of shadows, by whether they are those that were sent.");
+        for ((model, version, outcome), count) in lock(&self.shadows).iter() {
+            let labels = format!("model=\"{model}\",version=\"{version}\",outcome=\"{outcome}\"");
+            let _ = writeln!(text, "{name}{{{labels}}} {count}");
+        }
+        let name = "firebox_shadow_difference";
+        head(
+            &mut text,
+            name,
+            "histogram",
+            "The largest difference between an answer of a shadow and the one that was sent.",
+        );
+        for ((model, version), histogram) in lock(&self.differences).iter() {
+            histogram.write(&mut text, name, &format!("model=\"{model}\",version=\"{version}\""), &DIFFERENCES);
         }
         head(&mut text, "firebox_waiting_requests", "gauge", "Requests that wait for their turn.");
         let _ = writeln!(text, "firebox_waiting_requests {waiting}");

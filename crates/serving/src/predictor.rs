@@ -9,23 +9,23 @@ use model_zoo::device::{Device, Found, Tensor};
 use model_zoo::network::Answer;
 use model_zoo::weights::Weights;
 use model_zoo::{Architecture, Decision, Decoding, Inputs, Output};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Meaning};
 
 /// The answer to one record.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Which example was answered.
     pub id: String,
     /// The most likely class; only for a classifier.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The probability of each class, in the order of the labels, or each number in the user's units; how unusual the record is.
     pub scores: Vec<(String, f64)>,
     /// The features that a network gave back worst, and which share of its failure is theirs; only where the task is to give examples
     /// back.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unusual: Vec<(String, f64)>,
 }
 

@@ -7,7 +7,7 @@ use super::{Purpose, Records, VisitKey, is_number, value_of};
 use crate::card::SourceFile;
 use crate::error::Error;
 use crate::example::{Record, Value};
-use crate::files::content::{IN_MEMORY, PIECE, Room};
+use crate::files::content::{Content, IN_MEMORY, PIECE, Room};
 use crate::registry::Entry;
 use crate::schema::Schema;
 use crate::split::Part;
@@ -59,9 +59,22 @@ impl Csv {
             starts.push(starts[starts.len() - 1] + table.index.len());
             tables.push(table);
         }
+        Ok(Self::of(tables, starts, schema, purpose))
+    }
+
+    /// Opens text that is there already, called `name`, for a model whose schema is known. The target may be absent.
+    pub fn of_text(text: Vec<u8>, name: &str, schema: &Schema) -> Result<Self, Error> {
+        let file = SourceFile::called(name);
+        let content = Content::Memory(text);
+        let table = Table::of(content, &file, &Config::default(), schema, Purpose::Prediction)?;
+        let starts = vec![0, table.index.len()];
+        Ok(Self::of(vec![table], starts, schema, Purpose::Prediction))
+    }
+
+    fn of(tables: Vec<Table>, starts: Vec<usize>, schema: &Schema, purpose: Purpose) -> Self {
         let plain_markers =
             schema.missing.iter().any(|marker| marker.starts_with(|c: char| "+-.0123456789".contains(c)));
-        Ok(Self { tables, starts, schema: schema.clone(), purpose, plain_markers })
+        Self { tables, starts, schema: schema.clone(), purpose, plain_markers }
     }
 
     /// Reads `rows`, neighbours with one read, until `visit` breaks off. It gets the table, the row within it, and the row's

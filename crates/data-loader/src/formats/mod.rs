@@ -216,14 +216,7 @@ fn open_rows(path: &Path, schema: &Schema) -> Result<Box<dyn Records>, Error> {
     let lower = name.to_lowercase();
     let stem = lower.strip_suffix(".gz").or_else(|| lower.strip_suffix(".zst")).unwrap_or(&lower);
     // Checksums matter where a card states them; here the file is whatever the user has.
-    let file = SourceFile {
-        name,
-        path: path.to_path_buf(),
-        sha256: String::new(),
-        bytes: 0,
-        role: crate::card::Role::default(),
-        part: None,
-    };
+    let file = SourceFile { path: path.to_path_buf(), ..SourceFile::called(&name) };
     let extension = stem.rsplit('.').next().unwrap_or_default();
     let images = crate::tables::columnar::Config::for_prediction(schema);
     Ok(match extension {

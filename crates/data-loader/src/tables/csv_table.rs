@@ -48,7 +48,17 @@ impl Table {
         schema: &Schema,
         purpose: Purpose,
     ) -> Result<Self, Error> {
-        let content = Content::open(&file.path, room)?;
+        Self::of(Content::open(&file.path, room)?, file, config, schema, purpose)
+    }
+
+    /// Finds the rows in `content`, which is that of `file`.
+    pub(crate) fn of(
+        content: Content,
+        file: &SourceFile,
+        config: &Config,
+        schema: &Schema,
+        purpose: Purpose,
+    ) -> Result<Self, Error> {
         let guess = purpose == Purpose::Prediction;
         let header = match &config.header {
             Some(names) => Header::given(&content, config.delimiter as u8, names)?,

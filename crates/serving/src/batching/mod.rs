@@ -24,7 +24,8 @@ use crate::{Error, Predictor};
 mod join;
 mod queue;
 
-use join::{Shape, joined};
+use join::Shape;
+pub(crate) use join::joined;
 use queue::{Queue, Ticket};
 
 /// How requests come together.
@@ -72,6 +73,8 @@ pub(crate) struct Answered {
     pub computed: Duration,
     /// How many examples were answered at once.
     pub rows: usize,
+    /// Whether it is the first of those that were answered at once.
+    pub leads: bool,
 }
 
 /// Why there is no answer.
@@ -87,8 +90,8 @@ pub(crate) enum Unanswered {
     Failed(Box<Error>),
 }
 
-/// What has the network for itself, and gives whatever it likes.
-type Alone = Box<dyn FnOnce(&Predictor) -> Result<Box<dyn Any + Send>, Error> + Send>;
+/// What has the network for itself, piece by piece, and at its end gives whatever it likes.
+type Alone = Box<dyn FnMut(&Predictor) -> Result<Option<Box<dyn Any + Send>>, Error> + Send>;
 type Reply<T> = oneshot::Sender<Result<T, Unanswered>>;
 
 /// What is asked of a network.
@@ -172,7 +175,9 @@ impl Engine {
             // Before anything is computed: this thread is to be one of those that compute.
             device::compute_here(&device);
             while let Some(next) = of_thread.next() {
-                answer(next);
+                for again in answer(next) {
+                    of_thread.lock().queue.push_again(again);
+                }
             }
         })?;
         Ok(Self { shared })
@@ -181,6 +186,18 @@ impl Engine {
     /// How many requests wait.
     pub(crate) fn waiting(&self) -> usize {
         self.shared.lock().queue.len()
+    }
+
+    /// Whether as many requests wait as may; whom nobody waits for any more makes room.
+    pub(crate) fn is_full(&self) -> bool {
+        let mut state = self.shared.lock();
+        if !state.queue.is_full() {
+            return false;
+        }
+        for late in state.queue.expire(Instant::now(), Work::is_gone) {
+            late.work.refuse(Unanswered::Late);
+        }
+        state.queue.is_full()
     }
 
     /// What `network` answers to a batch.
@@ -199,7 +216,7 @@ impl Engine {
         answer.await.unwrap_or(Err(Unanswered::Broken))
     }
 
-    /// Lets `work` have `network` for itself.
+    /// Lets `work` have `network` for itself, again and again until it gives something; in between others have their turns.
     ///
     /// # Errors
     /// [`Unanswered`].
@@ -207,10 +224,12 @@ impl Engine {
         &self,
         network: &Arc<Network>,
         sender: Sender,
-        work: impl FnOnce(&Predictor) -> Result<T, Error> + Send + 'static,
+        mut work: impl FnMut(&Predictor) -> Result<Option<T>, Error> + Send + 'static,
     ) -> Result<T, Unanswered> {
         let (reply, answer) = oneshot::channel();
-        let run = Box::new(move |predictor: &Predictor| Ok(Box::new(work(predictor)?) as Box<dyn Any + Send>));
+        let run = Box::new(move |predictor: &Predictor| {
+            Ok(work(predictor)?.map(|given| Box::new(given) as Box<dyn Any + Send>))
+        });
         self.push(network, None, 1, sender, Work::Alone { run, reply })?;
         let told = answer.await.unwrap_or(Err(Unanswered::Broken))?;
         told.downcast::<T>().map(|told| *told).map_err(|_| Unanswered::Broken)
@@ -298,19 +317,24 @@ impl Work {
     }
 }
 
-/// Answers what was taken together.
-fn answer(together: Vec<Ticket<Kind, Work>>) {
+/// Answers what was taken together, and gives back what is not through.
+fn answer(together: Vec<Ticket<Kind, Work>>) -> Vec<Ticket<Kind, Work>> {
     let begun = Instant::now();
-    let Some(network) = together.first().map(|ticket| Arc::clone(&ticket.kind.network)) else { return };
+    let mut again = Vec::new();
+    let Some(network) = together.first().map(|ticket| Arc::clone(&ticket.kind.network)) else { return again };
     let mut asked = Vec::new();
     for ticket in together {
         match ticket.work {
             Work::Infer { batch, reply } => asked.push((batch, reply, ticket.arrived)),
-            Work::Alone { run, reply } => drop(reply.send(network.with(run))),
+            Work::Alone { mut run, reply } => match network.with(&mut run) {
+                Ok(Some(given)) => drop(reply.send(Ok(given))),
+                Err(why) => drop(reply.send(Err(why))),
+                Ok(None) => again.push(Ticket { work: Work::Alone { run, reply }, ..ticket }),
+            },
         }
     }
     if asked.is_empty() {
-        return;
+        return again;
     }
     let batches: Vec<&Batch> = asked.iter().map(|(batch, ..)| batch.as_ref()).collect();
     // One that is alone is not copied.
@@ -329,9 +353,10 @@ fn answer(together: Vec<Ticket<Kind, Work>>) {
             for (batch, reply, arrived) in asked {
                 let told = network.with(|predictor| predictor.infer(&batch));
                 let (queued, rows) = (begun - arrived, batch.len());
-                let _ = reply.send(told.map(|numbers| Answered { batch, numbers, queued, computed, rows }));
+                let _ =
+                    reply.send(told.map(|numbers| Answered { batch, numbers, queued, computed, rows, leads: true }));
             }
-            return;
+            return again;
         }
         Err(why) => Err(why),
     };
@@ -347,12 +372,14 @@ fn answer(together: Vec<Ticket<Kind, Work>>) {
             Some(Err(_)) => whole.take().unwrap_or(Err(Unanswered::Broken)),
             None => Err(Unanswered::Broken),
         };
+        let leads = start == 0;
         start = end;
         let own =
             own.and_then(|numbers| numbers.finite(&batch.ids).map_err(|error| Unanswered::Failed(Box::new(error))));
         let queued = begun - arrived;
-        let _ = reply.send(own.map(|numbers| Answered { batch, numbers, queued, computed, rows }));
+        let _ = reply.send(own.map(|numbers| Answered { batch, numbers, queued, computed, rows, leads }));
     }
+    again
 }
 
 #[cfg(test)]

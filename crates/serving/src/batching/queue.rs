@@ -52,11 +52,22 @@ impl<K: PartialEq, T> Queue<K, T> {
         self.waiting.len()
     }
 
+    /// Whether no more may wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= self.most
+    }
+
     /// Puts a request at its place, or gives it back if too many wait already.
     pub(crate) fn push(&mut self, ticket: Ticket<K, T>) -> Result<(), Ticket<K, T>> {
-        if self.waiting.len() >= self.most {
+        if self.is_full() {
             return Err(ticket);
         }
+        self.push_again(ticket);
+        Ok(())
+    }
+
+    /// Puts a request that was let in already at its place, be there room or not.
+    pub(crate) fn push_again(&mut self, ticket: Ticket<K, T>) {
         // Those who are through with all they asked have no more to say than a newcomer.
         if self.finished.len() > 2 * self.most {
             let clock = self.clock;
@@ -67,7 +78,6 @@ impl<K: PartialEq, T> Queue<K, T> {
         *finished = start + ticket.rows.max(1) as u64;
         self.came += 1;
         self.waiting.insert((ticket.priority, start, self.came), ticket);
-        Ok(())
     }
 
     /// The one that is next.

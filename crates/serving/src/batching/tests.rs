@@ -1,5 +1,6 @@
 //! Is what is answered together answered as it would be alone, and does each get its own?
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 
 use data_loader::{Array, ArrayData, ExampleId, InputArray, Target};
@@ -33,10 +34,11 @@ async fn busy(engine: &Arc<Engine>, network: &Arc<Network>) -> mpsc::Sender<()> 
     let (begun, has_begun) = oneshot::channel();
     let (engine, network) = (Arc::clone(engine), Arc::clone(network));
     tokio::spawn(async move {
+        let mut begun = Some(begun);
         let work = move |_: &Predictor| {
-            begun.send(()).unwrap();
+            begun.take().unwrap().send(()).unwrap();
             let _ = wait.recv();
-            Ok(())
+            Ok(Some(()))
         };
         engine.alone(&network, ANYONE, work).await.unwrap();
     });
@@ -151,7 +153,7 @@ fn what_is_late_or_nobody_waits_for_is_not_computed() {
         let (asked, of) = (Arc::clone(&engine), Arc::clone(&network));
         let (tell, told) = mpsc::channel();
         let gone = tokio::spawn(async move {
-            asked.alone(&of, ANYONE, move |_| Ok(tell.send(()).is_ok())).await.unwrap();
+            asked.alone(&of, ANYONE, move |_| Ok(Some(tell.send(()).is_ok()))).await.unwrap();
         });
         while engine.waiting() < 2 {
             tokio::task::yield_now().await;
@@ -161,7 +163,7 @@ fn what_is_late_or_nobody_waits_for_is_not_computed() {
         tokio::time::sleep(Duration::from_millis(30)).await;
         drop(go_on);
         assert!(matches!(late.await.unwrap(), Err(Unanswered::Late)));
-        engine.alone(&network, ANYONE, |_| Ok(())).await.unwrap();
+        engine.alone(&network, ANYONE, |_| Ok(Some(()))).await.unwrap();
         assert!(told.recv().is_err());
     });
 }
@@ -194,5 +196,37 @@ fn an_engine_that_ends_answers_what_came_before() {
         shared.lock().closed = true;
         shared.came.notify_one();
         assert!(waiting.await.unwrap().is_ok());
+    });
+}
+
+#[test]
+fn what_takes_long_lets_others_have_their_turns() {
+    within(async {
+        let (engine, network) = (Arc::new(engine(64)), network(Settings::default()));
+        let turns = Arc::new(AtomicUsize::new(0));
+        let (of_work, of_engine, of_network) = (Arc::clone(&turns), Arc::clone(&engine), Arc::clone(&network));
+        let long = tokio::spawn(async move {
+            // It is through only once somebody else was answered, and that is when the turns are told.
+            let work = move |_: &Predictor| {
+                let turn = of_work.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                Ok((turn >= 1_000_000).then_some(turn))
+            };
+            of_engine.alone(&of_network, ANYONE, work).await
+        });
+        while turns.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        let before = turns.load(Ordering::SeqCst);
+        engine.infer(&network, batch(1, 1.0), ANYONE).await.unwrap();
+        let waited = turns.load(Ordering::SeqCst) - before;
+        assert!(waited <= 5, "{waited} turns");
+        // Nobody waits for it any more.
+        long.abort();
+        let until = Instant::now() + Duration::from_secs(10);
+        while engine.waiting() > 0 {
+            assert!(Instant::now() < until);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     });
 }

@@ -1,47 +1,55 @@
 //! How does a server begin, and how does it end?
 //!
 //! ```text
-//! connection ──> routes ──> wire ──> batching ──> wire ──> responses
+//! connection ──> answers ──> routes ──> wire ──> batching ──> wire ──> responses
 //! ```
 //!
 //! The port is open before the models are: whoever asks is told that the server lives and is not ready. One that is
 //! asked to end says at once that it is not ready, takes connections for a moment longer, and answers what it has
 //! begun.
 
-use std::convert::Infallible;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper::Request;
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_rustls::TlsAcceptor;
 
-use crate::Error;
+use crate::access::{self, Access};
 use crate::batching::{self, Engine};
+use crate::feedback::Feedback;
+use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Source};
+use crate::traces::{self, Traces};
+use crate::{Error, wire};
 
+mod answers;
+mod calls;
+mod connections;
+mod inference;
+mod pages;
 mod patience;
 mod requests;
 mod responses;
 mod routes;
 mod run;
 mod texts;
+pub mod tls;
 
-use patience::Patient;
+use connections::Peer;
 pub use run::until_asked_to_end;
 
-/// The most bytes in the head of a request.
-const HEAD: usize = 64 << 10;
 /// How long nothing is accepted after that went wrong, as it does where there are no more files to be opened.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -60,11 +68,45 @@ pub struct Settings {
     pub control: bool,
     /// How much may be asked for.
     pub limits: Limits,
-    /// What is given a line of JSON for each request.
-    pub log: Option<fn(&str)>,
+    /// Whether each request is told as a line of JSON.
+    pub log: bool,
+    /// Who is told lines.
+    pub note: fn(&str),
+    /// Where what was right is kept; without it nobody is asked.
+    pub feedback: Option<PathBuf>,
+    /// Where it is kept who asked for what.
+    pub audit: Option<PathBuf>,
+    /// The most bytes of weights at once.
+    pub memory: Option<u64>,
+    /// Who may ask.
+    pub access: access::Settings,
+    /// By what the server shows who it is; without it nothing is encrypted.
+    pub tls: Option<tls::Files>,
+    /// To whom traces are told.
+    pub traces: Option<traces::Settings>,
 }
 
 impl Settings {
+    /// Those of a server of these models as it usually is.
+    pub fn of(models: Vec<Source>) -> Self {
+        Self {
+            models,
+            address: Self::USUAL_ADDRESS,
+            device: "cpu".to_owned(),
+            batching: batching::Settings::default(),
+            control: false,
+            limits: Limits::default(),
+            log: false,
+            note: |_| {},
+            feedback: None,
+            audit: None,
+            memory: None,
+            access: access::Settings::default(),
+            tls: None,
+            traces: None,
+        }
+    }
+
     /// Where a server listens unless it is told otherwise: nobody but this machine reaches it there.
     pub const USUAL_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 }
@@ -78,9 +120,14 @@ pub(crate) struct Shared {
     control: bool,
     /// Bytes of bodies that there is still room for.
     room: Arc<Semaphore>,
-    /// Clients are told apart by a number that says nothing of them to others.
+    /// Requests are called by numbers that say nothing of them.
     hasher: RandomState,
-    log: Option<fn(&str)>,
+    log: bool,
+    note: fn(&str),
+    access: Access,
+    feedback: Option<Feedback>,
+    audit: Option<Journal>,
+    traces: Option<Traces>,
     /// Whether it was asked to end.
     ending: AtomicBool,
 }
@@ -99,6 +146,7 @@ struct Listening {
     shared: Arc<Shared>,
     /// Each connection has one.
     connections: Arc<Semaphore>,
+    tls: Option<TlsAcceptor>,
     /// Tells connections to end with the request that they are at.
     closing: watch::Sender<bool>,
 }
@@ -109,7 +157,12 @@ impl Server {
     /// # Errors
     /// [`Error::Listen`], [`Error::Name`]; if there is no such device, or no bundle at all.
     pub async fn bind(settings: Settings) -> Result<Self, Error> {
-        let Settings { models, address, device, batching, control, limits, log } = settings;
+        let Settings { models, address, device, batching, control, limits, log, note, memory, .. } = settings;
+        let tls = settings.tls.as_ref().map(tls::acceptor).transpose()?;
+        let access = Access::read(&settings.access)?;
+        let feedback = settings.feedback.map(|path| Feedback::open(&path, note)).transpose()?;
+        let audit = settings.audit.map(|path| Journal::open(&path, note)).transpose()?;
+        let traces = settings.traces.map(|settings| Traces::begin(&settings, note)).transpose()?;
         let refused = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
@@ -117,13 +170,28 @@ impl Server {
         // A graphics card takes a while.
         let device = tokio::task::spawn_blocking(move || model_zoo::device::open(&device)).await.map_err(broke)??;
         let engine = Engine::begin(&device, limits.waiting).map_err(refused)?;
-        let registry = Registry::new(device, batching);
+        let registry = Registry::new(device, batching, memory);
         let (metrics, ending, hasher) = (Metrics::default(), AtomicBool::new(false), RandomState::new());
         let room = Arc::new(Semaphore::new(limits.bodies.min(Semaphore::MAX_PERMITS)));
-        let shared = Arc::new(Shared { registry, engine, metrics, limits, control, room, hasher, log, ending });
+        let shared = Arc::new(Shared {
+            registry,
+            engine,
+            metrics,
+            limits,
+            control,
+            room,
+            hasher,
+            log,
+            note,
+            access,
+            feedback,
+            audit,
+            traces,
+            ending,
+        });
         let opened = open(&shared, models)?;
         let connections = Arc::new(Semaphore::new(limits.connections as usize));
-        let listening = Listening { listener, shared, connections, closing: watch::channel(false).0 };
+        let listening = Listening { listener, shared, connections, tls, closing: watch::channel(false).0 };
         Ok(Self { address, opened, listening })
     }
 
@@ -153,7 +221,7 @@ impl Server {
             }
         };
         listening.accept_until(first).await?;
-        let limits = listening.shared.limits;
+        let (limits, shared) = (listening.shared.limits, Arc::clone(&listening.shared));
         let latest = Instant::now() + limits.ending;
         listening.shared.ending.store(true, Ordering::Release);
         let rest = async move {
@@ -169,6 +237,13 @@ impl Server {
             () = sleep_until(latest) => {},
             () = asked() => {},
         }
+        // What is kept and told of requests is on its way; the program may end at once after this.
+        let close = move || {
+            shared.audit.as_ref().map(Journal::close);
+            shared.feedback.as_ref().map(Feedback::close);
+            shared.traces.as_ref().map(Traces::close);
+        };
+        drop(tokio::task::spawn_blocking(close).await);
         Ok(())
     }
 }
@@ -191,6 +266,29 @@ fn open(shared: &Arc<Shared>, models: Vec<Source>) -> Result<oneshot::Receiver<R
     Ok(opened)
 }
 
+impl Shared {
+    /// Keeps what was right.
+    async fn take_feedback(
+        &self,
+        request: Request<Incoming>,
+        asking: &answers::Asking,
+    ) -> Result<responses::Answer, wire::Refusal> {
+        let Some(feedback) = &self.feedback else {
+            return Err(wire::Refusal::new(404, "nobody keeps feedback here")
+                .with_hint("whoever starts the server may, by `feedback = \"FILE\"` in its config"));
+        };
+        let (head, body) = request.into_parts();
+        let body = requests::json(&head.headers, body, &self.limits, &self.room).await?;
+        feedback.take(&body.bytes, asking.caller.name.as_deref())?;
+        responses::json(202, &serde_json::json!({}))
+    }
+
+    /// Every address.
+    fn description(&self) -> serde_json::Value {
+        wire::addresses(&self.registry.versions(), self.access.is_limited())
+    }
+}
+
 impl Listening {
     /// Accepts connections until something else is done.
     async fn accept_until<T>(&self, done: impl Future<Output = T>) -> T {
@@ -209,38 +307,6 @@ impl Listening {
                 },
             }
         }
-    }
-
-    /// Answers what comes over a connection, in a task of its own.
-    fn begin(&self, permit: OwnedSemaphorePermit, stream: TcpStream, peer: IpAddr) {
-        let client = self.shared.hasher.hash_one(peer);
-        let shared = Arc::clone(&self.shared);
-        let mut closing = self.closing.subscribe();
-        tokio::spawn(async move {
-            // An answer is one piece: there is nothing to wait for before it is sent. Without it, it is merely slower.
-            let _ = stream.set_nodelay(true);
-            let limits = shared.limits;
-            let service = service_fn(move |request| {
-                let shared = Arc::clone(&shared);
-                async move { Ok::<_, Infallible>(shared.answer(request, client).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.head_time)
-                .max_buf_size(HEAD)
-                .serve_connection(TokioIo::new(Patient::new(stream, limits.answer_time)), service);
-            let mut connection = pin!(connection);
-            let closed = async { drop(closing.wait_for(|closing| *closing).await) };
-            // Clients that break off are no matter of ours.
-            select! {
-                _ = connection.as_mut() => {},
-                () = closed => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
-                },
-            }
-            drop(permit);
-        });
     }
 }
 

@@ -12,13 +12,10 @@ static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 async fn bind(bundle: std::path::PathBuf) -> Server {
     let settings = Settings {
-        models: vec![Source { name: None, bundle }],
         address: "127.0.0.1:0".parse().unwrap(),
-        device: "cpu".into(),
-        batching: batching::Settings::default(),
-        control: false,
-        limits: Limits::default(),
-        log: Some(|line| LOGGED.lock().unwrap().push(line.to_owned())),
+        log: true,
+        note: |line| LOGGED.lock().unwrap().push(line.to_owned()),
+        ..Settings::of(vec![Source { bundle, ..Source::default() }])
     };
     Server::bind(settings).await.unwrap()
 }
@@ -46,7 +43,7 @@ fn until_the_bundle_is_open_the_server_lives_and_is_not_ready() {
         }
         let shared = Arc::get_mut(&mut server.listening.shared).unwrap();
         shared.registry = registry();
-        shared.registry.announce(&Source { name: Some("x".into()), bundle: tiny() }).unwrap();
+        shared.registry.announce(&Source { name: Some("x".into()), bundle: tiny(), ..Source::default() }).unwrap();
         let address = server.address();
         let running = tokio::spawn(server.run(std::future::pending));
         assert_eq!(ask(address, "GET /v2/health/live").await.0, 200);
@@ -69,8 +66,10 @@ fn a_model_that_broke_down_is_neither_ready_nor_live() {
         let (address, shared) = (server.address(), Arc::clone(&server.listening.shared));
         let running = tokio::spawn(server.run(std::future::pending));
         while ask(address, "GET /v2/health/ready").await.0 != 200 {}
-        let (network, anyone) =
-            (&shared.registry.only().unwrap().network, Sender { client: 0, priority: 0, deadline: None });
+        let (network, anyone) = (
+            &shared.registry.find("bundle_v1", None).unwrap().network,
+            Sender { client: 0, priority: 0, deadline: None },
+        );
         assert!(shared.engine.alone::<()>(network, anyone, |_| panic!("a panic that a test wants")).await.is_err());
         for path in ["/v2/health/ready", "/v2/health/live", "/v2/models/bundle_v1"] {
             assert_eq!(ask(address, &format!("GET {path}")).await.0, 503, "{path}");

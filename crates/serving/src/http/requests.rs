@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::Error;
 use crate::batching::Sender;
 use crate::limits::Limits;
-use crate::wire::{self, Refusal};
+use crate::wire::{self, Kind, Refusal, shown};
 
 /// Texts up to so many bytes are read and written where they are, in less time than another thread needs to begin.
 const SMALL: usize = 64 << 10;
@@ -39,10 +39,27 @@ pub(super) async fn json(
     whole(headers, body, limits, room).await
 }
 
-/// Whether headers say that the body is an image.
-pub(super) fn is_image(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    ["image/png", "image/jpeg"].iter().any(|image| kind.trim().eq_ignore_ascii_case(image))
+/// What headers say that the body is.
+///
+/// # Errors
+/// If it is nothing that can be predicted from.
+pub(super) fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
+    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (kind, more) = said.split_once(';').unwrap_or((said, ""));
+    let is = |other: &str| kind.trim().eq_ignore_ascii_case(other);
+    let foreign = more.to_ascii_lowercase().contains("charset") && !more.to_ascii_lowercase().contains("utf-8");
+    let found =
+        [("text/csv", Kind::Csv), ("text/plain", Kind::Text), ("image/png", Kind::Image), ("image/jpeg", Kind::Image)];
+    match found.into_iter().find(|(name, _)| is(name)) {
+        Some((_, Kind::Csv | Kind::Text)) if foreign => {
+            Err(Refusal::new(415, format!("the body is {}", shown(said))).with_hint("send it in UTF-8"))
+        }
+        Some((_, kind)) => not_compressed(headers).map(|()| kind),
+        None => check_kind(headers).map(|()| Kind::Json).map_err(|refusal| {
+            let hint = "send records as application/json or text/csv, a text as text/plain, or a PNG or JPEG file as image/png or image/jpeg";
+            refusal.with_hint(hint)
+        }),
+    }
 }
 
 /// The body of a request, whatever it is.
@@ -114,9 +131,29 @@ pub(super) fn sender(headers: &HeaderMap, client: u64) -> Result<Sender, Refusal
             _ => Err(Refusal::bad(format!("the header `{name}` is no whole number from 0 to {most}"))),
         },
     };
-    let deadline = number(TIMEOUT, LONGEST_TIMEOUT)?.map(|millis| Instant::now() + Duration::from_millis(millis));
+    let millis = number(TIMEOUT, LONGEST_TIMEOUT)?.map(Duration::from_millis);
+    let deadline = millis.or_else(|| call_timeout(headers)).map(|time| Instant::now() + time);
     let priority = number(PRIORITY, 9)?.map_or(USUAL, |priority| priority as u8);
     Ok(Sender { client, priority, deadline })
+}
+
+/// How long whoever calls over gRPC waits: a number of at most eight digits and a unit. What is odd, or longer than a day, is no limit.
+fn call_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number =
+        number.parse::<u64>().ok().filter(|_| number.len() <= 8 && number.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let nanoseconds = match unit {
+        "H" => 3_600_000_000_000,
+        "M" => 60_000_000_000,
+        "S" => 1_000_000_000,
+        "m" => 1_000_000,
+        "u" => 1_000,
+        "n" => 1,
+        _ => return None,
+    };
+    let time = Duration::from_nanos(number.saturating_mul(nanoseconds));
+    (time.as_millis() <= u128::from(LONGEST_TIMEOUT)).then_some(time)
 }
 
 /// How many bytes of the body are JSON, if tensors stand behind it.
@@ -130,13 +167,18 @@ pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Refusal>
     length.map(Some).ok_or_else(wrong)
 }
 
+fn not_compressed(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
+        true => Err(Refusal::new(415, "the body is compressed").with_hint("send it as it is")),
+        false => Ok(()),
+    }
+}
+
 /// Whether headers say that it is JSON, or say nothing.
 fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
     let unsupported =
         |error: String| Refusal::new(415, error).with_hint("send JSON, as `Content-Type: application/json`");
-    if headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
-        return Err(unsupported("the body is compressed".into()));
-    }
+    not_compressed(headers)?;
     match headers.get(CONTENT_TYPE) {
         None => Ok(()),
         Some(value) => {

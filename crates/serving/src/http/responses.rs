@@ -1,6 +1,5 @@
 //! What does an answer look like, whatever it says?
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,6 +10,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::pages::Page;
 use crate::wire::{self, Refusal, Told};
 
 /// What is sent.
@@ -22,30 +22,38 @@ pub(super) enum Content {
     Whole(Option<Bytes>),
     /// It comes piece by piece.
     Pieces(UnboundedReceiver<Vec<u8>>),
+    /// It is that of a call over gRPC, with what stands behind it.
+    Call(tonic::body::Body),
 }
 
 impl Body for Content {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = tonic::Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces(pieces) => pieces.poll_recv(context).map(|piece| Some(Ok(Frame::data(piece?.into())))),
+            Self::Call(body) => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Pieces(_) => false,
+            Self::Call(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Pieces(_) => SizeHint::default(),
+            Self::Call(body) => body.size_hint(),
         }
     }
 }
@@ -108,11 +116,49 @@ pub(super) fn unwritten(error: serde_json::Error) -> Refusal {
     Refusal::new(500, format!("the answer cannot be written as JSON: {error}"))
 }
 
+/// What a page may do: load what lies beside it, and ask the server that it came from.
+const OF_PAGES: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// A file of a page.
+pub(super) fn page(page: &Page) -> Answer {
+    let mut answer = of(200, page.kind, page.text);
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, OF_PAGES);
+    answer
+}
+
+/// The answer to a call over gRPC.
+pub(super) fn call(answer: Response<tonic::body::Body>) -> Answer {
+    answer.map(Content::Call)
+}
+
+/// How an answer ended, in the numbers of HTTP also where gRPC has its own.
+pub(super) fn status(answer: &Answer) -> u16 {
+    let code = answer.headers().get("grpc-status").and_then(|value| value.to_str().ok());
+    match code {
+        None | Some("0") => answer.status().as_u16(),
+        Some("3") => 400,
+        Some("4") => 504,
+        Some("5") => 404,
+        Some("7") => 403,
+        Some("8") => 429,
+        Some("12") => 405,
+        Some("14") => 503,
+        Some("16") => 401,
+        Some(_) => 500,
+    }
+}
+
 /// The answer to who is turned down.
 pub(super) fn refusal(refusal: &Refusal) -> Answer {
     let mut answer = text_of_json(refusal.status, serde_json::to_vec(refusal).unwrap_or_default());
     if let Some(seconds) = refusal.retry_after {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if refusal.authenticate {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Some(methods) = refusal.allow {
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));

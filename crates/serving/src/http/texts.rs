@@ -2,52 +2,76 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
+use super::answers::Asking;
 use super::responses::{self, Answer};
-use super::routes::answering;
 use super::{Shared, requests};
-use crate::registry::Version;
+use crate::continuation::Writing;
 use crate::wire::{self, Refusal, Wish};
+use crate::{Continuation, Error, Predictor};
 
-/// Continues a text. While it is written the network has no time for others.
+/// For how long a text has the network for itself before others have a turn; a single token may take longer.
+const TURN: Duration = Duration::from_millis(10);
+
+/// Continues a text; others have their turns while it is written.
 pub(super) async fn generate(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
-    version: Arc<Version>,
-    client: u64,
+    name: &str,
+    asking: &Arc<Asking>,
 ) -> Result<Answer, Refusal> {
-    answering(&version)?;
     let (head, body) = request.into_parts();
-    let sender = requests::sender(&head.headers, client)?;
+    let version = shared.choose(name, None, &head.headers, asking)?.version;
+    let sender = asking.sender;
     let body = requests::json(&head.headers, body, &shared.limits, &shared.room).await?;
     let prompt = Wish::read(&body.bytes)?;
-    let sampling = prompt.sampling();
-    sampling.check()?;
+    prompt.sampling().check()?;
     if !prompt.stream {
-        let told = shared.engine.alone(&version.network, sender, move |predictor| {
-            predictor.generate(&prompt.prompt, prompt.tokens, &sampling, prompt.seed, |_| ControlFlow::Continue(()))
-        });
-        return responses::json(200, &told.await?);
+        let told = shared.engine.alone(&version.network, sender, writing(prompt, |_| ControlFlow::Continue(())));
+        return responses::json(200, &wire::whole(&told.await?, &version, asking.begun.elapsed()));
     }
     // A text has an end, and so has what lies ready of it: the network never waits for whoever reads it.
     let (tell, pieces) = mpsc::unbounded_channel();
-    let shared = Arc::clone(shared);
+    let (shared, begun) = (Arc::clone(shared), asking.begun);
     tokio::spawn(async move {
         let last = tell.clone();
-        let told = shared.engine.alone(&version.network, sender, move |predictor| {
-            // Whoever reads no more needs no more text.
-            let tell = |text: &str| match tell.send(wire::piece(text)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
-            predictor.generate(&prompt.prompt, prompt.tokens, &sampling, prompt.seed, tell)
+        // Whoever reads no more needs no more text.
+        let work = writing(prompt, move |text: &str| match tell.send(wire::piece(text)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         });
-        let told = told.await.map_err(Refusal::from);
+        let told = shared.engine.alone(&version.network, sender, work).await;
+        let told = told.map(|told| wire::whole(&told, &version, begun.elapsed())).map_err(Refusal::from);
         let _ = last.send(wire::last(&told));
     });
     Ok(responses::events(pieces))
+}
+
+/// Writes a text for a while each time it is called, until it is at its end.
+fn writing(
+    wish: Wish,
+    mut tell: impl FnMut(&str) -> ControlFlow<()> + Send + 'static,
+) -> impl FnMut(&Predictor) -> Result<Option<Continuation>, Error> + Send + 'static {
+    let mut under_way: Option<Writing> = None;
+    move |predictor| {
+        let until = Instant::now() + TURN;
+        let mut writing = match under_way.take() {
+            Some(writing) => writing,
+            None => Writing::begin(predictor, &wish.prompt, wish.tokens, &wish.sampling(), wish.seed)?,
+        };
+        loop {
+            if let Some(whole) = writing.step(predictor, &mut tell)? {
+                return Ok(Some(whole));
+            }
+            if Instant::now() >= until {
+                under_way = Some(writing);
+                return Ok(None);
+            }
+        }
+    }
 }

@@ -3,7 +3,8 @@
 use data_loader::{Dtype, InputKind, InputSpec, OutputSpec, Signature, reconstruction};
 use serde::Serialize;
 
-use crate::registry::Version;
+use super::messages::IndexEntry;
+use crate::registry::{Entry, Stage, Version};
 
 /// The mask that may come beside tokens.
 pub(super) const MASK: &str = "mask";
@@ -31,19 +32,19 @@ impl Tensor {
 /// What is said of the server.
 #[derive(Serialize)]
 pub(crate) struct Server {
-    name: &'static str,
-    version: &'static str,
-    extensions: &'static [&'static str],
+    pub name: &'static str,
+    pub version: &'static str,
+    pub extensions: &'static [&'static str],
 }
 
 /// What is said of a model.
 #[derive(Serialize)]
 pub(crate) struct Model<'a> {
-    name: &'a str,
-    versions: Vec<String>,
-    platform: &'static str,
-    inputs: Vec<Tensor>,
-    outputs: Vec<Tensor>,
+    pub name: &'a str,
+    pub versions: Vec<String>,
+    pub platform: &'static str,
+    pub inputs: Vec<Tensor>,
+    pub outputs: Vec<Tensor>,
 }
 
 /// The answer to `GET /v2`.
@@ -51,7 +52,7 @@ pub(crate) fn server() -> Server {
     Server {
         name: "firebox",
         version: env!("CARGO_PKG_VERSION"),
-        extensions: &["binary_tensor_data", "model_repository"],
+        extensions: &["binary_tensor_data", "model_repository", "statistics"],
     }
 }
 
@@ -66,6 +67,26 @@ pub(crate) fn model(version: &Version, versions: Vec<String>) -> Model<'_> {
     }
 }
 
+/// What the protocol calls a model that answers.
+pub(crate) const READY: &str = "READY";
+
+/// A model in the index of all.
+pub(crate) fn entry(entry: &Entry) -> IndexEntry {
+    let (state, reason) = match &entry.stage {
+        Stage::Ready => (READY, ""),
+        Stage::Opening | Stage::Returning => ("LOADING", ""),
+        Stage::Failed(reason) => ("UNAVAILABLE", reason.as_str()),
+        Stage::Unloaded => ("UNAVAILABLE", "unloaded"),
+        Stage::Evicted => ("UNAVAILABLE", "it made room for others, and is read again when it is asked for"),
+    };
+    IndexEntry {
+        name: entry.name.clone(),
+        version: entry.newest.clone().unwrap_or_default(),
+        state: state.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
 /// How the protocol calls the type in which an input travels.
 pub(super) fn datatype(dtype: Dtype) -> &'static str {
     match dtype {
@@ -76,7 +97,7 @@ pub(super) fn datatype(dtype: Dtype) -> &'static str {
 }
 
 /// The tensors that go in; a mask stands behind the tokens to which it belongs.
-pub(super) fn inputs(signature: &Signature) -> Vec<Tensor> {
+pub(crate) fn inputs(signature: &Signature) -> Vec<Tensor> {
     let of_spec = |spec: &InputSpec| {
         let name = match spec.kind {
             InputKind::Image { .. } => "image",
@@ -93,7 +114,7 @@ pub(super) fn inputs(signature: &Signature) -> Vec<Tensor> {
 }
 
 /// The tensors that come out, under the names that they have in an export to ONNX; of a classifier also what they mean.
-pub(super) fn outputs(signature: &Signature) -> Vec<Tensor> {
+pub(crate) fn outputs(signature: &Signature) -> Vec<Tensor> {
     let float = |name: &'static str, behind: &[Option<usize>]| Tensor::new(name, "FP32", behind.iter().copied());
     match &signature.output {
         OutputSpec::Classes { labels } => {

@@ -8,6 +8,9 @@
 mod arrays;
 mod asking;
 mod binary;
+mod calls;
+mod description;
+pub(crate) mod messages;
 mod metadata;
 mod objects;
 mod outputs;
@@ -18,9 +21,11 @@ mod tensors;
 
 pub(crate) use asking::asking;
 pub(crate) use binary::HEADER;
-pub(crate) use metadata::{model, server};
+pub(crate) use calls::{called, model_metadata, response, server_metadata, status};
+pub(crate) use description::{addresses, described};
+pub(crate) use metadata::{READY, entry, model, server};
 pub(crate) use outputs::{Told, answer};
-pub(crate) use prompt::{Wish, last, piece};
-pub(crate) use records::{image, predictions, records};
+pub(crate) use prompt::{Wish, last, piece, whole};
+pub(crate) use records::{Kind, Sent, predictions, records};
 pub(crate) use refusal::{Refusal, shown};
 pub(crate) use tensors::{Question, question};

@@ -3,6 +3,7 @@
 use data_loader::OutputSpec;
 use serde::Serialize;
 
+use super::messages::TensorMetadata;
 use super::{Question, binary};
 use crate::predictor::Numbers;
 use crate::registry::Version;
@@ -39,6 +40,16 @@ enum Data<'a> {
     Texts(Vec<&'a str>),
 }
 
+impl Data<'_> {
+    /// As bytes.
+    fn packed(&self) -> Vec<u8> {
+        match self {
+            Self::Numbers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::Texts(texts) => binary::texts(texts),
+        }
+    }
+}
+
 /// An answer as it is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -55,10 +66,7 @@ pub(crate) fn answer(question: &Question, numbers: &Numbers, served: &Version) -
     for (name, as_bytes) in &question.outputs {
         let mut tensor = tensor(name, numbers, served);
         if *as_bytes && let Some(data) = tensor.data.take() {
-            let bytes = match data {
-                Data::Numbers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-                Data::Texts(texts) => binary::texts(&texts),
-            };
+            let bytes = data.packed();
             tensor.parameters = Some(Parameters { binary_data_size: bytes.len() });
             behind.push(bytes);
         }
@@ -70,6 +78,14 @@ pub(crate) fn answer(question: &Question, numbers: &Numbers, served: &Version) -
     let json = (!behind.is_empty()).then_some(bytes.len());
     bytes.extend(behind.concat());
     Ok(Told { bytes, json })
+}
+
+/// An output that is described in one place and travels as bytes in another.
+pub(super) fn packed(name: &'static str, numbers: &Numbers, served: &Version) -> (TensorMetadata, Vec<u8>) {
+    let Tensor { name, datatype, shape, data, .. } = tensor(name, numbers, served);
+    let shape = shape.into_iter().map(|size| size as i64).collect();
+    let bytes = data.map_or_else(Vec::new, |data| data.packed());
+    (TensorMetadata { name: name.to_owned(), datatype: datatype.to_owned(), shape }, bytes)
 }
 
 fn tensor<'a>(name: &'static str, numbers: &'a Numbers, served: &'a Version) -> Tensor<'a> {

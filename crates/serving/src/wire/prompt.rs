@@ -1,9 +1,12 @@
 //! How is a text asked for, and how does it come piece by piece?
 
+use std::time::Duration;
+
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Refusal;
+use crate::registry::Version;
 use crate::{Continuation, Sampling};
 
 /// The most tokens that one request may ask for.
@@ -70,10 +73,19 @@ pub(crate) fn piece(text: &str) -> Vec<u8> {
     format!("data: {}\n\n", json!({ "text": text })).into_bytes()
 }
 
+/// A whole text, with what wrote it.
+pub(crate) fn whole(whole: &Continuation, served: &Version, took: Duration) -> Value {
+    let mut told = json!(whole);
+    told["model_name"] = json!(served.name);
+    told["model_version"] = json!(served.id);
+    told["milliseconds"] = json!(took.as_micros() as f64 / 1e3);
+    told
+}
+
 /// The last event: the whole text, or why there is none.
-pub(crate) fn last(told: &Result<Continuation, Refusal>) -> Vec<u8> {
+pub(crate) fn last(told: &Result<Value, Refusal>) -> Vec<u8> {
     match told {
-        Ok(whole) => format!("event: end\ndata: {}\n\n", json!(whole)).into_bytes(),
+        Ok(whole) => format!("event: end\ndata: {whole}\n\n").into_bytes(),
         Err(refusal) => format!("event: error\ndata: {}\n\n", json!(refusal)).into_bytes(),
     }
 }

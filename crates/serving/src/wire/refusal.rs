@@ -25,12 +25,15 @@ pub(crate) struct Refusal {
     /// The methods that would be answered.
     #[serde(skip)]
     pub allow: Option<&'static str>,
+    /// Whether a key would help.
+    #[serde(skip)]
+    pub authenticate: bool,
 }
 
 impl Refusal {
     /// Turned down with a status.
     pub(crate) fn new(status: u16, error: impl Into<String>) -> Self {
-        Self { status, error: error.into(), hint: None, retry_after: None, allow: None }
+        Self { status, error: error.into(), hint: None, retry_after: None, allow: None, authenticate: false }
     }
 
     /// The request itself is wrong.

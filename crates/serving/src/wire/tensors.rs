@@ -44,25 +44,41 @@ struct OfTensor {
     binary_data: Option<bool>,
 }
 
+/// An input as it stands in a request.
 #[derive(Deserialize)]
-struct Given<'a> {
-    name: String,
-    shape: Vec<i64>,
-    datatype: String,
+pub(super) struct Given<'a> {
+    pub name: String,
+    pub shape: Vec<i64>,
+    pub datatype: String,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     #[serde(default)]
     parameters: OfTensor,
-    /// What stands of it behind the JSON.
+    /// What stands of it behind the JSON, or travels as bytes anyway.
     #[serde(skip)]
-    bytes: Option<&'a [u8]>,
+    pub bytes: Option<&'a [u8]>,
 }
 
+impl<'a> Given<'a> {
+    /// One that travels as bytes.
+    pub(super) fn of_bytes(name: String, datatype: String, shape: Vec<i64>, bytes: &'a [u8]) -> Self {
+        Self { name, shape, datatype, data: None, parameters: OfTensor::default(), bytes: Some(bytes) }
+    }
+}
+
+/// An output that is asked for.
 #[derive(Deserialize)]
-struct Wanted {
+pub(super) struct Wanted {
     name: String,
     #[serde(default)]
     parameters: OfTensor,
+}
+
+impl Wanted {
+    /// One that is to come as bytes.
+    pub(super) fn as_bytes(name: String) -> Self {
+        Self { name, parameters: OfTensor { binary_data_size: None, binary_data: Some(true) } }
+    }
 }
 
 /// What is to be answered, besides the inputs.
@@ -92,17 +108,27 @@ pub(crate) fn question(
             )
     })?;
     locate(&mut written.inputs, behind)?;
+    let gives = outputs(signature);
+    let wanted = wanted(written.outputs, &gives, written.parameters.binary_data_output.unwrap_or(false))?;
+    Ok((Question { id: written.id, outputs: wanted }, batch(&written.inputs, signature, rows)?))
+}
+
+/// What is asked by tensors, as they stand in a request however it is laid out.
+///
+/// # Errors
+/// What does not suit the signature, or `rows`.
+pub(super) fn batch(given: &[Given], signature: &Signature, rows: usize) -> Result<Batch, Refusal> {
     let takes = inputs(signature);
-    for (place, given) in written.inputs.iter().enumerate() {
-        if !takes.iter().any(|tensor| tensor.name == given.name) {
-            let error = format!("there is no input `{}`", shown(&given.name));
+    for (place, one) in given.iter().enumerate() {
+        if !takes.iter().any(|tensor| tensor.name == one.name) {
+            let error = format!("there is no input `{}`", shown(&one.name));
             return Err(Refusal::bad(error).with_hint(described("the model takes", &takes)));
         }
-        if written.inputs[..place].iter().any(|other| other.name == given.name) {
-            return Err(Refusal::bad(format!("the input `{}` stands twice in the request", given.name)));
+        if given[..place].iter().any(|other| other.name == one.name) {
+            return Err(Refusal::bad(format!("the input `{}` stands twice in the request", one.name)));
         }
     }
-    let find = |name: &str| written.inputs.iter().find(|given| given.name == name);
+    let find = |name: &str| given.iter().find(|given| given.name == name);
     let mut arrays = Vec::with_capacity(signature.inputs.len());
     let mut first: Option<(usize, &str)> = None;
     for spec in &signature.inputs {
@@ -125,11 +151,9 @@ pub(crate) fn question(
         };
         arrays.push(InputArray { name: spec.name.clone(), array, mask, lengths: None });
     }
-    let gives = outputs(signature);
-    check_size(&gives, &arrays)?;
-    let wanted = wanted(written.outputs, &gives, written.parameters.binary_data_output.unwrap_or(false))?;
+    check_size(&outputs(signature), &arrays)?;
     let ids = (0..first.map_or(0, |(count, _)| count)).map(|row| ExampleId { key: format!("#{row}") }).collect();
-    Ok((Question { id: written.id, outputs: wanted }, Batch::of(arrays, Target::None, ids)))
+    Ok(Batch::of(arrays, Target::None, ids))
 }
 
 /// Finds the bytes of each input that has some behind the JSON, one behind the other.
@@ -261,8 +285,15 @@ fn check_size(gives: &[Tensor], inputs: &[InputArray]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The outputs that are asked for.
-fn wanted(asked: Option<Vec<Wanted>>, gives: &[Tensor], as_bytes: bool) -> Result<Vec<(&'static str, bool)>, Refusal> {
+/// The outputs that are asked for; all if none is.
+///
+/// # Errors
+/// If the model gives no output of that name.
+pub(super) fn wanted(
+    asked: Option<Vec<Wanted>>,
+    gives: &[Tensor],
+    as_bytes: bool,
+) -> Result<Vec<(&'static str, bool)>, Refusal> {
     let asked = asked.unwrap_or_default();
     if asked.is_empty() {
         return Ok(gives.iter().map(|tensor| (tensor.name, as_bytes)).collect());

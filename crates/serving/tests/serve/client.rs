@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use serving::{Error, Limits, Server, Settings, Source, batching};
+use serving::{Error, Limits, Server, Settings, Source};
 use tokio::sync::Notify;
 
 /// A server in a thread of its own.
@@ -20,15 +20,13 @@ pub struct Running {
 
 /// Serves a bundle with limits of its own on any free port.
 pub fn serve_with(bundle: &Path, name: Option<&str>, limits: Limits) -> Running {
-    let settings = Settings {
-        models: vec![Source { name: name.map(str::to_owned), bundle: bundle.to_owned() }],
-        address: "127.0.0.1:0".parse().unwrap(),
-        device: "cpu".into(),
-        batching: batching::Settings::default(),
-        control: false,
-        limits,
-        log: None,
-    };
+    let model = Source { name: name.map(str::to_owned), bundle: bundle.to_owned(), ..Source::default() };
+    start(Settings { limits, ..Settings::of(vec![model]) })
+}
+
+/// Serves with these settings on any free port.
+pub fn start(settings: Settings) -> Running {
+    let settings = Settings { address: "127.0.0.1:0".parse().unwrap(), ..settings };
     let end = Arc::new(Notify::new());
     let of_thread = Arc::clone(&end);
     let (tell, told) = std::sync::mpsc::channel();

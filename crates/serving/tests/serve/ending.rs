@@ -135,15 +135,8 @@ fn it_ends_in_time_whoever_keeps_it_waiting_and_at_once_when_asked_again() {
 #[test]
 fn a_port_that_is_taken_is_named() {
     let first = serve(&tiny());
-    let settings = serving::Settings {
-        models: vec![serving::Source { name: None, bundle: tiny() }],
-        address: first.address,
-        device: "cpu".into(),
-        batching: serving::batching::Settings::default(),
-        control: false,
-        limits: Limits::default(),
-        log: None,
-    };
+    let model = serving::Source { bundle: tiny(), ..serving::Source::default() };
+    let settings = serving::Settings { address: first.address, ..serving::Settings::of(vec![model]) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = runtime.block_on(serving::Server::bind(settings)).err().unwrap();
     assert!(error.to_string().contains(&first.address.to_string()) && error.hint().is_some(), "{error}");

@@ -23,7 +23,7 @@ fn every_address_of_the_protocol_answers() {
     let about = server.get("/v2").json();
     assert_eq!(
         (&about["name"], &about["extensions"]),
-        (&json!("firebox"), &json!(["binary_tensor_data", "model_repository"]))
+        (&json!("firebox"), &json!(["binary_tensor_data", "model_repository", "statistics"]))
     );
     let model = json!({
         "name": "bundle_v1",

@@ -26,11 +26,18 @@ pub struct Judge {
     part: Part,
 }
 
-/// How a file did beside the network itself, by the metric that training watched.
+/// How a file did beside the network itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judged {
     /// `validation`, or `test` where there is no such split.
     pub split: String,
+    /// By each metric.
+    pub scores: Vec<Beside>,
+}
+
+/// Two values of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Beside {
     /// The metric.
     pub metric: String,
     /// Of the file.
@@ -38,6 +45,12 @@ pub struct Judged {
     /// Of the network.
     pub network: f64,
 }
+
+/// Metrics with their values.
+pub type Scores = Vec<(String, f64)>;
+
+/// What a classifier is asked for besides the metric that training watched.
+const ACCURACY: &str = "accuracy";
 
 /// Who answers batches.
 pub(super) type Answerer<'a> = dyn FnMut(&Batch) -> Result<Output, Error> + 'a;
@@ -55,34 +68,33 @@ impl Judge {
         self.part.name()
     }
 
-    /// The metric that training watched.
-    pub fn metric(&self) -> &str {
-        &self.plan.watch
-    }
-
     /// The data and its plan.
     pub(crate) fn data(&self) -> (&Plan, &Arc<Dataset>) {
         (&self.plan, &self.dataset)
     }
 
-    /// The value of the watched metric for whoever `answers`.
+    /// The values of the metric that training watched, and of accuracy for a classifier, for whoever `answers`.
     ///
     /// # Errors
     /// If the data cannot be read, or what `answers` says.
-    pub fn judge(&self, answers: &mut Answerer<'_>) -> Result<f64, Error> {
+    pub fn judge(&self, answers: &mut Answerer<'_>) -> Result<Scores, Error> {
         let mut tally = Tally::new(&self.plan);
         each_batch(answers, &self.dataset, self.part, &self.plan, &mut |judged| {
             tally.observe(&judged.answers, &judged.weighted, &judged.weights);
         })?;
         let values: BTreeMap<String, f64> = tally.values().into_iter().collect();
-        Ok(values.get(&self.plan.watch).or_else(|| values.get("loss")).copied().unwrap_or(f64::NAN))
+        let watched = if values.contains_key(&self.plan.watch) { self.plan.watch.as_str() } else { "loss" };
+        let classifies = matches!(self.plan.signature.output, OutputSpec::Classes { .. });
+        let accuracy = Some(ACCURACY).filter(|name| classifies && *name != watched);
+        let value = |name: &str| values.get(name).map(|value| (name.to_owned(), *value));
+        Ok([Some(watched), accuracy].into_iter().flatten().filter_map(value).collect())
     }
 
     /// Of the network itself.
     ///
     /// # Errors
     /// As [`judge`](Self::judge).
-    pub fn of_network(&self, network: &dyn Answer, device: &Device) -> Result<f64, Error> {
+    pub fn of_network(&self, network: &dyn Answer, device: &Device) -> Result<Scores, Error> {
         let signature = self.plan.signature.clone();
         self.judge(&mut |batch| Ok(network.answer(&Inputs::from_batch(batch, &signature, device)?)?))
     }
@@ -91,7 +103,7 @@ impl Judge {
     ///
     /// # Errors
     /// As [`judge`](Self::judge); [`Error::NotRun`].
-    pub fn of_file(&self, bytes: &[u8], answer: &str, device: &Device) -> Result<f64, Error> {
+    pub fn of_file(&self, bytes: &[u8], answer: &str, device: &Device) -> Result<Scores, Error> {
         self.of_runners(&mut Runners::new(bytes.to_vec(), answer), device)
     }
 
@@ -99,7 +111,7 @@ impl Judge {
     ///
     /// # Errors
     /// As [`of_file`](Self::of_file).
-    pub(super) fn of_runners(&self, runners: &mut Runners, device: &Device) -> Result<f64, Error> {
+    pub(super) fn of_runners(&self, runners: &mut Runners, device: &Device) -> Result<Scores, Error> {
         let signature = self.plan.signature.clone();
         self.judge(&mut |batch| {
             let inputs = Inputs::from_batch(batch, &signature, device)?;

@@ -11,7 +11,7 @@ use model_zoo::network::Answer;
 use model_zoo::{Inputs, bundle, weights};
 use serde::{Deserialize, Serialize};
 
-use super::judged::{Judge, Runners};
+use super::judged::{Judge, Runners, Scores};
 use super::onnx::proof::random_batch;
 use super::{Options, Source, export, form, onnx};
 use crate::batch_size::resident_memory;
@@ -104,8 +104,8 @@ pub struct Row {
     pub cpu_millis: Option<u64>,
     /// Bytes of memory that the process holds while it answers.
     pub memory_bytes: Option<u64>,
-    /// The metric that training watched, and its value on the test split, where the data of the run is at hand.
-    pub score: Option<(String, f64)>,
+    /// On the test split, where the data of the run is at hand: the metric that training watched, and the accuracy of a classifier.
+    pub scores: Scores,
 }
 
 /// Writes the files of `ways` into `folder`.
@@ -171,7 +171,7 @@ pub fn measure(mut source: Source, way: Way, folder: &Path, found: &Found, secon
         examples_per_second,
         cpu_millis,
         memory_bytes,
-        score: ready.score(&source, found)?,
+        scores: ready.scores(&source, found)?,
     })
 }
 
@@ -205,15 +205,14 @@ impl Ready {
         }
     }
 
-    fn score(&mut self, source: &Source, found: &Found) -> Result<Option<(String, f64)>, Error> {
-        let Some(run) = &source.run else { return Ok(None) };
+    fn scores(&mut self, source: &Source, found: &Found) -> Result<Scores, Error> {
+        let Some(run) = &source.run else { return Ok(Vec::new()) };
         let data = contents::data_of(run)?;
-        let Some(judge) = Judge::new(data, Some(Part::Test)) else { return Ok(None) };
-        let value = match self {
-            Self::Native(network) => judge.of_network(network.as_ref(), &found.device)?,
-            Self::File(runners) => judge.of_runners(runners, &found.device)?,
-        };
-        Ok(Some((judge.metric().to_owned(), value)))
+        let Some(judge) = Judge::new(data, Some(Part::Test)) else { return Ok(Vec::new()) };
+        match self {
+            Self::Native(network) => judge.of_network(network.as_ref(), &found.device),
+            Self::File(runners) => judge.of_runners(runners, &found.device),
+        }
     }
 }
 

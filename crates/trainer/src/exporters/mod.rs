@@ -27,7 +27,7 @@ pub mod onnx;
 pub mod safetensors;
 mod source;
 
-pub use judged::{Judge, Judged};
+pub use judged::{Beside, Judge, Judged, Scores};
 pub use onnx::proof::Proof;
 pub use source::Source;
 
@@ -97,7 +97,7 @@ pub struct Job<'a> {
     /// The data by which rounded forms are judged, opened once it is needed.
     judge: OnceCell<Option<Judge>>,
     /// How the network itself does on it.
-    network_score: OnceCell<f64>,
+    network_scores: OnceCell<Scores>,
     /// The secret key with which a bundle is signed, if it is to be.
     pub key: Option<&'a Path>,
     /// Whether transforms and labels become part of the graph.
@@ -168,9 +168,9 @@ pub fn export(
     let network = bundles::load(&architecture, signature, &content.weights, &source.path, &device.device)?;
     let asked = source.asked(device)?;
     let Options { key, with_preprocessing } = options;
-    let (judge, network_score) = (OnceCell::new(), OnceCell::new());
+    let (judge, network_scores) = (OnceCell::new(), OnceCell::new());
     let network = network.as_ref();
-    let job = Job { source, out, network, asked: &asked, device, judge, network_score, key, with_preprocessing };
+    let job = Job { source, out, network, asked: &asked, device, judge, network_scores, key, with_preprocessing };
     let mut all = Vec::new();
     for form in forms {
         // Noted as soon as it is there: what comes next may fail.
@@ -204,16 +204,24 @@ impl Job<'_> {
     ///
     /// # Errors
     /// As [`judge`](Self::judge), and what `of_file` says.
-    pub(crate) fn judged(&self, of_file: impl FnOnce(&Judge) -> Result<f64, Error>) -> Result<Option<Judged>, Error> {
+    pub(crate) fn judged(
+        &self,
+        of_file: impl FnOnce(&Judge) -> Result<Scores, Error>,
+    ) -> Result<Option<Judged>, Error> {
         let Some(judge) = self.judge()? else { return Ok(None) };
-        let network = if let Some(known) = self.network_score.get() {
-            *known
+        let network = if let Some(known) = self.network_scores.get() {
+            known
         } else {
             let found = judge.of_network(self.network, &self.device.device)?;
-            *self.network_score.get_or_init(|| found)
+            self.network_scores.get_or_init(|| found)
         };
-        let (split, metric) = (judge.split().to_owned(), judge.metric().to_owned());
-        Ok(Some(Judged { split, metric, file: of_file(judge)?, network }))
+        let beside = |((metric, file), (_, network)): ((String, f64), &(String, f64))| Beside {
+            metric,
+            file,
+            network: *network,
+        };
+        let scores = of_file(judge)?.into_iter().zip(network).map(beside).collect();
+        Ok(Some(Judged { split: judge.split().to_owned(), scores }))
     }
 }
 

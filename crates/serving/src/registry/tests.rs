@@ -14,11 +14,11 @@ pub(crate) fn within<T>(work: impl Future<Output = T>) -> T {
 
 /// No models yet.
 pub(crate) fn registry() -> Registry {
-    Registry::new(model_zoo::device::open("cpu").unwrap(), batching::Settings::default())
+    Registry::new(model_zoo::device::open("cpu").unwrap(), batching::Settings::default(), None)
 }
 
 fn source(name: Option<&str>, bundle: &Path) -> Source {
-    Source { name: name.map(str::to_owned), bundle: bundle.to_owned() }
+    Source { name: name.map(str::to_owned), bundle: bundle.to_owned(), ..Source::default() }
 }
 
 /// A copy of the bundle with another threshold, so that it is another version.
@@ -41,7 +41,7 @@ fn names_that_would_not_stand_in_an_address_are_refused() {
     for name in ["a", "Penguins_mlp-1.0", &"x".repeat(128)] {
         assert_eq!(registry().announce(&source(Some(name), &tiny())).unwrap(), name);
     }
-    assert_eq!(name_of(Path::new("/mnt/models/nowhere")), None);
+    assert_eq!(names::of_place(Path::new("/mnt/models/nowhere")), None);
     assert_eq!(registry().announce(&source(None, &tiny())).unwrap(), "bundle_v1");
     let root = tempfile::tempdir().unwrap();
     // A folder that is called as any would be says nothing: the manifest does.
@@ -59,7 +59,7 @@ fn a_model_is_announced_then_opened_and_older_versions_answer_those_who_name_the
     assert!(registry.unready().unwrap().contains("still being read"));
     registry.open("m").unwrap();
     let first = registry.find("m", None).unwrap();
-    assert_eq!((registry.unready(), registry.only().unwrap().id.clone()), (None, first.id.clone()));
+    assert_eq!((registry.unready(), registry.only().unwrap().as_str()), (None, "m"));
 
     registry.announce(&source(Some("m"), &changed(root.path(), "two", 0.7))).unwrap();
     // Meanwhile the older one answers.
@@ -82,7 +82,7 @@ fn a_model_is_announced_then_opened_and_older_versions_answer_those_who_name_the
         registry.announce(&source(Some("m"), &changed(root.path(), name, threshold))).unwrap();
         registry.open("m").unwrap();
     }
-    assert_eq!(registry.all()[0].versions.len(), MOST_VERSIONS);
+    assert_eq!(registry.ids("m").len(), MOST_VERSIONS);
     assert!(registry.find("m", Some(&first.id)).is_err());
 
     registry.announce(&source(Some("other"), &tiny())).unwrap();
