@@ -156,13 +156,13 @@ pub struct Evaluate {
 pub struct Predict {
     /// The run, one of its checkpoints (RUN[@best|last|ema|step-N]), or a bundle.
     pub model: String,
-    /// What to answer: a CSV or JSONL file, an image, a folder of images, an IDX file; with --query a SQLite database, or the name
-    /// of the environment variable that holds the address of a PostgreSQL database.
+    /// What to answer: a CSV or JSONL file, an image, a folder of images, an IDX file; with --query a database of `SQLite`, or the name
+    /// of the environment variable that holds the address of one of `PostgreSQL`.
     pub input: PathBuf,
     /// One SELECT, whose rows are answered.
     #[arg(long, value_name = "SQL")]
     pub query: Option<String>,
-    /// Write the answers there: .csv, .jsonl, .parquet, or the table `predictions` of a SQLite database (.db). Interrupted, the same
+    /// Write the answers there: .csv, .jsonl, .parquet, or the table `predictions` of a database of `SQLite` (.db). Interrupted, the same
     /// command goes on where it was.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

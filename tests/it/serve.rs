@@ -250,3 +250,53 @@ fn an_image_file_is_answered_as_predict_answers_it() {
     stream.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 400") && text.contains("pixels"), "{text}");
 }
+
+#[test]
+fn how_requests_come_together_is_measured_and_served_then() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train config.toml --run r --set train.epochs=1").succeeded();
+    let line = "serve r --tune --p99 10s --seconds 0.05 --config tuned.toml";
+    let told = sandbox.run(&format!("{line} --json")).expect(0).json();
+    let points = told["points"].as_array().unwrap();
+    assert!(points.len() >= 30 && points.iter().all(|point| point["requests_per_second"].as_f64().unwrap() > 0.0));
+    let most = points.iter().map(|point| point["requests_per_second"].as_f64().unwrap()).fold(0.0, f64::max);
+    assert_eq!(told["best"]["requests_per_second"].as_f64(), Some(most));
+    let written: toml::Table = std::fs::read_to_string(sandbox.path("tuned.toml")).unwrap().parse().unwrap();
+    assert_eq!(written["batching"]["rows"].as_integer(), told["best"]["rows"].as_i64());
+    let server = serve(&sandbox, "tuned.toml");
+    assert_eq!(server.ask("GET", "/v2/models", "").0, 200);
+    drop(server);
+    sandbox.run(line).refused(2, &["tuned.toml", "already"]);
+    sandbox.run("serve r --tune --p99 fast --config other.toml").expect(2);
+    sandbox.run("serve r --tune").expect(2);
+    // A latency that nothing keeps: nothing is written.
+    let ended = sandbox.run("serve r --tune --p99 0.0001ms --seconds 0.05 --config none.toml").expect(3);
+    assert!(ended.stdout.contains("nothing was written") && !sandbox.path("none.toml").exists());
+}
+
+#[test]
+fn a_key_that_was_made_opens_a_server() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train config.toml --run r --set train.epochs=1").succeeded();
+    let ended = sandbox.run("serve --new-key shop --keys keys.toml").expect(0);
+    let key = ended.stdout.trim().to_owned();
+    assert!(key.starts_with("fbx_") && ended.stderr.contains("keys.toml"), "{ended:?}");
+    sandbox.run("serve --new-key shop --keys keys.toml").refused(2, &["shop", "already"]);
+    let other = sandbox.run("serve --new-key desk --keys keys.toml --scopes metrics --json").expect(0).json();
+    sandbox.run("serve --new-key x --keys keys.toml --scopes everything").expect(2);
+    sandbox.write("serve.toml", "[access]\nkeys = \"keys.toml\"\n[[models]]\nbundle = \"r/bundle\"\nname = \"m\"\n");
+    let server = serve(&sandbox, "serve.toml");
+    let with = |path: &str, key: &str| {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    assert_eq!((with("/v2/models", "nothing"), server.ask("GET", "/v2/models", "").0), (401, 401));
+    assert_eq!((with("/v2/models", &key), with("/metrics", &key)), (200, 403));
+    let desk = other["key"].as_str().unwrap();
+    assert_eq!((with("/v2/models", desk), with("/metrics", desk)), (403, 200));
+    sandbox.write("serve.toml", "[access]\nkeys = \"nowhere.toml\"\n[[models]]\nbundle = \"r/bundle\"\n");
+    sandbox.run("serve serve.toml --port 0").refused(2, &["nowhere.toml"]);
+}

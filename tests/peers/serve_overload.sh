@@ -50,11 +50,12 @@ try:
         return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
 
     def start(rate, seconds):
-        words = ["taskset", "-c", "1", flood, address, "/v2/models/cnn/infer", work / "body.json", str(rate), str(seconds)]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        words = ["taskset", "-c", "1", flood, address, "/v2/models/cnn/infer", work / "body.json", str(rate), str(seconds), work / "told.json"]
+        return subprocess.Popen(words)
 
     def end(process):
-        told = json.loads(process.communicate()[0])
+        assert process.wait() == 0
+        told = json.loads((work / "told.json").read_text())
         return {status: of for status, of in told["by_status"].items()}
 
     end(start(0, 2))

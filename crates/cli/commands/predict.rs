@@ -97,27 +97,24 @@ fn write(args: &Predict, predictor: &Predictor, records: &dyn Records, begun: &V
     let answered = answered?;
     if answered < records.len() && stop.load(Ordering::Relaxed) {
         let (done, total) = (report::count(answered as u64), report::count(records.len() as u64));
-        match json {
-            true => report::json(&json!({ "status": "interrupted", "answered": answered, "records": records.len() })),
-            false => {
-                report::line(format!(
-                    "Interrupted; {done} of {total} records are answered, and kept in {}.",
-                    answers.unfinished().display()
-                ));
-                report::line("The same command goes on behind them.");
-            }
+        if json {
+            report::json(&json!({ "status": "interrupted", "answered": answered, "records": records.len() }));
+        } else {
+            report::line(format!(
+                "Interrupted; {done} of {total} records are answered, and kept in {}.",
+                answers.unfinished().display()
+            ));
+            report::line("The same command goes on behind them.");
         }
         return Ok(Status::Interrupted);
     }
     answers.finish()?;
-    match json {
-        true => {
-            report::json(&json!({ "status": "complete", "records": records.len(), "out": out.display().to_string() }))
-        }
-        false => {
-            let (count, rate) = (report::count(records.len() as u64), progress.rate());
-            report::line(format!("{count} records are answered in {}, {rate}.", typed(out)));
-        }
+    if json {
+        let out = out.display().to_string();
+        report::json(&json!({ "status": "complete", "records": records.len(), "out": out }));
+    } else {
+        let (count, rate) = (report::count(records.len() as u64), progress.rate());
+        report::line(format!("{count} records are answered in {}, {rate}.", typed(out)));
     }
     Ok(Status::Done)
 }

@@ -36,15 +36,11 @@ fn new_key(args: &Serve, name: &str, keys: &Path, as_json: bool) -> Ended {
     let only = (!args.only.is_empty()).then(|| args.only.clone());
     let (key, written) = serving::access::keys::new(name.to_owned(), args.scopes.clone(), only)?;
     serving::access::keys::add(keys, written)?;
-    match as_json {
-        true => report::json(&json!({ "name": name, "key": key, "keys": keys.display().to_string() })),
-        false => {
-            report::line(&key);
-            report::note(format!(
-                "Its hash stands in {}; the key itself stands nowhere, so keep it now.",
-                keys.display()
-            ));
-        }
+    if as_json {
+        report::json(&json!({ "name": name, "key": key, "keys": keys.display().to_string() }));
+    } else {
+        report::line(&key);
+        report::note(format!("Its hash stands in {}; the key itself stands nowhere, so keep it now.", keys.display()));
     }
     Ok(Status::Done)
 }

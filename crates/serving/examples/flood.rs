@@ -2,14 +2,13 @@
 //! answered or not, as many users do who know nothing of each other.
 //!
 //! ```sh
-//! cargo run --release -p serving --example flood -- 127.0.0.1:8080 /v2/models/NAME/infer body.json 5000 60
+//! cargo run --release -p serving --example flood -- 127.0.0.1:8080 /v2/models/NAME/infer body.json 5000 60 told.json
 //! ```
 //!
-//! Address, path, a file with the body, requests a second, seconds. A rate of 0 asks over 32 connections without a pause, which is what the
-//! server can do. Prints JSON: how many were answered by each status, and after which time, counted from when each was sent.
+//! Address, path, a file with the body, requests a second, seconds, where to write. A rate of 0 asks over 32 connections without a pause, which is what the
+//! server can do. Writes JSON: how many were answered by each status, and after which time, counted from when each was sent.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -135,8 +134,8 @@ async fn flood(address: Arc<str>, request: Arc<[u8]>, rate: f64, span: Duration)
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [address, path, body, rate, seconds] = words.as_slice() else {
-        return Err("flood ADDRESS PATH BODY RATE SECONDS".into());
+    let [address, path, body, rate, seconds, out] = words.as_slice() else {
+        return Err("flood ADDRESS PATH BODY RATE SECONDS OUT".into());
     };
     let body = std::fs::read(body)?;
     let head = format!(
@@ -168,5 +167,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         by_status.insert(name, figures);
     }
     let told = serde_json::json!({ "seconds": took, "by_status": by_status });
-    Ok(writeln!(std::io::stdout(), "{told}")?)
+    Ok(std::fs::write(out, told.to_string())?)
 }

@@ -61,6 +61,8 @@ struct Batching {
     rows: Option<usize>,
     /// How long a request waits for others, in milliseconds.
     window_ms: Option<f64>,
+    /// How long a batch may take, in milliseconds.
+    longest_ms: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -113,6 +115,10 @@ impl Config {
         if !(0.0..=60_000.0).contains(&window) {
             return Err(format!("`batching.window_ms` is {window}, and must lie between 0 and 60000"));
         }
+        let longest = self.batching.longest_ms.unwrap_or(1.0);
+        if !(0.0..=600_000.0).contains(&longest) {
+            return Err(format!("`batching.longest_ms` is {longest}, and must lie between 0 and 600000"));
+        }
         let Allowed { body, bodies, rows, waiting, connections } = self.limits;
         let numbers = [
             ("batching.rows", self.batching.rows),
@@ -139,6 +145,10 @@ impl Config {
             batching: batching::Settings {
                 rows: self.batching.rows.unwrap_or(of_batching.rows),
                 window: Duration::from_secs_f64(self.batching.window_ms.unwrap_or(0.0) / 1e3),
+                longest: self
+                    .batching
+                    .longest_ms
+                    .map_or(of_batching.longest, |millis| Duration::from_secs_f64(millis / 1e3)),
             },
             control: self.control,
             limits: Limits {

@@ -96,3 +96,71 @@ pub fn predict<E: From<Error>>(
         answered.map(|()| (start + wanted * together).min(records.len()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use data_loader::Value;
+    use data_loader::formats::csv::Csv;
+    use model_zoo::bundle::Bundle;
+
+    use super::*;
+
+    fn predictor() -> Predictor {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model-zoo/tests/fixtures/bundle_v1");
+        Predictor::open(Bundle::read(&path).unwrap(), &model_zoo::device::open("cpu").unwrap()).unwrap()
+    }
+
+    fn rows(predictor: &Predictor, count: usize, broken: Option<usize>) -> Csv {
+        let row = |k: usize| if broken == Some(k) { "1,2,x\n".to_owned() } else { format!("{k},{},1\n", k % 7) };
+        let text = format!("a,b,c\n{}", (0..count).map(row).collect::<String>());
+        Csv::of_text(text.into_bytes(), "rows", predictor.pipeline().schema()).unwrap()
+    }
+
+    #[test]
+    fn answers_come_in_order_from_any_start_on_however_many_threads_prepare_them() {
+        let predictor = predictor();
+        let records = rows(&predictor, 501, None);
+        let all: Vec<_> = (0..501).map(|row| records.read(row).unwrap()).collect();
+        let wanted = predictor.predict(all).unwrap();
+        let stop = AtomicBool::new(false);
+        for (start, together, threads) in [(0, 7, 1), (0, 16, 4), (3, 1, 3), (500, 64, 2), (501, 64, 2)] {
+            let mut told = Vec::new();
+            let plan = Plan { start, together, threads, stop: &stop };
+            let answered = predict(&predictor, &records, plan, |some| {
+                told.extend(some);
+                Ok::<(), Error>(())
+            });
+            assert_eq!(answered.unwrap(), 501);
+            let ids = |all: &[Prediction]| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+            assert_eq!(ids(&told), ids(&wanted[start..]));
+            let close = told.iter().zip(&wanted[start..]).all(|(one, other)| {
+                one.label == other.label && one.scores.iter().zip(&other.scores).all(|(a, b)| (a.1 - b.1).abs() < 1e-5)
+            });
+            assert!(close);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_and_who_wants_no_more_end_it() {
+        let predictor = predictor();
+        let stop = AtomicBool::new(false);
+        let plan = Plan { start: 0, together: 4, threads: 3, stop: &stop };
+        let mut told = 0;
+        let broken = rows(&predictor, 100, Some(41));
+        let error = predict(&predictor, &broken, plan, |some| {
+            told += some.len();
+            Ok::<(), Error>(())
+        });
+        // All before it were told.
+        assert!(error.unwrap_err().to_string().contains("`c`") && told == 40, "{told}");
+        assert!(matches!(broken.read(40).unwrap().field("a"), Some(Value::Number(_))));
+        let whole = rows(&predictor, 4000, None);
+        let answered = predict(&predictor, &whole, plan, |_| {
+            stop.store(true, Ordering::Relaxed);
+            Ok::<(), Error>(())
+        });
+        assert!((4..400).contains(&answered.unwrap()));
+    }
+}

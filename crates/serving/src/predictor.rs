@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use data_loader::{Batch, ExampleId, Pipeline, Record};
 use model_zoo::bundle::{self, Bundle};
@@ -85,6 +86,8 @@ pub struct Predictor {
     network: Box<dyn Answer>,
     meaning: Arc<Meaning>,
     device: Device,
+    /// How many golden samples were replayed, and how long that took.
+    replayed: (usize, Duration),
 }
 
 impl Predictor {
@@ -94,10 +97,12 @@ impl Predictor {
     /// If the bundle is damaged or answers differently.
     pub fn open(bundle: Bundle, device: &Found) -> Result<Self, Error> {
         let network = bundle.network(&device.device)?;
-        bundle.replay_golden(network.as_ref(), &device.device)?;
+        let begun = Instant::now();
+        let samples = bundle.replay_golden(network.as_ref(), &device.device)?;
+        let replayed = (samples, begun.elapsed());
         let damaged = |reason| model_zoo::Error::Damaged { path: bundle.path.clone(), reason };
         let meaning = Meaning::of_bundle(bundle.pipeline, &bundle.manifest).map_err(damaged)?;
-        Ok(Self { network, meaning: Arc::new(meaning), device: device.device.clone() })
+        Ok(Self { network, meaning: Arc::new(meaning), device: device.device.clone(), replayed })
     }
 
     /// The same from its parts, such as those of a checkpoint.
@@ -114,7 +119,7 @@ impl Predictor {
     ) -> Result<Self, Error> {
         let network = bundle::load(architecture, pipeline.signature(), weights, path, &device.device)?;
         let meaning = Meaning::plain(pipeline, Decision { decoding, ..Decision::default() });
-        Ok(Self { network, meaning: Arc::new(meaning), device: device.device.clone() })
+        Ok(Self { network, meaning: Arc::new(meaning), device: device.device.clone(), replayed: (0, Duration::ZERO) })
     }
 
     /// The transforms that belong to the network.
@@ -125,6 +130,11 @@ impl Predictor {
     /// All of it but the network.
     pub fn meaning(&self) -> &Arc<Meaning> {
         &self.meaning
+    }
+
+    /// How many golden samples were replayed, and how long that took; none where there are none.
+    pub(crate) fn replayed(&self) -> (usize, Duration) {
+        self.replayed
     }
 
     /// The network.

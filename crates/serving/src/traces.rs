@@ -124,12 +124,11 @@ impl Traces {
     /// A request begins that has these headers.
     pub(crate) fn span(&self, headers: &HeaderMap, name: &'static str) -> Span {
         let number = || self.hasher.hash_one(self.count.fetch_add(1, Ordering::Relaxed)).max(1);
-        let (trace, parent, told) = match parent(headers) {
-            Some((trace, span, told)) => (trace, Some(span), told),
-            None => {
-                let drawn = (number() as f64) < self.percent / 100.0 * 18_446_744_073_709_551_616.0;
-                (format!("{:016x}{:016x}", number(), number()), None, drawn)
-            }
+        let (trace, parent, told) = if let Some((trace, span, told)) = parent(headers) {
+            (trace, Some(span), told)
+        } else {
+            let drawn = (number() as f64) < self.percent / 100.0 * 18_446_744_073_709_551_616.0;
+            (format!("{:016x}{:016x}", number(), number()), None, drawn)
         };
         Span(Arc::new(Inner {
             trace,
@@ -229,9 +228,8 @@ fn tell(told: &Receiver<Value>, url: &str, failed: fn(&str)) {
         let is_over = loop {
             match told.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Value::Array(more)) => spans.extend(more),
-                Ok(_) => break true,
                 Err(RecvTimeoutError::Timeout) => break false,
-                Err(RecvTimeoutError::Disconnected) => break true,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => break true,
             }
             if spans.len() >= TOGETHER {
                 break false;

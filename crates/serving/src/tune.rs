@@ -20,7 +20,7 @@ const WINDOWS: [Duration; 4] =
     [Duration::ZERO, Duration::from_micros(500), Duration::from_millis(2), Duration::from_millis(5)];
 const CONNECTIONS: [usize; 5] = [1, 4, 16, 32, 64];
 /// How long a server may take until it is ready.
-const BEGINNING: Duration = Duration::from_secs(60);
+const BEGINNING: Duration = Duration::from_mins(1);
 
 /// What was found with one choice and one number of connections.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,7 +65,7 @@ pub fn tune(settings: &Settings, question: Question<'_>, told: &mut dyn FnMut(&P
         Ok(())
     };
     for rows in ROWS {
-        measure(batching::Settings { rows, window: WINDOWS[0] }, &mut points)?;
+        measure(batching::Settings { rows, window: WINDOWS[0], ..settings.batching }, &mut points)?;
     }
     let best = best(&points, question.p99_ms).map_or_else(batching::Settings::default, |best| best.batching);
     // Who answers one at a time waits for nobody.
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn point(rows: usize, requests_per_second: f64, p99_ms: f64) -> Point {
-        let batching = batching::Settings { rows, window: Duration::ZERO };
+        let batching = batching::Settings { rows, ..batching::Settings::default() };
         Point { batching, load: Load { connections: 1, requests_per_second, p50_ms: 1.0, p99_ms } }
     }
 

@@ -14,7 +14,7 @@ const ROWS: &str = "rows.jsonl";
 
 /// A card for them, but for where they come from.
 const CARD: &str = "name = \"rows\"\ntitle = \"Rows\"\nsummary = \"rows of a query\"\nsource = \"a query\"\nlicence = \"its own\"\n\
-                    citation = \"none\"\n[format.jsonl]\n[schema.features]\n";
+                    citation = \"none\"\n[format.jsonl]\n[schema.features]\nrow = \"text\"\n";
 
 /// A text as TOML has it.
 fn text(text: &str) -> String {
@@ -40,12 +40,11 @@ impl Queried {
         let folder = tempfile::tempdir().map_err(broken)?;
         let name = database.to_string_lossy();
         let is_variable = !database.exists() && std::env::var_os(name.as_ref()).is_some();
-        let from = match is_variable {
-            true => format!("postgres]\nurl_env = {}", text(&name)),
-            false => {
-                let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
-                format!("sqlite]\ndatabase = {}", text(&path.to_string_lossy()))
-            }
+        let from = if is_variable {
+            format!("postgres]\nurl_env = {}", text(&name))
+        } else {
+            let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
+            format!("sqlite]\ndatabase = {}", text(&path.to_string_lossy()))
         };
         let card = format!("{CARD}[[files]]\npath = \"{ROWS}\"\n[files.from.{from}\nquery = {}\n", text(query));
         let place = folder.path().join("card.toml");

@@ -58,7 +58,7 @@ pub(super) struct Keys(HashMap<String, Grant>);
 
 /// The hash of a key in hexadecimal digits.
 fn hash(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(key.as_bytes()))
 }
 
 /// A new key, and what is to be written down of it.

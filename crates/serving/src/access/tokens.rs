@@ -13,7 +13,7 @@ use super::{Grant, Scope};
 use crate::Error;
 
 /// By how much two clocks may differ.
-const LEEWAY: Duration = Duration::from_secs(60);
+const LEEWAY: Duration = Duration::from_mins(1);
 
 /// Who signs tokens, and what must stand in them.
 pub(super) struct Tokens {
@@ -151,11 +151,10 @@ impl Tokens {
         let leeway = LEEWAY.as_secs_f64();
         match claims.exp {
             None => return Err("the token has no end".into()),
-            // Written so that what is no number is over.
-            Some(end) if !(now - leeway < end) => return Err("the time of the token is over".into()),
+            Some(end) if end <= now - leeway => return Err("the time of the token is over".into()),
             Some(_) => {}
         }
-        if claims.nbf.is_some_and(|begin| !(begin <= now + leeway)) {
+        if claims.nbf.is_some_and(|begin| begin > now + leeway) {
             return Err("the time of the token has not come".into());
         }
         if let Some(issuer) = &self.issuer
@@ -241,11 +240,14 @@ mod tests {
 
     use super::*;
 
+    /// Signs a text.
+    type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
     /// A signer, its key as a set, and the name of its algorithm.
     struct Signer {
         jwk: Value,
         algorithm: &'static str,
-        sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+        sign: Sign,
     }
 
     fn coded(bytes: &[u8]) -> String {

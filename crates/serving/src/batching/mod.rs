@@ -8,8 +8,6 @@
 //! batch the next one gathers; besides that it waits for others for as long as [`Settings::window`] says.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,33 +20,14 @@ use crate::predictor::Numbers;
 use crate::{Error, Predictor};
 
 mod join;
+mod network;
 mod queue;
 
 use join::Shape;
 pub(crate) use join::joined;
+pub(crate) use network::Network;
+pub use network::Settings;
 use queue::{Queue, Ticket};
-
-/// How requests come together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The most examples that are answered at once.
-    pub rows: usize,
-    /// How long a request waits for others that could be answered with it; 0 is as long as another batch is being answered.
-    pub window: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { rows: 32, window: Duration::ZERO }
-    }
-}
-
-/// A network that answers, until it breaks down.
-pub(crate) struct Network {
-    predictor: Mutex<Predictor>,
-    broken: AtomicBool,
-    settings: Settings,
-}
 
 /// From whom a request is, and what it is worth.
 #[derive(Clone, Copy, Debug)]
@@ -134,32 +113,6 @@ struct Shared {
 /// The thread that answers, and the queue before it.
 pub(crate) struct Engine {
     shared: Arc<Shared>,
-}
-
-impl Network {
-    pub(crate) fn new(predictor: Predictor, settings: Settings) -> Self {
-        Self { predictor: Mutex::new(predictor), broken: AtomicBool::new(false), settings }
-    }
-
-    /// Whether it broke down; what it would answer now nobody knows.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
-    }
-
-    /// Lets the predictor do something; what panics here or fails by its device breaks the network.
-    fn with<T>(&self, work: impl FnOnce(&Predictor) -> Result<T, Error>) -> Result<T, Unanswered> {
-        if self.is_broken() {
-            return Err(Unanswered::Broken);
-        }
-        let predictor = self.predictor.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = catch_unwind(AssertUnwindSafe(|| work(&predictor)))
-            .unwrap_or(Err(Error::Panicked { doing: "it answered a request" }));
-        told.map_err(|error| {
-            let broken = matches!(error, Error::Panicked { .. } | Error::Model(model_zoo::Error::DeviceFailed { .. }));
-            self.broken.fetch_or(broken, Ordering::AcqRel);
-            Unanswered::Failed(Box::new(error))
-        })
-    }
 }
 
 impl Engine {
@@ -287,7 +240,7 @@ impl Shared {
                 state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let Settings { rows, window } = lead.kind.network.settings;
+            let (rows, window) = (lead.kind.network.rows(), lead.kind.network.settings.window);
             let until = lead.arrived + window;
             if now >= until || lead.kind.shape.is_none() || state.closed || state.queue.rows_with_lead() >= rows {
                 return Some(state.queue.take(rows));
@@ -347,7 +300,10 @@ fn answer(together: Vec<Ticket<Kind, Work>>) -> Vec<Ticket<Kind, Work>> {
     };
     let (computed, rows) = (begun.elapsed(), batches.iter().map(|batch| batch.len()).sum());
     let told = match told {
-        Ok(numbers) => Ok(numbers),
+        Ok(numbers) => {
+            network.took(rows, computed);
+            Ok(numbers)
+        }
         // One of several may be at fault; each is asked by itself, unless nothing can be asked any more.
         Err(Unanswered::Failed(_)) if asked.len() > 1 && !network.is_broken() => {
             for (batch, reply, arrived) in asked {

@@ -1,6 +1,6 @@
 //! Is what is answered together answered as it would be alone, and does each get its own?
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use data_loader::{Array, ArrayData, ExampleId, InputArray, Target};
@@ -108,7 +108,7 @@ fn what_is_wrong_with_one_is_no_matter_of_the_others() {
 fn a_window_lets_others_come_and_ends() {
     within(async {
         let window = Duration::from_secs(1);
-        let (engine, network) = (Arc::new(engine(64)), network(Settings { rows: 2, window }));
+        let (engine, network) = (Arc::new(engine(64)), network(Settings { rows: 2, window, ..Settings::default() }));
         let begun = Instant::now();
         assert_eq!(engine.infer(&network, batch(1, 0.0), ANYONE).await.unwrap().rows, 1);
         assert!(begun.elapsed() >= window);
@@ -184,7 +184,8 @@ fn a_panic_breaks_its_network_and_no_other() {
 #[test]
 fn an_engine_that_ends_answers_what_came_before() {
     within(async {
-        let (engine, network) = (Arc::new(engine(8)), network(Settings { window: Duration::from_mins(1), rows: 9 }));
+        let (engine, network) =
+            (Arc::new(engine(8)), network(Settings { window: Duration::from_mins(1), rows: 9, ..Settings::default() }));
         let shared = Arc::clone(&engine.shared);
         let asked = Arc::clone(&network);
         let of = Arc::clone(&engine);
@@ -229,4 +230,24 @@ fn what_takes_long_lets_others_have_their_turns() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     });
+}
+
+#[test]
+fn of_examples_that_take_long_fewer_are_answered_at_once() {
+    let network = network(Settings { rows: 32, longest: Duration::from_millis(100), ..Settings::default() });
+    // Golden samples of three numbers take no time to speak of.
+    assert_eq!(network.rows(), 32);
+    for _ in 0..100 {
+        network.took(4, Duration::from_millis(80));
+    }
+    assert_eq!(network.rows(), 5);
+    for _ in 0..100 {
+        network.took(1, Duration::from_secs(9));
+    }
+    assert_eq!(network.rows(), 1);
+    // What was slow once is forgotten.
+    for _ in 0..100 {
+        network.took(32, Duration::from_millis(1));
+    }
+    assert_eq!(network.rows(), 32);
 }

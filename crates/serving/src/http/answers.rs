@@ -102,7 +102,8 @@ impl Shared {
                 "version": version.map(|version| version.id.as_str()),
                 "trace": span.as_ref().map(Span::trace),
             });
-            self.write_down(line, peer, status < 400 && route.is_some_and(Route::is_watch));
+            let is_refused = matches!(status, 401 | 403 | 429);
+            self.write_down(line, peer, !is_refused && route.is_some_and(Route::is_watch));
         }
         if let Some(span) = span {
             let version = version.map(|version| (version.name.as_str(), version.id.as_str()));

@@ -29,6 +29,9 @@ pub struct Files {
     pub clients: Option<PathBuf>,
 }
 
+/// How many digits of the hash of a certificate tell clients apart.
+const SHOWN: usize = 16;
+
 fn wrong(path: &Path, reason: impl ToString) -> Error {
     Error::Access { path: path.to_owned(), reason: reason.to_string() }
 }
@@ -71,7 +74,8 @@ pub(super) fn acceptor(files: &Files) -> Result<TlsAcceptor, Error> {
 /// The first digits of the SHA-256 of the certificate that a client showed.
 pub(super) fn shown(connection: &ServerConnection) -> Option<String> {
     let certificate = connection.peer_certificates()?.first()?;
-    Some(Sha256::digest(certificate).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    let hash = format!("{:x}", Sha256::digest(certificate));
+    Some(hash[..SHOWN].to_owned())
 }
 
 /// Whether both agreed on HTTP/2.

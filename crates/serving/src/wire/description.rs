@@ -98,7 +98,7 @@ fn record(version: &Version) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-/// Every address, in OpenAPI 3.1, with the records of the models that answer.
+/// Every address, in `OpenAPI` 3.1, with the records of the models that answer.
 pub(crate) fn addresses(versions: &[std::sync::Arc<Version>], with_keys: bool) -> Value {
     let content = |kind: &str, schema: Value| json!({ kind: { "schema": schema } });
     let refused = json!({ "description": "refused, with a reason", "content": content("application/json", json!({ "$ref": "#/components/schemas/Refusal" })) });

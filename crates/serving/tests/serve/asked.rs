@@ -113,7 +113,7 @@ fn the_page_is_there_as_a_whole_and_loads_nothing_from_elsewhere() {
         }
         let file = server.get(&path);
         assert_eq!(file.status, 200, "{path}");
-        if path.ends_with(".js") {
+        if path.rsplit_once('.').is_some_and(|(_, ending)| ending == "js") {
             assert!(file.header("content-type").unwrap().starts_with("text/javascript"));
             todo.extend(linked(&file.body));
         }
