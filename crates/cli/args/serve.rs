@@ -28,25 +28,25 @@ pub struct Serve {
     #[arg(long, requires = "config")]
     pub tune: bool,
     /// With --tune: the latency that 99 of 100 requests are to keep, such as 20ms.
-    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = milliseconds)]
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = milliseconds, requires = "tune")]
     pub p99: f64,
     /// With --tune: how long each choice is measured, in seconds.
-    #[arg(long, default_value_t = 1.0, value_parser = clap::value_parser!(f64))]
+    #[arg(long, default_value_t = 1.0, value_parser = clap::value_parser!(f64), requires = "tune")]
     pub seconds: f64,
     /// The config that --tune writes, and that `firebox serve` takes then.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "tune")]
     pub config: Option<PathBuf>,
     /// Make a key for whoever is called NAME: it is printed once, and its hash is put into --keys.
     #[arg(long, value_name = "NAME", requires = "keys", conflicts_with = "models")]
     pub new_key: Option<String>,
-    /// The file of keys.
-    #[arg(long, value_name = "FILE")]
+    /// With --new-key: the file of keys; a server takes it as `keys` in the [access] of its config.
+    #[arg(long, value_name = "FILE", requires = "new_key")]
     pub keys: Option<PathBuf>,
     /// With --new-key: what it grants.
-    #[arg(long, value_delimiter = ',', default_value = "predict", value_parser = scope)]
+    #[arg(long, value_delimiter = ',', default_value = "predict", value_parser = scope, requires = "new_key")]
     pub scopes: Vec<Scope>,
     /// With --new-key: the only model that it is for; may be given several times.
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", requires = "new_key")]
     pub only: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
 //! `firebox predict`: answer new data with a trained model.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
@@ -22,7 +23,7 @@ use crate::report;
 mod answers;
 mod queried;
 
-use answers::Answers;
+use answers::{ANSWERS_TO, Answers};
 use queried::Queried;
 
 pub(super) fn run(args: &Predict, json: bool) -> Ended {
@@ -108,7 +109,7 @@ fn write(args: &Predict, predictor: &Predictor, records: &dyn Records, begun: &V
         }
         return Ok(Status::Interrupted);
     }
-    answers.finish()?;
+    answers.finish(records.len())?;
     if json {
         let out = out.display().to_string();
         report::json(&json!({ "status": "complete", "records": records.len(), "out": out }));
@@ -123,17 +124,37 @@ fn write(args: &Predict, predictor: &Predictor, records: &dyn Records, begun: &V
 fn beginning(args: &Predict, queried: Option<&Queried>, records: usize) -> Result<Value, Failure> {
     let folder = model(&args.model);
     let hash = folder.as_ref().map(|folder| model_zoo::bundle::manifest_sha256(folder)).transpose()?;
-    let known = |path: &Path| {
-        let metadata = path.metadata().ok()?;
-        let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(json!([path.canonicalize().ok()?.display().to_string(), metadata.len(), time.as_nanos().to_string()]))
+    // Of a checkpoint, and of a folder of images, every file counts.
+    let checkpoint = match folder {
+        Some(_) => None,
+        None => known(&Address::parse(&args.model).open()?.1.path),
     };
     // The rows of a query lie in a file that is another one each time; what they are is told by what they say.
     let input = match queried {
         None => known(&args.input),
         Some(queried) => Some(json!([args.input.display().to_string(), args.query, queried.sha256])),
     };
-    Ok(json!({ "answers_to": input, "records": records, "model": args.model, "manifest": hash }))
+    Ok(
+        json!({ (ANSWERS_TO): input, "records": records, "model": args.model, "manifest": hash, "checkpoint": checkpoint }),
+    )
+}
+
+/// Name, length and time of a file, or of every file of a folder.
+fn known(path: &Path) -> Option<Value> {
+    let metadata = path.metadata().ok()?;
+    if metadata.is_dir() {
+        let mut entries: Vec<PathBuf> =
+            path.read_dir().ok()?.map(|entry| Some(entry.ok()?.path())).collect::<Option<_>>()?;
+        entries.sort();
+        // Of many files their own words would be long.
+        let mut hasher = DefaultHasher::new();
+        for entry in &entries {
+            known(entry)?.to_string().hash(&mut hasher);
+        }
+        return Some(json!([entries.len(), format!("{:016x}", hasher.finish())]));
+    }
+    let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(json!([path.canonicalize().ok()?.display().to_string(), metadata.len(), time.as_nanos().to_string()]))
 }
 
 /// The folder of the bundle that an address means, if it means one.

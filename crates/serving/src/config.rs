@@ -32,8 +32,7 @@ pub struct Config {
     /// The most bytes of weights at once; of models for which there is no room the one that was not asked for the longest goes, and
     /// is read again when it is asked for.
     memory: Option<u64>,
-    #[serde(default)]
-    access: access::Settings,
+    access: Option<access::Settings>,
     tls: Option<http::tls::Files>,
     traces: Option<traces::Settings>,
     #[serde(default)]
@@ -89,9 +88,10 @@ impl Config {
         for model in &mut config.models {
             model.bundle = folder.join(&model.bundle);
         }
-        let access::Settings { keys, jwks, .. } = &mut config.access;
+        let access = config.access.as_mut();
+        let (keys, jwks) = access.map_or((None, None), |access| (access.keys.as_mut(), access.jwks.as_mut()));
         let tls = config.tls.as_mut().map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.clients.as_mut()]);
-        let others = [keys.as_mut(), jwks.as_mut(), config.feedback.as_mut(), config.audit.as_mut()];
+        let others = [keys, jwks, config.feedback.as_mut(), config.audit.as_mut()];
         for path in others.into_iter().chain(tls.into_iter().flatten()).flatten() {
             *path = folder.join(&path);
         }
@@ -109,6 +109,24 @@ impl Config {
             for (key, share) in [("canary", &model.canary), ("shadow", &model.shadow)] {
                 share.as_ref().map_or(Ok(()), Share::check).map_err(|reason| format!("{key} of a model: {reason}"))?;
             }
+        }
+        let twice = |of: fn(&Model) -> bool| {
+            let names: Vec<_> = self.models.iter().filter(|model| of(model)).map(|model| &model.name).collect();
+            names.iter().enumerate().any(|(place, name)| names[..place].contains(name))
+        };
+        if twice(|model| model.canary.is_some()) || twice(|model| model.shadow.is_some()) {
+            return Err("one model has two canaries, or two shadows".into());
+        }
+        if let Some(access::Settings { keys, jwks, issuer, audience, rate }) = &self.access {
+            if keys.is_none() && jwks.is_none() && rate.is_none() {
+                return Err("`access` names neither `keys` nor `jwks`, and so everyone could ask".into());
+            }
+            if jwks.is_none() && (issuer.is_some() || audience.is_some()) {
+                return Err("`access` says from whom tokens must be, and no `jwks` by which they are verified".into());
+            }
+        }
+        if self.feedback.is_some() && self.feedback == self.audit {
+            return Err("`feedback` and `audit` are one file".into());
         }
         self.traces.as_ref().map_or(Ok(()), traces::Settings::check)?;
         let window = self.batching.window_ms.unwrap_or(0.0);
@@ -164,7 +182,7 @@ impl Config {
             feedback: self.feedback,
             audit: self.audit,
             memory: self.memory,
-            access: self.access,
+            access: self.access.unwrap_or_default(),
             tls: self.tls,
             traces: self.traces,
         }
@@ -236,6 +254,14 @@ mod tests {
             ("[[models]]\nbundle = \"b\"\nshadow = { percent = 1, sticky = \"a b\" }", "sticky"),
             ("[[models]]\nbundle = \"b\"\ncanary = { percent = 1 }\nshadow = { percent = 1 }", "at once"),
             ("[[models]]\nbundle = \"b\"\n[traces]\nurl = \"collector\"", "traces.url"),
+            ("[[models]]\nbundle = \"b\"\n[access]", "neither"),
+            ("[[models]]\nbundle = \"b\"\n[access]\nkeys = \"k\"\nissuer = \"us\"", "no `jwks`"),
+            ("feedback = \"f\"\naudit = \"f\"\n[[models]]\nbundle = \"b\"", "one file"),
+            (
+                "[[models]]\nname = \"m\"\nbundle = \"b\"\ncanary = { percent = 1 }\n[[models]]\nname = \"m\"\nbundle = \"c\"\ncanary = { percent = 2 }",
+                "two canaries",
+            ),
+            ("[[models]]\nbundle = \"b\"\n[batching]\nlongest_ms = -1", "longest_ms"),
             ("[[models]]\nbundle = \"b\"\n[access]\nuser = 1", "user"),
             ("models = []", "names no model"),
             ("[[models]]\nbundle = \"b\"\n[batching]\nwindow = 1", "window"),

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::access::Caller;
 use crate::journal::Journal;
 use crate::registry::Version;
 use crate::wire::Refusal;
@@ -18,6 +19,8 @@ const REMEMBERED: usize = 64 << 10;
 const EXAMPLES: usize = 64;
 /// So many scores of each: of classes the best, of numbers the first.
 const SCORES: usize = 8;
+/// So many characters of the name of an example.
+const NAME: usize = 128;
 
 /// What is told of a request.
 #[derive(Debug, Deserialize)]
@@ -40,13 +43,16 @@ struct Said {
 struct Answered {
     model: String,
     version: String,
+    /// How many examples there were; of the first ones the predictions are kept.
+    count: usize,
     predictions: Vec<Prediction>,
 }
 
 #[derive(Default)]
 struct Recent {
-    by_id: HashMap<String, Answered>,
-    order: VecDeque<String>,
+    /// By who asked, and what they called it: nobody speaks of the requests of others.
+    by_id: HashMap<(u64, String), Answered>,
+    order: VecDeque<(u64, String)>,
     examples: usize,
 }
 
@@ -66,16 +72,17 @@ impl Feedback {
     }
 
     /// Remembers what was answered.
-    pub(crate) fn answered(&self, id: &str, version: &Version, predictions: &[Prediction]) {
+    pub(crate) fn answered(&self, client: u64, id: &str, version: &Version, predictions: &[Prediction]) {
+        let (count, key) = (predictions.len(), (client, id.to_owned()));
         let predictions: Vec<Prediction> = predictions.iter().take(EXAMPLES).map(short).collect();
         let mut guard = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = &mut *guard;
         // Who remembers nothing of a request takes up room, too.
         let weight = |answered: &Answered| answered.predictions.len().max(1);
-        let answered = Answered { model: version.name.clone(), version: version.id.clone(), predictions };
+        let answered = Answered { model: version.name.clone(), version: version.id.clone(), count, predictions };
         recent.examples += weight(&answered);
-        match recent.by_id.insert(id.to_owned(), answered) {
-            None => recent.order.push_back(id.to_owned()),
+        match recent.by_id.insert(key.clone(), answered) {
+            None => recent.order.push_back(key),
             Some(older) => recent.examples -= weight(&older),
         }
         while recent.examples > REMEMBERED
@@ -94,7 +101,7 @@ impl Feedback {
     ///
     /// # Errors
     /// If it cannot be meant; if the disk cannot keep up.
-    pub(crate) fn take(&self, body: &[u8], caller: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn take(&self, body: &[u8], caller: &Caller) -> Result<(), Refusal> {
         let wrong = |error: String| {
             Refusal::bad(error)
                 .with_hint(r#"write {"request_id": "...", "label": "..."}, or "value" in the place of "label""#)
@@ -105,14 +112,12 @@ impl Feedback {
             return Err(wrong("what was right is either `label` or `value`".into()));
         }
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = recent.by_id.get(&said.request_id);
-        let prediction = match answered {
-            None => None,
-            Some(answered) => Some(answered.predictions.get(said.example).ok_or_else(|| {
-                let count = answered.predictions.len();
-                Refusal::bad(format!("the request had {count} examples, and `example` is {}", said.example))
-            })?),
-        };
+        let answered = recent.by_id.get(&(caller.client, said.request_id.clone()));
+        if let Some(answered) = answered.filter(|answered| said.example >= answered.count) {
+            let error = format!("the request had {} examples, and `example` is {}", answered.count, said.example);
+            return Err(Refusal::bad(error));
+        }
+        let prediction = answered.and_then(|answered| answered.predictions.get(said.example));
         // A label that the model does not know is worth more than any other.
         let line = json!({
             "time": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
@@ -121,7 +126,7 @@ impl Feedback {
             "label": said.label,
             "value": said.value,
             "comment": said.comment,
-            "caller": caller,
+            "caller": caller.name,
             // Another server may have answered, or too long ago.
             "model": answered.map(|answered| &answered.model),
             "version": answered.map(|answered| &answered.version),
@@ -142,5 +147,6 @@ fn short(prediction: &Prediction) -> Prediction {
         scores.sort_by(|one, other| other.1.total_cmp(&one.1));
     }
     scores.truncate(SCORES);
-    Prediction { id: prediction.id.clone(), label: prediction.label.clone(), scores, unusual: Vec::new() }
+    let id = prediction.id.chars().take(NAME).collect();
+    Prediction { id, label: prediction.label.clone(), scores, unusual: Vec::new() }
 }

@@ -3,17 +3,33 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::Error;
 
-/// So many lines may wait for the disk.
+/// So many lines, and bytes, may wait for the disk; and so often it is said that it refuses them.
 const WAITING: usize = 16 << 10;
+const WAITING_BYTES: usize = 16 << 20;
+const COMPLAINT: Duration = Duration::from_mins(1);
 
 /// A file that grows by lines.
-pub(crate) struct Journal(Mutex<Option<(SyncSender<String>, JoinHandle<()>)>>);
+pub(crate) struct Journal {
+    thread: Mutex<Option<(SyncSender<String>, JoinHandle<()>)>>,
+    state: Arc<State>,
+}
+
+/// What the thread and those who write know of each other.
+#[derive(Default)]
+struct State {
+    /// How many bytes wait for the disk.
+    waiting: AtomicUsize,
+    /// Whether the disk refused the last of them.
+    refused: AtomicBool,
+}
 
 impl Journal {
     /// Opens a file that nobody but its owner may read if it is new; what is in it stays.
@@ -26,24 +42,39 @@ impl Journal {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.create(true).append(true).open(path).map_err(Error::io("open", path))?;
         let (lines, told) = sync_channel(WAITING);
-        let path = path.to_owned();
-        let thread = std::thread::Builder::new().name("journal".into()).spawn({
-            let path = path.clone();
-            move || {
-                while let Some(text) = next(&told) {
-                    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_data()) {
-                        failed(&format!("error: {} cannot be written: {error}", path.display()));
-                    }
+        let (path, state) = (path.to_owned(), Arc::new(State::default()));
+        let (of_thread, shown) = (Arc::clone(&state), path.clone());
+        let work = move || {
+            let mut complained: Option<Instant> = None;
+            while let Some(lines) = next(&told) {
+                let written = file.write_all((lines.join("\n") + "\n").as_bytes()).and_then(|()| file.sync_data());
+                of_thread.waiting.fetch_sub(lines.iter().map(String::len).sum(), Ordering::Relaxed);
+                of_thread.refused.store(written.is_err(), Ordering::Relaxed);
+                if let Err(error) = written
+                    && complained.is_none_or(|then| then.elapsed() > COMPLAINT)
+                {
+                    complained = Some(Instant::now());
+                    failed(&format!("error: {} cannot be written: {error}", shown.display()));
                 }
             }
-        });
+        };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(work);
         let thread = thread.map_err(Error::io("start a thread for", &path))?;
-        Ok(Self(Mutex::new(Some((lines, thread)))))
+        Ok(Self { thread: Mutex::new(Some((lines, thread))), state })
     }
 
-    /// Appends a line; tells whether there was room for it.
+    /// Appends a line; tells whether there was room for it, and the disk took the one before.
     pub(crate) fn write(&self, line: String) -> bool {
-        self.lock().as_ref().is_some_and(|(lines, _)| lines.try_send(line).is_ok())
+        let (length, state) = (line.len(), &self.state);
+        if state.waiting.fetch_add(length, Ordering::Relaxed) + length > WAITING_BYTES {
+            state.waiting.fetch_sub(length, Ordering::Relaxed);
+            return false;
+        }
+        let sent = self.lock().as_ref().is_some_and(|(lines, _)| lines.try_send(line).is_ok());
+        if !sent {
+            state.waiting.fetch_sub(length, Ordering::Relaxed);
+        }
+        sent && !state.refused.load(Ordering::Relaxed)
     }
 
     /// Waits until everything is written, and takes nothing any more.
@@ -55,19 +86,14 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(SyncSender<String>, JoinHandle<()>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// All that waits, as one text; nothing once nothing comes any more.
-fn next(lines: &Receiver<String>) -> Option<String> {
-    let mut text = lines.recv().ok()?;
-    text.push('\n');
-    while let Ok(line) = lines.try_recv() {
-        text.push_str(&line);
-        text.push('\n');
-    }
-    Some(text)
+/// All that waits; nothing once nothing comes any more.
+fn next(lines: &Receiver<String>) -> Option<Vec<String>> {
+    let first = lines.recv().ok()?;
+    Some(std::iter::once(first).chain(lines.try_iter().take(WAITING)).collect())
 }
 
 impl Drop for Journal {

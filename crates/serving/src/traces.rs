@@ -5,7 +5,7 @@
 //! costs spans, never requests.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,6 +21,8 @@ use crate::Error;
 const WAITING: usize = 4096;
 const TOGETHER: usize = 256;
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long the last spans may take.
+const CLOSING: Duration = Duration::from_secs(2);
 /// How long a collector may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The kinds of spans.
@@ -62,6 +64,8 @@ impl Settings {
 pub(crate) struct Traces {
     spans: SyncSender<Value>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whether nothing is told any more but what is under way.
+    over: Arc<AtomicBool>,
     hasher: RandomState,
     count: AtomicU64,
     percent: f64,
@@ -114,11 +118,13 @@ impl Traces {
     /// If there can be no thread.
     pub(crate) fn begin(settings: &Settings, failed: fn(&str)) -> Result<Self, Error> {
         let (spans, told) = sync_channel(WAITING);
-        let url = settings.url.clone();
-        let thread = std::thread::Builder::new().name("traces".into()).spawn(move || tell(&told, &url, failed));
+        let (url, over) = (settings.url.clone(), Arc::new(AtomicBool::new(false)));
+        let of_thread = Arc::clone(&over);
+        let thread =
+            std::thread::Builder::new().name("traces".into()).spawn(move || tell(&told, &url, &of_thread, failed));
         let thread = thread.map_err(Error::io("start a thread for", std::path::Path::new("traces")))?;
         let (hasher, count) = (RandomState::new(), AtomicU64::new(0));
-        Ok(Self { spans, thread: Mutex::new(Some(thread)), hasher, count, percent: settings.percent })
+        Ok(Self { spans, thread: Mutex::new(Some(thread)), over, hasher, count, percent: settings.percent })
     }
 
     /// A request begins that has these headers.
@@ -147,12 +153,15 @@ impl Traces {
     /// Tells what is left, and nothing any more.
     pub(crate) fn close(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Requests that go on keep an end of the channel; the thread ends by this word.
-        if let Some(thread) = thread
-            && self.spans.send(Value::Null).is_ok()
-        {
-            let _ = thread.join();
+        let Some(thread) = thread else { return };
+        // Requests that go on keep an end of the channel; the thread ends by this word, or once it sees that it is over.
+        let _ = self.spans.try_send(Value::Null);
+        self.over.store(true, Ordering::Release);
+        let until = Instant::now() + CLOSING;
+        while !thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
         }
+        // One that still waits for its collector ends with the program.
     }
 }
 
@@ -219,7 +228,7 @@ impl Span {
 }
 
 /// Tells what comes until nothing comes any more.
-fn tell(told: &Receiver<Value>, url: &str, failed: fn(&str)) {
+fn tell(told: &Receiver<Value>, url: &str, over: &AtomicBool, failed: fn(&str)) {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let mut complained: Option<Instant> = None;
     loop {
@@ -251,7 +260,7 @@ fn tell(told: &Receiver<Value>, url: &str, failed: fn(&str)) {
                 complained = Some(Instant::now());
             }
         }
-        if is_over {
+        if is_over || over.load(Ordering::Acquire) {
             return;
         }
     }

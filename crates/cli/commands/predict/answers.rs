@@ -14,6 +14,10 @@ use crate::failure::Failure;
 /// Put behind the name that is wanted.
 const UNFINISHED: &str = ".unfinished";
 
+/// The first key of the first line, by which such a file is known.
+pub const ANSWERS_TO: &str = "answers_to";
+const BEGINNING: &[u8] = b"{\"answers_to\"";
+
 /// Answers on their way into a file.
 pub struct Answers {
     path: PathBuf,
@@ -43,13 +47,17 @@ impl Answers {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(UNFINISHED);
         let unfinished = path.with_file_name(name);
-        let (begun_with, end) = match File::open(&unfinished) {
-            Ok(file) => whole(file, begun).map_err(failed(&unfinished))?,
-            Err(_) => (0, 0),
-        };
         let mut options = File::options();
-        let mut file =
-            options.create(true).truncate(false).write(true).open(&unfinished).map_err(failed(&unfinished))?;
+        options.create(true).truncate(false).read(true).write(true);
+        let mut file = options.open(&unfinished).map_err(failed(&unfinished))?;
+        if file.try_lock().is_err() {
+            let message = format!("{} is being written by another process", unfinished.display());
+            return Err(Failure::usage(message, "Wait until it is through, or choose another name."));
+        }
+        let (begun_with, end) = whole(&file, begun).map_err(failed(&unfinished))?.ok_or_else(|| {
+            let message = format!("{} is no file of unfinished answers", unfinished.display());
+            Failure::usage(message, "Choose another name, or remove it.")
+        })?;
         // What an interruption cut off is written again.
         file.set_len(end).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed(&unfinished))?;
         if end == 0 {
@@ -75,7 +83,7 @@ impl Answers {
     ///
     /// # Errors
     /// If it cannot be written; what was answered stays beside it.
-    pub fn finish(mut self) -> Result<(), Failure> {
+    pub fn finish(mut self, records: usize) -> Result<(), Failure> {
         self.lines.flush().map_err(failed(&self.unfinished))?;
         let mut lines = BufReader::new(File::open(&self.unfinished).map_err(failed(&self.unfinished))?).lines();
         let broken = |error: std::io::Error| data_loader::Error::write(&self.unfinished, error);
@@ -87,14 +95,22 @@ impl Answers {
         };
         let mut first = next()?;
         let columns = first.as_ref().map(columns).unwrap_or_default();
+        let mut count = 0;
         let mut rows = || {
             let prediction = match first.take() {
                 Some(first) => Some(first),
                 None => next()?,
             };
+            count += usize::from(prediction.is_some());
             Ok(prediction.map(|prediction| cells(prediction, columns.len())))
         };
         written::write(&self.path, self.form, &columns, &mut rows)?;
+        if count != records {
+            return Err(Failure::broken(format!(
+                "{count} answers stand in {}, and {records} records were asked",
+                self.path.display()
+            )));
+        }
         std::fs::remove_file(&self.unfinished).map_err(failed(&self.unfinished))
     }
 
@@ -105,20 +121,30 @@ impl Answers {
 }
 
 /// How many whole answers a file holds that was begun with these words, and where the last of them ends; none if it was begun with
-/// others.
-fn whole(file: File, begun: &Value) -> std::io::Result<(usize, u64)> {
+/// others. Nothing if it holds something else.
+fn whole(file: &File, begun: &Value) -> std::io::Result<Option<(usize, u64)>> {
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
     lines.read_until(b'\n', &mut line)?;
-    if line.pop() != Some(b'\n') || serde_json::from_slice::<Value>(&line).ok().as_ref() != Some(begun) {
-        return Ok((0, 0));
+    if line.is_empty() {
+        return Ok(Some((0, 0)));
+    }
+    let is_whole = line.pop() == Some(b'\n');
+    let first = serde_json::from_slice::<Value>(&line).ok();
+    // One that was cut off in its first line begins as all do.
+    let ours = first.as_ref().map_or(line.starts_with(BEGINNING), |first| first.get(ANSWERS_TO).is_some());
+    if !ours {
+        return Ok(None);
+    }
+    if !is_whole || first.as_ref() != Some(begun) {
+        return Ok(Some((0, 0)));
     }
     let (mut count, mut end) = (0, line.len() as u64 + 1);
     loop {
         line.clear();
         let length = lines.read_until(b'\n', &mut line)?;
         if line.pop() != Some(b'\n') || serde_json::from_slice::<Prediction>(&line).is_err() {
-            return Ok((count, end));
+            return Ok(Some((count, end)));
         }
         count += 1;
         end += length as u64;
@@ -134,7 +160,8 @@ fn columns(prediction: &Prediction) -> Vec<Column> {
         prediction.label.is_some() && prediction.scores.iter().any(|(name, _)| Some(name) == prediction.label.as_ref());
     for (name, _) in &prediction.scores {
         let mut name = if of_classes { format!("p_{name}") } else { name.clone() };
-        while columns.iter().any(|other: &Column| other.name == name) {
+        // Databases do not tell capital letters from small ones.
+        while columns.iter().any(|other: &Column| other.name.eq_ignore_ascii_case(&name)) {
             name.push('_');
         }
         columns.push(Column { name, is_number: true });

@@ -12,6 +12,7 @@
 //! A key is 32 bytes of the system's randomness, so that its hash needs neither salt nor time to be safe.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -27,10 +28,10 @@ const BEGINNING: &str = "fbx_";
 /// How many bytes of it are random.
 const BYTES: usize = 32;
 
-/// The file.
+/// What stands in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Written {
     #[serde(default)]
     keys: Vec<Key>,
 }
@@ -79,22 +80,31 @@ pub fn new(name: String, scopes: Vec<Scope>, models: Option<Vec<String>>) -> Res
 /// # Errors
 /// If there is such a name already; if the file cannot be read or written.
 pub fn add(path: &Path, key: Key) -> Result<(), Error> {
-    let mut file = match path.exists() {
-        true => read(path)?,
-        false => File::default(),
-    };
-    if file.keys.iter().any(|other| other.name == key.name) {
-        let reason = format!("there is a key of the name `{}` already", key.name);
-        return Err(Error::Access { path: path.to_owned(), reason });
+    let wrong = |reason: String| Error::Access { path: path.to_owned(), reason };
+    if key.name.trim().is_empty() {
+        return Err(wrong("a key needs the name of who has it".into()));
     }
-    file.keys.push(key);
-    let text =
-        toml::to_string(&file).map_err(|error| Error::Access { path: path.to_owned(), reason: error.to_string() })?;
-    data_loader::atomic::write_secret(path, text.as_bytes())?;
+    // Of two who add one at once the second waits.
+    let mut beside = path.file_name().unwrap_or_default().to_owned();
+    beside.push(".lock");
+    let lock = File::create(path.with_file_name(beside)).and_then(|file| file.lock().map(|()| file));
+    let _lock = lock.map_err(|error| wrong(error.to_string()))?;
+    // A link stays one.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut written = match place.exists() {
+        true => read(&place)?,
+        false => Written::default(),
+    };
+    if written.keys.iter().any(|other| other.name == key.name) {
+        return Err(wrong(format!("there is a key of the name `{}` already", key.name)));
+    }
+    written.keys.push(key);
+    let text = toml::to_string(&written).map_err(|error| wrong(error.to_string()))?;
+    data_loader::atomic::write_secret(&place, text.as_bytes())?;
     Ok(())
 }
 
-fn read(path: &Path) -> Result<File, Error> {
+fn read(path: &Path) -> Result<Written, Error> {
     let wrong = |reason: String| Error::Access { path: path.to_owned(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))

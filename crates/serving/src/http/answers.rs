@@ -1,13 +1,16 @@
 //! How is a request answered, whatever it asks? It is given a name, let in or not, led to its place, counted and written down.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Request, Version as Http};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::responses::{self, Answer};
 use super::routes::{Named, Route};
@@ -20,6 +23,11 @@ use crate::wire::{self, Refusal};
 
 /// By this header a request is called, by whoever sends it or by us.
 const ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How much of a body that nobody wanted is read, and how long it is waited for, so that the connection can go on.
+const DRAINED: usize = 64 << 10;
+const DRAIN_TIME: Duration = Duration::from_millis(100);
+/// So much of a path is written down.
+const PATH: usize = 256;
 /// The longest name that is taken over from a client.
 const LONGEST_ID: usize = 128;
 
@@ -35,6 +43,33 @@ pub(super) struct Asking {
     pub version: OnceLock<Arc<Version>>,
     /// Where its parts are traced, if they are.
     pub span: Option<Span>,
+    body: Arc<Unread>,
+}
+
+/// A body, until somebody reads it.
+struct Unread(Mutex<Option<Incoming>>);
+
+impl Unread {
+    fn take(&self) -> Option<Incoming> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Reads what is left of it, if that is little and comes at once; whether the connection may go on after that.
+    async fn drained(&self) -> bool {
+        let Some(body) = self.take() else { return true };
+        let read = timeout(DRAIN_TIME, Limited::new(body, DRAINED).collect());
+        matches!(read.await, Ok(Ok(_)))
+    }
+}
+
+impl Asking {
+    /// The body, which is read once.
+    ///
+    /// # Errors
+    /// If it was read already, which is a mistake of ours.
+    pub(super) fn body(&self) -> Result<Incoming, Refusal> {
+        self.body.take().ok_or_else(|| Refusal::new(500, "the body was read already"))
+    }
 }
 
 /// What a request is called: as its sender calls it, if that can stand in a line, or else by a number that no other one has.
@@ -58,15 +93,19 @@ impl Shared {
         let span =
             self.traces.as_ref().map(|traces| traces.span(request.headers(), route.map_or("other", Route::label)));
         let scope = route.and_then(Route::scope);
-        let admitted = self.access.admit(request.headers(), peer.address, peer.certificate.as_deref(), scope);
+        let (head, body) = request.into_parts();
+        let body = Arc::new(Unread(Mutex::new(Some(body))));
+        let admitted = self.access.admit(&head.headers, peer.address, peer.certificate.as_deref(), scope);
         let asking = admitted.and_then(|caller| {
-            let sender = requests::sender(request.headers(), caller.client)?;
-            Ok(Arc::new(Asking { id: id.clone(), begun, caller, sender, version: OnceLock::new(), span: span.clone() }))
+            let sender = requests::sender(&head.headers, caller.client)?;
+            let (version, span, body) = (OnceLock::new(), span.clone(), Arc::clone(&body));
+            Ok(Arc::new(Asking { id: id.clone(), begun, caller, sender, version, span, body }))
         });
         let led = match &asking {
-            Ok(asking) => self.lead(route, request, asking).await,
+            Ok(asking) => self.lead(route, &head, asking).await,
             Err(refusal) => Err(refusal.clone()),
         };
+        let is_led = led.is_ok();
         let mut answer = match led {
             Ok(answer) => answer,
             Err(refusal) if matches!(route, Some(Route::Call(_))) => {
@@ -77,7 +116,8 @@ impl Shared {
         if let Ok(value) = HeaderValue::try_from(&id) {
             answer.headers_mut().insert(ID, value);
         }
-        if is_http1 && self.ending.load(Ordering::Acquire) {
+        let goes_on = is_led || body.drained().await;
+        if is_http1 && (!goes_on || self.ending.load(Ordering::Acquire)) {
             // Whoever keeps a connection goes elsewhere with the next request, and loses none.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -93,7 +133,7 @@ impl Shared {
                 "time": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
                 "id": id,
                 "method": method.as_str(),
-                "path": path,
+                "path": path.chars().take(PATH).collect::<String>(),
                 "status": status,
                 "milliseconds": took.as_micros() as f64 / 1e3,
                 "bytes": answer.body().size_hint().exact(),
@@ -128,7 +168,7 @@ impl Shared {
     async fn lead(
         self: &Arc<Self>,
         route: Option<Route<'_>>,
-        request: Request<Incoming>,
+        head: &Parts,
         asking: &Arc<Asking>,
     ) -> Result<Answer, Refusal> {
         let Some(route) = route else {
@@ -136,14 +176,15 @@ impl Shared {
                 "/v2 answers as the Open Inference Protocol says; /predict takes records, /metrics counts, /openapi.json describes all",
             ));
         };
-        route.check(request.method())?;
-        let hosts = request.headers().get_all(HOST).iter().count();
-        if hosts > 1 || (hosts == 0 && request.version() == Http::HTTP_11) {
+        route.check(&head.method)?;
+        let hosts = head.headers.get_all(HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && head.version == Http::HTTP_11) {
             return Err(Refusal::bad(format!("the request names {hosts} hosts, and must name one")));
         }
+        requests::own_site(head)?;
         let find = |named: Named<'_>| {
-            let found = self.registry.find(named.name, named.version)?;
-            asking.caller.may_ask(&found.name).map(|()| found)
+            asking.caller.may_ask(named.name)?;
+            self.registry.find(named.name, named.version)
         };
         match route {
             Route::Page(page) => Ok(responses::page(page)),
@@ -153,7 +194,7 @@ impl Shared {
                 true => responses::json(503, &json!({ "live": false })),
                 false => responses::json(200, &json!({ "live": true })),
             },
-            Route::Ready => match self.unready() {
+            Route::Ready => match self.unready().map(|reason| self.told_to_anyone(reason)) {
                 None => responses::json(200, &json!({ "live": true, "ready": true })),
                 Some(reason) => {
                     let live = !self.registry.is_broken();
@@ -173,12 +214,14 @@ impl Shared {
                 responses::json(200, &wire::model(&version, self.registry.ids(&version.name)))
             }
             Route::ModelReady(named) => {
-                let version = self.registry.find(named.name, named.version)?;
+                let version = self.registry.peek(named.name, named.version)?;
                 let ready = answering(&version).is_ok() && !self.ending.load(Ordering::Acquire);
                 responses::json(if ready { 200 } else { 503 }, &json!({ "name": version.name, "ready": ready }))
             }
             Route::AllStatistics => {
-                let told = self.registry.versions().into_iter().map(|one| one.statistics.tell(&one.name, &one.id));
+                let all = self.registry.versions().into_iter();
+                let own = all.filter(|one| asking.caller.may_ask(&one.name).is_ok());
+                let told = own.map(|one| one.statistics.tell(&one.name, &one.id));
                 responses::json(200, &json!({ "model_stats": told.collect::<Vec<_>>() }))
             }
             Route::Statistics(named) => {
@@ -191,14 +234,15 @@ impl Shared {
                 let version = find(Named { name: &name, version: None })?;
                 responses::json(200, &wire::described(&version, self.feedback.is_some()))
             }
-            Route::Infer(named) => self.infer(request, named, asking).await,
-            Route::Predict(name) => self.predict(request, &self.named(name)?, asking).await,
-            Route::Explain(name) => self.explain(request, &self.named(name)?, asking).await,
-            Route::Generate(name) => texts::generate(self, request, &self.named(name)?, asking).await,
-            Route::Feedback => self.take_feedback(request, asking).await,
+            Route::Infer(named) => self.infer(head, named, asking).await,
+            Route::Predict(name) => self.predict(head, &self.named(name)?, asking).await,
+            Route::Explain(name) => self.explain(head, &self.named(name)?, asking).await,
+            Route::Generate(name) => texts::generate(self, head, &self.named(name)?, asking).await,
+            Route::Feedback => self.take_feedback(head, asking).await,
             Route::Index => {
-                let all: Vec<_> = self.registry.all().iter().map(wire::entry).collect();
-                responses::json(200, &all)
+                let all = self.registry.all();
+                let own = all.iter().filter(|entry| asking.caller.may_ask(&entry.name).is_ok());
+                responses::json(200, &own.map(wire::entry).collect::<Vec<_>>())
             }
             Route::Load(name) => {
                 self.load(name, asking).await?;
@@ -208,7 +252,7 @@ impl Shared {
                 self.unload(name, asking)?;
                 responses::json(200, &json!({}))
             }
-            Route::Call(call) => self.call(call, request, Arc::clone(asking)).await,
+            Route::Call(call) => self.call(call, head, Arc::clone(asking)).await,
         }
     }
 
@@ -264,6 +308,14 @@ impl Shared {
             true => asking.caller.may_ask(name),
             false => Err(Refusal::new(403, "models cannot be changed by request here")
                 .with_hint("whoever starts the server may allow it, by `control = true` in its config")),
+        }
+    }
+
+    /// A reason as everyone may know it: where keys are asked for, names and places of files are for those who have one.
+    fn told_to_anyone(&self, reason: String) -> String {
+        match self.access.is_limited() {
+            true => "not every model answers".into(),
+            false => reason,
         }
     }
 

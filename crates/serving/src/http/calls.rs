@@ -1,24 +1,30 @@
 //! How are calls over gRPC answered? As the same requests over HTTP are; what travels is other.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body_util::Full;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use prost::Message;
+use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic::server::{Grpc, UnaryService};
-use tonic_prost::ProstCodec;
+use tonic_prost::ProstEncoder;
 
 use super::answers::Asking;
 use super::responses::{self, Answer};
 use super::{Shared, requests};
 use crate::access::Scope;
+use crate::limits::Limits;
 use crate::wire::messages::{Change, Index, IndexEntry, IndexRequest, InferRequest, Named, Nothing, Statistics, Well};
 use crate::wire::{self, Refusal};
+
+/// The largest message of a call that everyone may make, in bytes.
+const NOTHING: usize = 4 << 10;
 
 /// A call of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,15 +101,57 @@ where
     }
 }
 
-/// Reads the message of a call, and writes what `answer` makes of it.
-async fn unary<A, B, R>(request: Request<Full<Bytes>>, most: usize, answer: impl FnOnce(A) -> R + Send) -> Answer
+/// Gives the bytes of a message as they are, and writes messages.
+struct Bare<B>(PhantomData<B>);
+
+struct AsTheyAre;
+
+impl Decoder for AsTheyAre {
+    type Item = Bytes;
+    type Error = tonic::Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, tonic::Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining())))
+    }
+}
+
+impl<B: Message + Send + 'static> Codec for Bare<B> {
+    type Encode = B;
+    type Decode = Bytes;
+    type Encoder = ProstEncoder<B>;
+    type Decoder = AsTheyAre;
+
+    fn encoder(&mut self) -> ProstEncoder<B> {
+        ProstEncoder::default()
+    }
+
+    fn decoder(&mut self) -> AsTheyAre {
+        AsTheyAre
+    }
+}
+
+/// Reads the message of a call, elsewhere if it is long, and writes what `answer` makes of it.
+async fn unary<A, B, R>(
+    request: Request<Full<Bytes>>,
+    most: usize,
+    answer: impl FnOnce(A) -> R + Send + 'static,
+) -> Answer
 where
     A: Message + Default + Send + 'static,
     B: Message + Send + 'static,
     R: Future<Output = Result<B, Refusal>> + Send + 'static,
 {
-    let mut grpc = Grpc::new(ProstCodec::<B, A>::default()).max_decoding_message_size(most);
-    responses::call(grpc.unary(Answering(Some(answer)), request).await)
+    let read = |bytes: Bytes| async move {
+        let wrong =
+            |error: prost::DecodeError| Refusal::bad(format!("the message of the call cannot be read: {error}"));
+        let message = requests::aside(bytes.len(), move || {
+            wire::check_message(&bytes)?;
+            A::decode(bytes).map_err(wrong)
+        });
+        answer(message.await??).await
+    };
+    let mut grpc = Grpc::new(Bare::<B>(PhantomData)).max_decoding_message_size(most);
+    responses::call(grpc.unary(Answering(Some(read)), request).await)
 }
 
 /// The version that is meant; a name alone stands as an empty text in messages.
@@ -115,12 +163,14 @@ impl Shared {
     pub(super) async fn call(
         self: &Arc<Self>,
         call: Call,
-        request: Request<Incoming>,
+        head: &Parts,
         asking: Arc<Asking>,
     ) -> Result<Answer, Refusal> {
-        let (head, body) = request.into_parts();
-        let body = requests::whole(&head.headers, body, &self.limits, &self.room).await?;
-        let request = Request::from_parts(head, Full::new(body.bytes.clone()));
+        // What everyone may ask has nothing to say.
+        let body = if call.scope().is_some() { self.limits.body } else { self.limits.body.min(NOTHING) };
+        let limits = Limits { body, ..self.limits };
+        let body = requests::whole(&head.headers, asking.body()?, &limits, &self.room).await?;
+        let request = Request::from_parts(head.clone(), Full::new(body.bytes.clone()));
         let (shared, most) = (Arc::clone(self), self.limits.body);
         Ok(match call {
             Call::ServerLive => {
@@ -132,7 +182,7 @@ impl Shared {
             Call::ModelReady => {
                 let ready = |model: Named| async move {
                     // Of one that there is not it is said that it is not ready, as Triton does.
-                    let found = shared.registry.find(&model.name, version(&model.version));
+                    let found = shared.registry.peek(&model.name, version(&model.version));
                     let answers = found.is_ok_and(|found| !found.network.is_broken());
                     Ok(Well { well: answers && !shared.ending.load(Ordering::Acquire) })
                 };
@@ -141,8 +191,8 @@ impl Shared {
             Call::ServerMetadata => unary(request, most, |_: Nothing| async { Ok(wire::server_metadata()) }).await,
             Call::ModelMetadata => {
                 let metadata = |model: Named| async move {
+                    asking.caller.may_ask(&model.name)?;
                     let found = shared.registry.find(&model.name, version(&model.version))?;
-                    asking.caller.may_ask(&found.name)?;
                     let versions = shared.registry.ids(&found.name);
                     Ok(wire::model_metadata(&found, versions))
                 };
@@ -165,7 +215,8 @@ impl Shared {
                 let told = |model: Named| async move {
                     let all = shared.registry.versions();
                     let suits = |name: &str, id: &str| {
-                        (model.name.is_empty() || model.name == name)
+                        asking.caller.may_ask(name).is_ok()
+                            && (model.name.is_empty() || model.name == name)
                             && version(&model.version).is_none_or(|wanted| wanted == id)
                     };
                     let suiting = all.iter().filter(|version| suits(&version.name, &version.id));
@@ -176,7 +227,9 @@ impl Shared {
             }
             Call::RepositoryIndex => {
                 let index = |asked: IndexRequest| async move {
-                    let all = shared.registry.all().into_iter().map(|entry| wire::entry(&entry));
+                    let all = shared.registry.all().into_iter();
+                    let own = all.filter(|entry| asking.caller.may_ask(&entry.name).is_ok());
+                    let all = own.map(|entry| wire::entry(&entry));
                     let suits = |entry: &IndexEntry| !asked.ready || entry.state == wire::READY;
                     Ok(Index { models: all.filter(suits).collect() })
                 };

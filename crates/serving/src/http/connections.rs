@@ -1,6 +1,7 @@
 //! What becomes of a connection? It is encrypted or not, speaks HTTP/1.1 or HTTP/2, and ends with its client or with the server.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,18 +16,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::patience::Patient;
+use super::streams::{Over, Streams, Watched};
 use super::{Listening, Shared, tls};
 use crate::limits::Limits;
 
 /// The most bytes in the head of a request.
 const HEAD: usize = 64 << 10;
-/// With what a connection begins that speaks HTTP/2 (RFC 9113, section 3.4), as far as it is unlike any other.
-const HTTP2: &[u8] = b"PRI * HTTP/2.0";
+/// With what a connection begins that speaks HTTP/2 (RFC 9113, section 3.4).
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The most requests at once over one connection of HTTP/2.
-const STREAMS: u32 = 256;
+const STREAMS: u32 = 64;
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -97,27 +99,44 @@ async fn converse<S>(shared: Arc<Shared>, stream: S, is_http2: bool, peer: Peer,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (limits, peer) = (shared.limits, Arc::new(peer));
+    let (limits, peer, streams) = (shared.limits, Arc::new(peer), Arc::new(Streams::new()));
+    let of_service = Arc::clone(&streams);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, peer) = (Arc::clone(&shared), Arc::clone(&peer));
-        async move { Ok::<_, Infallible>(shared.answer(request, &peer).await) }
+        let (shared, peer, progress) = (Arc::clone(&shared), Arc::clone(&peer), of_service.begin());
+        async move {
+            let answer = shared.answer(request, &peer).await;
+            Ok::<_, Infallible>(answer.map(|content| Watched::new(content, progress)))
+        }
     });
-    let closed = async { drop(closing.wait_for(|closing| *closing).await) };
+    let mut closed = pin!(async { drop(closing.wait_for(|closing| *closing).await) });
     // Both are the same but for their type.
-    macro_rules! until_closed {
+    macro_rules! until_over {
         ($connection:expr) => {{
-            let mut connection = pin!($connection);
-            select! {
-                _ = connection.as_mut() => {},
-                () = closed => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
-                },
+            let (mut connection, mut ends) = (pin!($connection), None);
+            loop {
+                let latest =
+                    async { if let Some(latest) = ends { sleep_until(latest).await } else { pending().await } };
+                select! {
+                    _ = connection.as_mut() => break,
+                    () = latest => break,
+                    () = &mut closed, if ends.is_none() => {
+                        connection.as_mut().graceful_shutdown();
+                        ends = Some(Instant::now() + limits.ending);
+                    },
+                    over = streams.over(limits.head_time, limits.answer_time), if is_http2 => match over {
+                        Over::Unread => break,
+                        Over::Idle if ends.is_none() => {
+                            connection.as_mut().graceful_shutdown();
+                            ends = Some(Instant::now() + limits.head_time);
+                        },
+                        Over::Idle => break,
+                    },
+                }
             }
         }};
     }
     if is_http2 {
-        until_closed!(
+        until_over!(
             http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .keep_alive_interval(limits.head_time)
@@ -127,7 +146,7 @@ where
                 .serve_connection(TokioIo::new(stream), service)
         );
     } else {
-        until_closed!(
+        until_over!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.head_time)

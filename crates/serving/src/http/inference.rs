@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::http::request::Parts;
 
 use super::answers::Asking;
 use super::responses::{self, Answer};
@@ -12,7 +11,7 @@ use super::routes::Named;
 use super::{Shared, requests};
 use crate::Prediction;
 use crate::attribution::Variants;
-use crate::batching::{Answered, Sender, joined};
+use crate::batching::{Answered, Sender, Unanswered, joined};
 use crate::limits::Limits;
 use crate::registry::{Chosen, Version};
 use crate::shadow::{Compared, compare_numbers, compare_predictions};
@@ -30,14 +29,13 @@ impl Shared {
     /// Tensors for tensors.
     pub(super) async fn infer(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        head: &Parts,
         named: Named<'_>,
         asking: &Arc<Asking>,
     ) -> Result<Answer, Refusal> {
-        let (head, body) = request.into_parts();
         let chosen = self.choose(named.name, named.version, &head.headers, asking)?;
         let json = requests::json_length(&head.headers)?;
-        let body = requests::json(&head.headers, body, &self.limits, &self.room).await?;
+        let body = requests::json(&head.headers, asking.body()?, &self.limits, &self.room).await?;
         let (rows, size) = (self.limits.rows, body.bytes.len());
         let read = move |signature: &_| wire::question(&body.bytes, json, signature, rows);
         let (question, answered) = self.tensors(asking, &chosen, size, read).await?;
@@ -59,7 +57,7 @@ impl Shared {
     ) -> Result<(Question, Answered), Refusal> {
         let begun = Instant::now();
         let version = Arc::clone(&chosen.version);
-        let (question, batch) = requests::aside(size, move || read(version.signature())).await??;
+        let (question, batch) = self.aside(asking, size, move || read(version.signature())).await??;
         let prepared = begun.elapsed();
         let answered = self.engine.infer(&chosen.version.network, batch, asking.sender).await?;
         self.noted(asking, &chosen.version, &answered, prepared);
@@ -83,18 +81,17 @@ impl Shared {
     /// Predictions for records, or for an image.
     pub(super) async fn predict(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        head: &Parts,
         name: &str,
         asking: &Arc<Asking>,
     ) -> Result<Answer, Refusal> {
-        let (head, body) = request.into_parts();
         let chosen = self.choose(name, None, &head.headers, asking)?;
         let kind = requests::kind(&head.headers)?;
-        let body = requests::whole(&head.headers, body, &self.limits, &self.room).await?;
+        let body = requests::whole(&head.headers, asking.body()?, &self.limits, &self.room).await?;
         let sent = Sent { kind, bytes: body.bytes.clone(), rows: self.limits.rows, pixels: self.limits.pixels };
         let predictions = self.predictions(asking, &chosen.version, asking.sender, sent.clone()).await?;
         if let Some(feedback) = &self.feedback {
-            feedback.answered(&asking.id, &chosen.version, &predictions);
+            feedback.answered(asking.caller.client, &asking.id, &chosen.version, &predictions);
         }
         if let Some(shadow) = self.watching(&chosen) {
             let (shared, asking, told) = (Arc::clone(self), Arc::clone(asking), predictions.clone());
@@ -118,7 +115,7 @@ impl Shared {
     ) -> Result<Vec<Prediction>, Refusal> {
         let begun = Instant::now();
         let (size, of_reader) = (sent.work(), Arc::clone(version));
-        let prepared = requests::aside(size, move || {
+        let prepared = self.aside(asking, size, move || {
             let records = wire::records(&sent, of_reader.schema())?;
             match records.is_empty() {
                 true => Ok(None),
@@ -138,20 +135,19 @@ impl Shared {
     /// What of a record or an image speaks for the answer to it, and what against.
     pub(super) async fn explain(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        head: &Parts,
         name: &str,
         asking: &Arc<Asking>,
     ) -> Result<Answer, Refusal> {
-        let (head, body) = request.into_parts();
         let version = self.choose(name, None, &head.headers, asking)?.version;
         let kind = requests::kind(&head.headers)?;
         // It is asked a hundred times and more.
         let body_size = if kind == Kind::Image { self.limits.body } else { self.limits.body.min(EXPLAINED_BYTES) };
         let limits = Limits { body: body_size, pixels: self.limits.pixels.min(EXPLAINED_PIXELS), ..self.limits };
-        let body = requests::whole(&head.headers, body, &limits, &self.room).await?;
+        let body = requests::whole(&head.headers, asking.body()?, &limits, &self.room).await?;
         let sent = Sent { kind, bytes: body.bytes.clone(), rows: 2, pixels: limits.pixels };
         let of_reader = Arc::clone(&version);
-        let (variants, batch) = requests::aside(usize::MAX, move || {
+        let read = self.aside(asking, usize::MAX, move || {
             let records = wire::records(&sent, of_reader.schema())?;
             let variants = Variants::of(records, of_reader.schema())?;
             if !variants.is_of_image() {
@@ -167,13 +163,36 @@ impl Shared {
             }
             drop(records);
             Ok((variants, joined(&prepared.iter().collect::<Vec<_>>())))
-        })
-        .await??;
+        });
+        let (variants, batch) = read.await??;
         let prepared = asking.begun.elapsed();
         let answered = self.engine.infer(&version.network, batch, asking.sender).await?;
         self.noted(asking, &version, &answered, prepared);
         let told = version.meaning.tell(&answered.batch, &answered.numbers)?;
         responses::json(200, &variants.attribution(&told)?)
+    }
+
+    /// Reads what takes long elsewhere, but not what nobody waits for any more, nor more than can be read soon.
+    async fn aside<T: Send + 'static>(
+        &self,
+        asking: &Asking,
+        size: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let place = match size > requests::SMALL {
+            true => Some(Arc::clone(&self.reading).try_acquire_owned().map_err(|_| Refusal::from(Unanswered::Full))?),
+            false => None,
+        };
+        let deadline = asking.sender.deadline;
+        let told = requests::aside(size, move || {
+            let told = match deadline {
+                Some(deadline) if Instant::now() > deadline => Err(Refusal::from(Unanswered::Late)),
+                _ => Ok(work()),
+            };
+            drop(place);
+            told
+        });
+        told.await?
     }
 
     /// The shadow that is asked too, if there is one and others do not wait for it.

@@ -16,8 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use tokio::net::TcpListener;
 use tokio::select;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -44,12 +43,17 @@ mod requests;
 mod responses;
 mod routes;
 mod run;
+mod streams;
 mod texts;
 pub mod tls;
 
 use connections::Peer;
 pub use run::until_asked_to_end;
 
+/// The largest feedback, in bytes.
+const FEEDBACK: usize = 64 << 10;
+/// So many large requests are read, or wait to be, at once.
+const READING: usize = 64;
 /// How long nothing is accepted after that went wrong, as it does where there are no more files to be opened.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -120,6 +124,8 @@ pub(crate) struct Shared {
     control: bool,
     /// Bytes of bodies that there is still room for.
     room: Arc<Semaphore>,
+    /// Places for those that take long to be read.
+    reading: Arc<Semaphore>,
     /// Requests are called by numbers that say nothing of them.
     hasher: RandomState,
     log: bool,
@@ -180,6 +186,7 @@ impl Server {
             limits,
             control,
             room,
+            reading: Arc::new(Semaphore::new(READING)),
             hasher,
             log,
             note,
@@ -268,24 +275,23 @@ fn open(shared: &Arc<Shared>, models: Vec<Source>) -> Result<oneshot::Receiver<R
 
 impl Shared {
     /// Keeps what was right.
-    async fn take_feedback(
-        &self,
-        request: Request<Incoming>,
-        asking: &answers::Asking,
-    ) -> Result<responses::Answer, wire::Refusal> {
+    async fn take_feedback(&self, head: &Parts, asking: &answers::Asking) -> Result<responses::Answer, wire::Refusal> {
         let Some(feedback) = &self.feedback else {
             return Err(wire::Refusal::new(404, "nobody keeps feedback here")
                 .with_hint("whoever starts the server may, by `feedback = \"FILE\"` in its config"));
         };
-        let (head, body) = request.into_parts();
-        let body = requests::json(&head.headers, body, &self.limits, &self.room).await?;
-        feedback.take(&body.bytes, asking.caller.name.as_deref())?;
+        let limits = Limits { body: self.limits.body.min(FEEDBACK), ..self.limits };
+        let body = requests::json(&head.headers, asking.body()?, &limits, &self.room).await?;
+        feedback.take(&body.bytes, &asking.caller)?;
         responses::json(202, &serde_json::json!({}))
     }
 
     /// Every address.
     fn description(&self) -> serde_json::Value {
-        wire::addresses(&self.registry.versions(), self.access.is_limited())
+        // Who shows no key learns of no model.
+        let limited = self.access.is_limited();
+        let versions = if limited { Vec::new() } else { self.registry.versions() };
+        wire::addresses(&versions, limited)
     }
 }
 

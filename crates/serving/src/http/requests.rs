@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper::Method;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -17,7 +20,7 @@ use crate::limits::Limits;
 use crate::wire::{self, Kind, Refusal, shown};
 
 /// Texts up to so many bytes are read and written where they are, in less time than another thread needs to begin.
-const SMALL: usize = 64 << 10;
+pub(super) const SMALL: usize = 64 << 10;
 
 /// The body of a request, and its share of the memory that all bodies may take.
 pub(super) struct Whole {
@@ -154,6 +157,27 @@ fn call_timeout(headers: &HeaderMap) -> Option<Duration> {
     };
     let time = Duration::from_nanos(number.saturating_mul(nanoseconds));
     (time.as_millis() <= u128::from(LONGEST_TIMEOUT)).then_some(time)
+}
+
+/// Refuses what the page of another site asks by the browser of somebody who may ask.
+///
+/// # Errors
+/// 403.
+pub(super) fn own_site(head: &Parts) -> Result<(), Refusal> {
+    if head.method != Method::POST {
+        return Ok(());
+    }
+    let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let foreign = || Err(Refusal::new(403, "a page of another site may not ask this server"));
+    if matches!(text(HeaderName::from_static("sec-fetch-site")), Some("cross-site" | "same-site")) {
+        return foreign();
+    }
+    let Some(origin) = text(ORIGIN) else { return Ok(()) };
+    let own = text(HOST).or_else(|| head.uri.authority().map(Authority::as_str));
+    match origin.split_once("://").map(|(_, host)| host) {
+        Some(host) if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) => Ok(()),
+        _ => foreign(),
+    }
 }
 
 /// How many bytes of the body are JSON, if tensors stand behind it.

@@ -4,31 +4,33 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use tokio::sync::mpsc;
 
 use super::answers::Asking;
 use super::responses::{self, Answer};
 use super::{Shared, requests};
 use crate::continuation::Writing;
+use crate::limits::Limits;
 use crate::wire::{self, Refusal, Wish};
 use crate::{Continuation, Error, Predictor};
 
+/// The largest request for a text, in bytes: of each that is under way the tokens are kept.
+const PROMPT: usize = 64 << 10;
 /// For how long a text has the network for itself before others have a turn; a single token may take longer.
 const TURN: Duration = Duration::from_millis(10);
 
 /// Continues a text; others have their turns while it is written.
 pub(super) async fn generate(
     shared: &Arc<Shared>,
-    request: Request<Incoming>,
+    head: &Parts,
     name: &str,
     asking: &Arc<Asking>,
 ) -> Result<Answer, Refusal> {
-    let (head, body) = request.into_parts();
     let version = shared.choose(name, None, &head.headers, asking)?.version;
     let sender = asking.sender;
-    let body = requests::json(&head.headers, body, &shared.limits, &shared.room).await?;
+    let limits = Limits { body: shared.limits.body.min(PROMPT), ..shared.limits };
+    let body = requests::json(&head.headers, asking.body()?, &limits, &shared.room).await?;
     let prompt = Wish::read(&body.bytes)?;
     prompt.sampling().check()?;
     if !prompt.stream {

@@ -18,7 +18,7 @@ mod model;
 mod names;
 mod traffic;
 
-use model::{Beside, Model, find_model, not_there, unknown};
+use model::{Beside, Model, not_there, unknown};
 pub(crate) use model::{Chosen, Entry, Stage, Version};
 pub use traffic::{Role, Share};
 
@@ -94,6 +94,7 @@ impl Registry {
                     canary: None,
                     shadow: None,
                     used: AtomicU64::new(0),
+                    generation: 0,
                 });
                 model.bundle = bundle;
                 model.stage = Stage::Opening;
@@ -110,40 +111,46 @@ impl Registry {
     /// # Errors
     /// If a bundle cannot be served.
     pub(crate) fn open(&self, name: &str) -> Result<(), Error> {
-        let (bundle, beside) = {
+        let (bundle, beside, generation, returns) = {
             let models = self.read();
             let Some(model) = models.get(name) else { return Ok(()) };
             let path = |beside: &Option<Beside>| beside.as_ref().map(|beside| beside.bundle.clone());
-            (model.bundle.clone(), [path(&model.canary), path(&model.shadow)])
+            let returns = model.stage == Stage::Returning;
+            (model.bundle.clone(), [path(&model.canary), path(&model.shadow)], model.generation, returns)
         };
-        let opened = self.opened(name, &bundle).and_then(|version| {
-            let beside = beside.map(|path| path.map(|path| self.opened(name, &path)).transpose());
-            let [canary, shadow] = beside;
-            Ok((version, canary?, shadow?))
-        });
+        let opened = self.opened(name, &bundle);
+        let [canary, shadow] = beside.map(|path| path.map(|path| self.opened(name, &path)));
         let mut models = self.write();
         let Some(model) = models.get_mut(name) else { return opened.map(drop) };
-        match opened {
-            Ok((version, canary, shadow)) => {
-                model.versions.retain(|other| other.id != version.id);
-                model.versions.push(version);
-                let excess = model.versions.len().saturating_sub(MOST_VERSIONS);
-                model.versions.drain(..excess);
-                for (beside, version) in [(&mut model.canary, canary), (&mut model.shadow, shadow)] {
-                    if let Some(beside) = beside {
-                        beside.version = version;
-                    }
-                }
-                model.stage = Stage::Ready;
-                model.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-                self.make_room(&mut models, name);
-                Ok(())
-            }
+        // Meanwhile it was taken out, and stays so.
+        if model.generation != generation {
+            return Ok(());
+        }
+        let version = match opened {
+            Ok(version) => version,
             Err(error) => {
-                model.stage = Stage::Failed(error.to_string());
-                Err(error)
+                // Whoever asks for it next lets it be tried again.
+                model.stage = if returns { Stage::Evicted } else { Stage::Failed(error.to_string()) };
+                return Err(error);
+            }
+        };
+        model.versions.retain(|other| other.id != version.id);
+        model.versions.push(version);
+        let excess = model.versions.len().saturating_sub(MOST_VERSIONS);
+        model.versions.drain(..excess);
+        // What stands beside it and cannot be read takes nothing away from it.
+        let mut told = Ok(());
+        for (beside, opened) in [(&mut model.canary, canary), (&mut model.shadow, shadow)] {
+            match (beside, opened) {
+                (Some(beside), Some(Ok(version))) => beside.version = Some(version),
+                (_, Some(Err(error))) => told = Err(error),
+                _ => {}
             }
         }
+        model.stage = Stage::Ready;
+        model.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        self.make_room(&mut models, name);
+        told
     }
 
     /// Takes out models that were not asked for the longest, until the weights of the others have room; never the one called `kept`.
@@ -174,7 +181,7 @@ impl Registry {
     /// If there is no such model, or its bundle cannot be served.
     pub(crate) fn reload(&self, name: &str) -> Result<(), Refusal> {
         if !self.read().contains_key(name) {
-            return Err(unknown(name, &[]));
+            return Err(unknown(name));
         }
         Ok(self.open(name)?)
     }
@@ -202,8 +209,9 @@ impl Registry {
     /// If there is none of this name.
     pub(crate) fn unload(&self, name: &str) -> Result<(), Refusal> {
         let mut models = self.write();
-        let model = models.get_mut(name).ok_or_else(|| unknown(name, &[]))?;
+        let model = models.get_mut(name).ok_or_else(|| unknown(name))?;
         model.take_out(Stage::Unloaded);
+        model.generation += 1;
         Ok(())
     }
 
@@ -212,20 +220,26 @@ impl Registry {
     /// # Errors
     /// If there is none, or none yet.
     pub(crate) fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Version>, Refusal> {
+        let found = self.peek(name, version)?;
+        if let Some(model) = self.read().get(name) {
+            model.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Ok(found)
+    }
+
+    /// The same for whoever only looks: it does not count as use.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) fn peek(&self, name: &str, version: Option<&str>) -> Result<Arc<Version>, Refusal> {
         let models = self.read();
-        let model = find_model(&models, name)?;
+        let model = models.get(name).ok_or_else(|| unknown(name))?;
         let Some(newest) = model.versions.last() else { return Err(not_there(name, &model.stage)) };
-        model.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         let Some(version) = version else { return Ok(Arc::clone(newest)) };
         let found = model.all().find(|known| known.id == version);
         found.cloned().ok_or_else(|| {
-            let known: Vec<&str> = model.all().map(|known| known.id.as_str()).collect();
-            Refusal::new(404, format!("there is no version `{}` of `{name}`", shown(version))).with_hint(
-                match known.as_slice() {
-                    [only] => format!("its version is {only}"),
-                    _ => format!("its versions are {}", known.join(", ")),
-                },
-            )
+            Refusal::new(404, format!("there is no version `{}` of `{name}`", shown(version)))
+                .with_hint(format!("GET /v2/models/{name} lists its versions"))
         })
     }
 
@@ -239,7 +253,7 @@ impl Registry {
             return Ok(Chosen { version: answers, shadow: None });
         }
         let models = self.read();
-        let model = find_model(&models, name)?;
+        let model = models.get(name).ok_or_else(|| unknown(name))?;
         let usable = |version: &Arc<Version>| !version.network.is_broken();
         let offered = |beside: &Option<Beside>| {
             let beside = beside.as_ref()?;
@@ -267,7 +281,7 @@ impl Registry {
             [_] => Ok(names.remove(0)),
             [] => Err(Refusal::busy("no model is served yet")),
             _ => Err(Refusal::new(404, "several models are served, and the address names none")
-                .with_hint(format!("ask /predict/NAME, where NAME is one of {}", names.join(", ")))),
+                .with_hint("put its name behind the address, as in /predict/NAME; GET /v2/models lists them")),
         }
     }
 

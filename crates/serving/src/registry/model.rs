@@ -1,6 +1,5 @@
 //! What is a model that is served, in which versions, and how far is it?
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -71,6 +70,8 @@ pub(super) struct Model {
     pub shadow: Option<Beside>,
     /// When it was last asked, as the registry counts.
     pub used: AtomicU64,
+    /// How often it was taken out by somebody.
+    pub generation: u64,
 }
 
 /// A version beside the one that answers.
@@ -120,22 +121,10 @@ impl Model {
     }
 }
 
-/// The model of this name.
-///
-/// # Errors
-/// If there is none.
-pub(super) fn find_model<'a>(models: &'a BTreeMap<String, Model>, name: &str) -> Result<&'a Model, Refusal> {
-    models.get(name).ok_or_else(|| unknown(name, &models.keys().map(String::as_str).collect::<Vec<_>>()))
-}
-
-/// There is no model of this name, but of these.
-pub(super) fn unknown(name: &str, known: &[&str]) -> Refusal {
-    let refusal = Refusal::new(404, format!("there is no model `{}`", shown(name)));
-    match known {
-        [] => refusal,
-        [only] => refusal.with_hint(format!("the model is called `{only}`")),
-        _ => refusal.with_hint(format!("models are {}", known.join(", "))),
-    }
+/// There is no model of this name. Which there are, not everyone may know.
+pub(super) fn unknown(name: &str) -> Refusal {
+    Refusal::new(404, format!("there is no model `{}`", shown(name)))
+        .with_hint("GET /v2/models lists those that there are")
 }
 
 /// The model of this name has no version that answers.

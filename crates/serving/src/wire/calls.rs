@@ -9,6 +9,50 @@ use super::{Refusal, metadata, outputs, shown};
 use crate::predictor::Numbers;
 use crate::registry::Version;
 
+/// The most inputs, outputs or parameters of a message: a field of two bytes becomes hundreds where it is read.
+const MOST_FIELDS: usize = 64;
+
+/// Counts the fields of a message before it is read, by the layout of protobuf.
+///
+/// # Errors
+/// If one stands more often than it may; what is no message is found out by whoever reads it.
+pub(crate) fn check_message(mut bytes: &[u8]) -> Result<(), Refusal> {
+    let mut counts = [0_usize; 16];
+    while let Some(tag) = varint(&mut bytes) {
+        if let Some(count) = usize::try_from(tag >> 3).ok().and_then(|field| counts.get_mut(field)) {
+            *count += 1;
+            if *count > MOST_FIELDS {
+                return Err(Refusal::bad(format!("the message has a field more than {MOST_FIELDS} times")));
+            }
+        }
+        let length = match tag & 7 {
+            0 => varint(&mut bytes).map(|_| 0),
+            1 => Some(8),
+            2 => varint(&mut bytes),
+            5 => Some(4),
+            _ => None,
+        };
+        let rest = length.and_then(|length| usize::try_from(length).ok()).and_then(|length| bytes.get(length..));
+        let Some(rest) = rest else { return Ok(()) };
+        bytes = rest;
+    }
+    Ok(())
+}
+
+/// Takes a number of as many bytes as it needs.
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for place in 0..10 {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
 /// What is asked by a call.
 ///
 /// # Errors
@@ -118,4 +162,26 @@ pub(crate) fn status(refusal: &Refusal) -> Status {
     };
     let hint = refusal.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
     Status::new(code, format!("{}{hint}", refusal.error))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_counted_before_they_become_memory() {
+        let request = |inputs: usize| InferRequest {
+            model_name: "m".into(),
+            inputs: vec![messages::InputTensor { name: "x".repeat(200), ..Default::default() }; inputs],
+            ..Default::default()
+        };
+        check_message(&request(MOST_FIELDS).encode_to_vec()).unwrap();
+        assert_eq!(check_message(&request(MOST_FIELDS + 1).encode_to_vec()).unwrap_err().status, 400);
+        assert!(check_message(&[0x2a, 0].repeat(1 << 20)).is_err());
+        for odd in [&[][..], &[0x2a], &[0x2a, 0xff], &[0xff; 20], &[0x2b], &[0x0d, 1, 2, 3, 4], &[0x08, 0x96, 0x01]] {
+            check_message(odd).unwrap();
+        }
+    }
 }

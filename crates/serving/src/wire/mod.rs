@@ -21,7 +21,7 @@ mod tensors;
 
 pub(crate) use asking::asking;
 pub(crate) use binary::HEADER;
-pub(crate) use calls::{called, model_metadata, response, server_metadata, status};
+pub(crate) use calls::{called, check_message, model_metadata, response, server_metadata, status};
 pub(crate) use description::{addresses, described};
 pub(crate) use metadata::{READY, entry, model, server};
 pub(crate) use outputs::{Told, answer};

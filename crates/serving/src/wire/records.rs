@@ -14,6 +14,8 @@ use super::objects::{self, Objects};
 use crate::registry::Version;
 use crate::{Error, Prediction};
 
+/// The longest side of an image: one that is thin and long becomes large where it is brought to another size.
+const LONGEST_SIDE: u32 = 1 << 15;
 /// What one record is called that says nothing of it.
 const CALLED: &str = "request";
 
@@ -85,9 +87,19 @@ fn image(body: &[u8], schema: &Schema, pixels: u64) -> Result<Record, Refusal> {
     if !matches!(schema.features.0.as_slice(), [(_, FeatureKind::Image)]) {
         return Err(Refusal::bad("the model takes no images alone").with_hint("send records in JSON"));
     }
+    if let Some(side) = png_side(body).filter(|side| *side > LONGEST_SIDE) {
+        return Err(Refusal::bad(format!("the image has a side of {side} pixels, and {LONGEST_SIDE} are the most")));
+    }
     let read = record_from_image(body, schema, pixels, CALLED);
     // What is said of files in a folder is nothing to those who send one.
     read.map_err(|error| Refusal { hint: Some("send a whole PNG or JPEG file".into()), ..Error::from(error).into() })
+}
+
+/// The longer side of a PNG, as its head says.
+fn png_side(bytes: &[u8]) -> Option<u32> {
+    let head = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(8..16)?;
+    let (width, height) = head.split_at(4);
+    Some(u32::from_be_bytes(width.try_into().ok()?).max(u32::from_be_bytes(height.try_into().ok()?)))
 }
 
 fn record(object: &Map<String, Value>, schema: &Schema, called: &str) -> Result<Record, Refusal> {

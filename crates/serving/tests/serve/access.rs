@@ -117,3 +117,52 @@ fn what_was_right_is_kept_beside_what_was_answered() {
     let server = start(Settings::of(model()));
     server.post("/feedback", &json!({})).refused(404, "nobody keeps feedback");
 }
+
+#[test]
+fn keys_that_are_made_at_once_are_all_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let path = &path;
+            scope.spawn(move || {
+                let (_, key) = keys::new(format!("key {number}"), vec![Scope::Predict], None).unwrap();
+                keys::add(path, key).unwrap();
+            });
+        }
+    });
+    assert_eq!(std::fs::read_to_string(&path).unwrap().matches("[[keys]]").count(), 8);
+    let (_, nameless) = keys::new("  ".into(), Vec::new(), None).unwrap();
+    assert!(keys::add(&path, nameless).unwrap_err().to_string().contains("name"));
+}
+
+#[test]
+fn a_key_for_one_model_learns_of_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, [_, desk]) = written(folder.path());
+    let models = vec![
+        Source { name: Some("other".into()), bundle: tiny(), ..Source::default() },
+        Source { name: Some("secret".into()), bundle: tiny(), ..Source::default() },
+    ];
+    let settings = access::Settings { keys: Some(path), ..access::Settings::default() };
+    let server = start(Settings { access: settings, ..Settings::of(models) });
+    server.wait_until_ready();
+    let get = |path: &str| {
+        let text = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-API-Key: {desk}\r\n\r\n");
+        server.send(text.as_bytes())
+    };
+    for reply in [
+        get("/v2/models"),
+        get("/v2/models/stats"),
+        get("/v2/models/nothing"),
+        get("/describe"),
+        ask(&server, "/v2/repository/index", &desk),
+        ask(&server, "/predict", &desk),
+        server.get("/openapi.json"),
+        server.get("/v2/models/nothing/ready"),
+    ] {
+        assert!(!reply.body.contains("secret"), "{}", reply.body);
+    }
+    get("/v2/models/secret").refused(403, "not for the model");
+    assert_eq!(get("/v2/models/other").status, 200);
+}

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use serving::Limits;
 
-use crate::bundles::{categories, classes, numbers, series, tiny, tokens, untrained, untrained_of};
-use crate::client::{Running, posted, read, serve, serve_with};
+use crate::bundles::{categories, classes, image, numbers, series, tiny, tokens, untrained, untrained_of};
+use crate::client::{Running, posted, read, read_one, serve, serve_with};
 
 const INFER: &str = "/v2/models/bundle_v1/infer";
 
@@ -28,7 +28,7 @@ fn addresses_that_lead_nowhere_and_wrong_methods() {
     }
     for path in ["/v2/models/other", "/v2/models/other/ready", "/v2/models/bundle%5Fv1", "/v2/models//infer"] {
         let reply = if path.ends_with("infer") { server.post(path, &json!({})) } else { server.get(path) };
-        reply.refused(404, "the model is called `bundle_v1`");
+        reply.refused(404, "GET /v2/models lists");
     }
     server.get("/v2/models/bundle_v1/versions/1").refused(404, "there is no version `1`");
     server.post("/v2/models/bundle_v1/versions/1/infer", &json!({})).refused(404, "its version is");
@@ -248,4 +248,56 @@ fn clients_that_are_slow_or_break_off() {
     assert_eq!(server.send(head.as_bytes()).status, 431);
     thread::sleep(short);
     assert_eq!(server.get("/v2/health/ready").status, 200);
+}
+
+#[test]
+fn a_connection_goes_on_behind_a_body_that_nobody_wanted() {
+    let server = serve(&tiny());
+    let mut stream = server.connect();
+    for _ in 0..3 {
+        stream.write_all(b"POST /predict/nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        stream.write_all(b"0123456789").unwrap();
+        let head = read_one(&mut stream);
+        assert!(head.starts_with("HTTP/1.1 404") && !head.to_lowercase().contains("connection: close"), "{head}");
+    }
+    // One that is large, or does not come, ends it, and that is said.
+    stream.write_all(b"POST /predict/nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n").unwrap();
+    let head = read_one(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 404") && head.to_lowercase().contains("connection: close"), "{head}");
+}
+
+#[test]
+fn pages_of_other_sites_may_not_ask() {
+    let server = serve(&tiny());
+    let body = r#"{"a": 1, "b": 2, "c": 3}"#;
+    for (header, status) in [
+        ("Origin: http://a", 200),
+        ("Origin: http://evil.example", 403),
+        ("Origin: null", 403),
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Sec-Fetch-Site: same-origin", 200),
+    ] {
+        assert_eq!(server.send(&posted("/predict", &format!("{header}\r\n"), body)).status, status, "{header}");
+    }
+}
+
+#[test]
+fn images_with_a_side_without_end_are_refused() {
+    let (_root, bundle) = untrained_of(
+        json!({ "features": { "p": "image" } }),
+        &json!({ "cnn": {} }),
+        "classify",
+        json!([image()]),
+        classes(),
+    );
+    let server = serve(&bundle);
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    png.extend(16_000_000_u32.to_be_bytes());
+    png.extend(1_u32.to_be_bytes());
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
+        png.len()
+    );
+    server.send(&[head.as_bytes(), &png].concat()).refused(400, "a side of 16000000 pixels");
 }
