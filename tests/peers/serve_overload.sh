@@ -81,18 +81,20 @@ try:
         return found
 
     earlier = counted()
-    load = start(0.5 * capacity, 3600)
+    load = start(0.3 * capacity, 3600)
     time.sleep(0.5)
     begun = time.time()
     for _ in range(int(reloads)):
         request = urllib.request.Request(f"http://{address}/v2/repository/models/cnn/load", data=b"{}", method="POST")
         assert urllib.request.urlopen(request).status == 200
+        # Reading a bundle takes the only core that the server has, too.
+        time.sleep(0.05)
     took = time.time() - begun
     # Who is killed tells nothing; the server has counted.
     later = {status: count - earlier.get(status, 0) for status, count in counted().items() if count != earlier.get(status, 0)}
     load.kill()
     load.wait()
-    print(f"read anew {int(reloads)} times in {took:.1f} s beside {0.5 * capacity:.0f} requests/s; by status {later}")
+    print(f"read anew {int(reloads)} times in {took:.1f} s beside {0.3 * capacity:.0f} requests/s; by status {later}")
     assert set(later) == {"200"} and later["200"] > 100, later
 
     first = None

@@ -73,10 +73,13 @@ async fn one(address: Arc<str>, request: Arc<[u8]>, idle: Arc<Shared<Vec<Connect
     let begun = Instant::now();
     let asked = async {
         let kept = idle.lock().await.pop();
-        let mut connection = match kept {
-            Some(connection) => connection,
-            None => connect(&address).await?,
-        };
+        if let Some(mut connection) = kept
+            && let Ok(status) = ask(&mut connection, &request).await
+        {
+            return Ok((status, connection));
+        }
+        // One that was idle for long may have been closed meanwhile; then every client asks once more.
+        let mut connection = connect(&address).await?;
         let status = ask(&mut connection, &request).await?;
         Ok::<_, std::io::Error>((status, connection))
     };

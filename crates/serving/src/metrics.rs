@@ -21,8 +21,7 @@ const DIFFERENCES: [f64; 8] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0];
 #[derive(Default)]
 pub(crate) struct Metrics {
     /// Paths are those of routes, never those of clients, who could invent as many as they like.
-    requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
-    seconds: Mutex<BTreeMap<&'static str, Histogram<{ BOUNDS.len() }>>>,
+    requests: Mutex<BTreeMap<&'static str, Requests>>,
     /// By model, version and phase.
     phases: Mutex<BTreeMap<(String, String, &'static str), Histogram<{ BOUNDS.len() }>>>,
     /// By model, version and what became of it.
@@ -31,6 +30,13 @@ pub(crate) struct Metrics {
     differences: Mutex<BTreeMap<(String, String), Histogram<{ DIFFERENCES.len() }>>>,
     /// By model and version.
     rows: Mutex<BTreeMap<(String, String), Histogram<{ ROWS.len() }>>>,
+}
+
+/// Requests to one route.
+#[derive(Default)]
+struct Requests {
+    by_status: BTreeMap<u16, u64>,
+    seconds: Histogram<{ BOUNDS.len() }>,
 }
 
 /// How many values lay at most at each bound, and above the bound before.
@@ -77,8 +83,10 @@ fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Metrics {
     /// Counts a request.
     pub(crate) fn count(&self, path: &'static str, status: u16, took: Duration) {
-        *lock(&self.requests).entry((path, status)).or_default() += 1;
-        lock(&self.seconds).entry(path).or_default().observe(&BOUNDS, took.as_secs_f64());
+        let mut requests = lock(&self.requests);
+        let of_path = requests.entry(path).or_default();
+        *of_path.by_status.entry(status).or_default() += 1;
+        of_path.seconds.observe(&BOUNDS, took.as_secs_f64());
     }
 
     /// Counts a part of what an answer took.
@@ -115,14 +123,18 @@ impl Metrics {
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
         };
         head(&mut text, "firebox_requests_total", "counter", "Requests that were answered.");
-        for ((path, status), count) in lock(&self.requests).iter() {
-            let _ = writeln!(text, "firebox_requests_total{{path=\"{path}\",status=\"{status}\"}} {count}");
+        let requests = lock(&self.requests);
+        for (path, of_path) in requests.iter() {
+            for (status, count) in &of_path.by_status {
+                let _ = writeln!(text, "firebox_requests_total{{path=\"{path}\",status=\"{status}\"}} {count}");
+            }
         }
         let name = "firebox_request_seconds";
         head(&mut text, name, "histogram", "Time from the head of a request to its answer.");
-        for (path, histogram) in lock(&self.seconds).iter() {
-            histogram.write(&mut text, name, &format!("path=\"{path}\""), &BOUNDS);
+        for (path, of_path) in requests.iter() {
+            of_path.seconds.write(&mut text, name, &format!("path=\"{path}\""), &BOUNDS);
         }
+        drop(requests);
         let name = "firebox_phase_seconds";
         head(&mut text, name, "histogram", "On what the time of answers went.");
         for ((model, version, phase), histogram) in lock(&self.phases).iter() {

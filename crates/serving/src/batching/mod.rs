@@ -8,6 +8,7 @@
 //! batch the next one gathers; besides that it waits for others for as long as [`Settings::window`] says.
 
 use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -107,6 +108,8 @@ struct State {
 
 struct Shared {
     state: Mutex<State>,
+    /// Whether no more may wait, as it was a moment ago.
+    full: AtomicBool,
     came: Condvar,
 }
 
@@ -122,7 +125,7 @@ impl Engine {
     /// If there can be no thread.
     pub(crate) fn begin(device: &Found, waiting: usize) -> std::io::Result<Self> {
         let state = State { queue: Queue::new(waiting), closed: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), came: Condvar::new() });
+        let shared = Arc::new(Shared { state: Mutex::new(state), full: AtomicBool::new(false), came: Condvar::new() });
         let (of_thread, device) = (Arc::clone(&shared), device.device.clone());
         thread::Builder::new().name("engine".into()).spawn(move || {
             // Before anything is computed: this thread is to be one of those that compute.
@@ -143,6 +146,10 @@ impl Engine {
 
     /// Whether as many requests wait as may; whom nobody waits for any more makes room.
     pub(crate) fn is_full(&self) -> bool {
+        // Most of the time, and whenever too many ask, this says all.
+        if !self.shared.full.load(Ordering::Relaxed) {
+            return false;
+        }
         let mut state = self.shared.lock();
         if !state.queue.is_full() {
             return false;
@@ -150,7 +157,9 @@ impl Engine {
         for late in state.queue.expire(Instant::now(), Work::is_gone) {
             late.work.refuse(Unanswered::Late);
         }
-        state.queue.is_full()
+        let is_full = state.queue.is_full();
+        self.shared.full.store(is_full, Ordering::Relaxed);
+        is_full
     }
 
     /// What `network` answers to a batch.
@@ -207,6 +216,7 @@ impl Engine {
             }
             state.queue.push(ticket).map_err(|_| Unanswered::Full)?;
         }
+        self.shared.full.store(state.queue.is_full(), Ordering::Relaxed);
         drop(state);
         self.shared.came.notify_one();
         Ok(())
@@ -243,7 +253,9 @@ impl Shared {
             let (rows, window) = (lead.kind.network.rows(), lead.kind.network.settings.window);
             let until = lead.arrived + window;
             if now >= until || lead.kind.shape.is_none() || state.closed || state.queue.rows_with_lead() >= rows {
-                return Some(state.queue.take(rows));
+                let taken = state.queue.take(rows);
+                self.full.store(state.queue.is_full(), Ordering::Relaxed);
+                return Some(taken);
             }
             let until = state.queue.next_deadline().map_or(until, |deadline| deadline.min(until));
             let left = until.saturating_duration_since(now);

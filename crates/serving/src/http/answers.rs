@@ -1,7 +1,10 @@
 //! How is a request answered, whatever it asks? It is given a name, let in or not, led to its place, counted and written down.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use http_body_util::{BodyExt, Limited};
@@ -56,7 +59,19 @@ impl Unread {
 
     /// Reads what is left of it, if that is little and comes at once; whether the connection may go on after that.
     async fn drained(&self) -> bool {
-        let Some(body) = self.take() else { return true };
+        let Some(mut body) = self.take() else { return true };
+        // What came with the head is there already; only for more there is a clock.
+        let mut read = 0;
+        while let Poll::Ready(frame) = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await {
+            match frame {
+                None => return true,
+                Some(Ok(frame)) => read += frame.data_ref().map_or(0, bytes::Bytes::len),
+                Some(Err(_)) => return false,
+            }
+            if read > DRAINED {
+                return false;
+            }
+        }
         let read = timeout(DRAIN_TIME, Limited::new(body, DRAINED).collect());
         matches!(read.await, Ok(Ok(_)))
     }

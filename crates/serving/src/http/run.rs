@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use super::{Server, Settings};
 use crate::Error;
 
-/// They read and write; what computes has threads of its own.
+/// They read and write; what computes has threads of its own. On a single core there is one of them, so that what computes gets its half
+/// of the time where more is asked than can be answered.
 const LISTENING_THREADS: usize = 2;
 /// So many large requests are read at once: as JSON they need many times the memory of their numbers.
 const READING_THREADS: usize = 2;
@@ -29,8 +30,9 @@ pub fn until_asked_to_end(settings: Settings, with_input: bool, told: impl FnOnc
         });
     }
     let address = settings.address;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(LISTENING_THREADS)
+        .worker_threads(LISTENING_THREADS.min(cores))
         .max_blocking_threads(READING_THREADS)
         .enable_all()
         .build()
