@@ -31,7 +31,7 @@ fn addresses_that_lead_nowhere_and_wrong_methods() {
         reply.refused(404, "GET /v2/models lists");
     }
     server.get("/v2/models/bundle_v1/versions/1").refused(404, "there is no version `1`");
-    server.post("/v2/models/bundle_v1/versions/1/infer", &json!({})).refused(404, "its version is");
+    server.post("/v2/models/bundle_v1/versions/1/infer", &json!({})).refused(404, "lists its versions");
     for path in [INFER, "/predict"] {
         let reply = server.get(path);
         reply.refused(405, "asked with POST");
