@@ -132,3 +132,39 @@ fn interrupted_answers_go_on_where_they_were() {
     assert!(!ended.stderr.contains("Going on"), "{}", ended.stderr);
     assert_eq!(written(&sandbox.path("two.csv")), printed(&sandbox, "other.csv"));
 }
+
+#[test]
+fn files_of_others_and_of_other_models_are_not_gone_on_with() {
+    let sandbox = trained();
+    many(&sandbox, "new.csv", 4);
+    let line = "predict r@last new.csv --out out.csv";
+    sandbox.write("out.csv.unfinished", "my notes\n");
+    sandbox.run(line).refused(2, &["out.csv.unfinished", "no file of unfinished answers"]);
+    assert_eq!(std::fs::read(sandbox.path("out.csv.unfinished")).unwrap(), b"my notes\n");
+    std::fs::remove_file(sandbox.path("out.csv.unfinished")).unwrap();
+    // Another process is at it.
+    let held = std::fs::File::create(sandbox.path("out.csv.unfinished")).unwrap();
+    held.lock().unwrap();
+    sandbox.run(line).refused(2, &["another process"]);
+    drop(held);
+    // What an interrupted command of this model left is gone on with, and once the model was trained anew it is not.
+    let begin = |out: &str| {
+        let full = sandbox.run(&format!("predict r@last new.csv --out {out}.jsonl")).expect(0);
+        assert!(!full.stderr.contains("Going on"), "{}", full.stderr);
+    };
+    begin("first");
+    let mut running = sandbox.start("predict r@last new.csv --out out.csv --batch-size 1");
+    running.wait_until(|| sandbox.path("out.csv.unfinished").metadata().is_ok_and(|file| file.len() > 3000));
+    running.signal("KILL");
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| running.end()));
+    if sandbox.path("out.csv").exists() {
+        // It was through before it could be killed.
+        return;
+    }
+    let kept = std::fs::read(sandbox.path("out.csv.unfinished")).unwrap();
+    std::fs::remove_dir_all(sandbox.path("r")).unwrap();
+    sandbox.run("train config.toml --run r --set train.epochs=2 --set seed=7").succeeded();
+    let ended = sandbox.run(line).expect(0);
+    assert!(!ended.stderr.contains("Going on"), "{}", ended.stderr);
+    assert!(kept.starts_with(b"{\"answers_to\""));
+}

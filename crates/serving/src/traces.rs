@@ -359,4 +359,17 @@ mod tests {
         assert!((2_900_000..=3_100_000).contains(&took), "{took}");
         assert!(at(whole, "startTimeUnixNano") <= at(whole, "endTimeUnixNano"));
     }
+
+    #[test]
+    fn a_collector_that_hangs_keeps_nobody_from_ending() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        let traces = Traces::begin(&Settings { url, percent: 100.0 }, |_| {}).unwrap();
+        for _ in 0..5000 {
+            traces.span(&HeaderMap::new(), "/predict").end(200, None);
+        }
+        let begun = Instant::now();
+        traces.close();
+        assert!(begun.elapsed() < CLOSING + Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use serving::Limits;
 
 use crate::bundles::{categories, classes, image, numbers, series, tiny, tokens, untrained, untrained_of};
-use crate::client::{Running, posted, read, read_one, serve, serve_with};
+use crate::client::{Running, posted, read, read_one, serve, serve_with, start};
 
 const INFER: &str = "/v2/models/bundle_v1/infer";
 
@@ -300,4 +300,33 @@ fn images_with_a_side_without_end_are_refused() {
         png.len()
     );
     server.send(&[head.as_bytes(), &png].concat()).refused(400, "a side of 16000000 pixels");
+}
+
+#[test]
+fn prompts_and_feedback_are_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = serving::Source { bundle: tiny(), ..serving::Source::default() };
+    let feedback = Some(folder.path().join("feedback.jsonl"));
+    let server = start(serving::Settings { feedback, ..serving::Settings::of(vec![model]) });
+    server.wait_until_ready();
+    let long = "x".repeat(65 << 10);
+    server.post("/generate", &json!({ "prompt": long })).refused(413, "65536 bytes");
+    server
+        .post("/feedback", &json!({ "request_id": "a", "label": "low", "comment": long }))
+        .refused(413, "65536 bytes");
+}
+
+/// Connections that begin as HTTP/2 does and say no more, in whole or in part, are not kept.
+#[test]
+fn who_begins_http2_and_says_no_more_is_not_kept() {
+    let limits = Limits { head_time: Duration::from_millis(300), ..Limits::default() };
+    let server = serve_with(&tiny(), None, limits);
+    for beginning in ["PRI", "PRI * HTTP/2.0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let begun = Instant::now();
+        let mut stream = server.connect();
+        stream.write_all(beginning.as_bytes()).unwrap();
+        let mut rest = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut stream, &mut rest);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{beginning:?} was kept for {:?}", begun.elapsed());
+    }
 }
