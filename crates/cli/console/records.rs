@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::QUIET;
 use crate::report;
@@ -24,8 +24,11 @@ impl Progress {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_position(begun_with);
         let style =
-            ProgressStyle::with_template("{bar:24.cyan/dim} {human_pos}/{human_len} records · {per_sec} · {eta} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            ProgressStyle::with_template("{bar:24.cyan/dim} {human_pos}/{human_len} records · {rate} · {eta} left");
+        let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            let _ = write!(text, "{}/s", report::count(state.per_sec().round() as u64));
+        };
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate));
         bar.reset_eta();
         Self { bar, terminal, begun: Instant::now(), last_line: Instant::now(), begun_with }
     }
