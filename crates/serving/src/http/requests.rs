@@ -169,8 +169,11 @@ pub(super) fn own_site(head: &Parts) -> Result<(), Refusal> {
     }
     let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = || Err(Refusal::new(403, "a page of another site may not ask this server"));
-    if matches!(text(HeaderName::from_static("sec-fetch-site")), Some("cross-site" | "same-site")) {
-        return foreign();
+    // No page can set this one; whatever stands between a browser and us changes hosts, and leaves it.
+    match text(HeaderName::from_static("sec-fetch-site")) {
+        Some("same-origin" | "none") => return Ok(()),
+        Some(_) => return foreign(),
+        None => {}
     }
     let Some(origin) = text(ORIGIN) else { return Ok(()) };
     let own = text(HOST).or_else(|| head.uri.authority().map(Authority::as_str));

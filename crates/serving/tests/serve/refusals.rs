@@ -276,7 +276,10 @@ fn pages_of_other_sites_may_not_ask() {
         ("Origin: http://evil.example", 403),
         ("Origin: null", 403),
         ("Sec-Fetch-Site: cross-site", 403),
+        ("Sec-Fetch-Site: same-site", 403),
         ("Sec-Fetch-Site: same-origin", 200),
+        // As behind whoever answers to another name for us.
+        ("Sec-Fetch-Site: same-origin\r\nOrigin: https://models.example", 200),
     ] {
         assert_eq!(server.send(&posted("/predict", &format!("{header}\r\n"), body)).status, status, "{header}");
     }
