@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::load::{self, Load};
-use crate::{Error, Server, Settings, batching, health};
+use crate::{Error, Settings, batching, health, http};
 
 /// What is tried.
 const ROWS: [usize; 6] = [1, 4, 8, 16, 32, 64];
@@ -86,20 +86,10 @@ fn pressed(settings: &Settings, batching: batching::Settings, question: Question
     let of_server = Arc::clone(&end);
     let (tell, heard) = channel();
     let server = thread::spawn(move || {
-        let refused = |source| Error::Listen { address, source };
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(refused)?;
-        let ended = runtime.block_on(async {
-            let server = Server::bind(settings).await?;
-            let _ = tell.send(server.address());
-            let asked = || {
-                let end = Arc::clone(&of_server);
-                async move { end.notified().await }
-            };
-            server.run(asked).await
-        });
-        runtime.shutdown_background();
-        ended
+        let told = |address| {
+            let _ = tell.send(address);
+        };
+        http::until(settings, told, || of_server.notified())
     });
     let measured = heard.recv().ok().map(|address| {
         let until = Instant::now() + BEGINNING;

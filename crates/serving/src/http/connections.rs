@@ -102,7 +102,8 @@ where
     let (limits, peer, streams) = (shared.limits, Arc::new(peer), Arc::new(Streams::new()));
     let of_service = Arc::clone(&streams);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, peer, progress) = (Arc::clone(&shared), Arc::clone(&peer), of_service.begin());
+        let (shared, peer) = (Arc::clone(&shared), Arc::clone(&peer));
+        let progress = is_http2.then(|| of_service.begin());
         async move {
             let answer = shared.answer(request, &peer).await;
             Ok::<_, Infallible>(answer.map(|content| Watched::new(content, progress)))

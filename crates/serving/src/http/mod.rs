@@ -29,7 +29,7 @@ use crate::feedback::Feedback;
 use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::registry::{Registry, Source};
+use crate::registry::{Registry, Role, Source};
 use crate::traces::{self, Traces};
 use crate::{Error, wire};
 
@@ -48,6 +48,7 @@ mod texts;
 pub mod tls;
 
 use connections::Peer;
+pub(crate) use run::until;
 pub use run::until_asked_to_end;
 
 /// The largest feedback, in bytes.
@@ -267,7 +268,9 @@ fn open(shared: &Arc<Shared>, models: Vec<Source>) -> Result<oneshot::Receiver<R
     let work = move || {
         let one = |source: &Source| shared.registry.open(&shared.registry.announce(source)?);
         // What panics here drops `tell`, and says on stderr why.
-        let _ = tell.send(models.iter().try_for_each(one));
+        // What stands beside one that answers is read with it.
+        let mut answer = models.iter().filter(|source| source.role == Role::Answers);
+        let _ = tell.send(answer.try_for_each(one));
     };
     std::thread::Builder::new().name("opening".into()).spawn(work).map_err(failed)?;
     Ok(opened)

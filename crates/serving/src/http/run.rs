@@ -29,6 +29,24 @@ pub fn until_asked_to_end(settings: Settings, with_input: bool, told: impl FnOnc
             input.notify_one();
         });
     }
+    let asked = || async {
+        tokio::select! {
+            () = asked_to_end() => {},
+            () = input.notified() => {},
+        }
+    };
+    until(settings, told, asked)
+}
+
+/// Serves until it is `asked` to end, on threads of its own; `told` where it listens once it does.
+///
+/// # Errors
+/// As [`Server::bind`] and [`Server::run`].
+pub(crate) fn until<F: Future<Output = ()>>(
+    settings: Settings,
+    told: impl FnOnce(SocketAddr),
+    asked: impl Fn() -> F,
+) -> Result<(), Error> {
     let address = settings.address;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -40,12 +58,6 @@ pub fn until_asked_to_end(settings: Settings, with_input: bool, told: impl FnOnc
     let ended = runtime.block_on(async {
         let server = Server::bind(settings).await?;
         told(server.address());
-        let asked = || async {
-            tokio::select! {
-                () = asked_to_end() => {},
-                () = input.notified() => {},
-            }
-        };
         server.run(asked).await
     });
     // What is still computed by now nobody waits for.

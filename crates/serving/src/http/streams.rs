@@ -15,8 +15,6 @@ use super::responses::Content;
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(500);
-/// So many are remembered before those that are through are forgotten.
-const REMEMBERED: usize = 256;
 /// For how long a connection is kept over which nothing is asked any more.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -67,13 +65,7 @@ impl Streams {
     /// A request came.
     pub(super) fn begin(&self) -> Arc<Progress> {
         let progress = Arc::new(Progress { ours: AtomicBool::new(true), since: Mutex::new(Instant::now()) });
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        // Where nobody looks, what is through is forgotten now and then.
-        if under_way.len() >= REMEMBERED {
-            under_way.retain(|progress| progress.strong_count() > 0);
-        }
-        under_way.push(Arc::downgrade(&progress));
-        drop(under_way);
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&progress));
         progress
     }
 
@@ -106,15 +98,17 @@ impl Streams {
     }
 }
 
-/// The content of an answer that is watched.
+/// The content of an answer, which is watched over HTTP/2.
 pub(super) struct Watched {
     content: Content,
-    progress: Arc<Progress>,
+    progress: Option<Arc<Progress>>,
 }
 
 impl Watched {
-    pub(super) fn new(content: Content, progress: Arc<Progress>) -> Self {
-        progress.is_ours(false);
+    pub(super) fn new(content: Content, progress: Option<Arc<Progress>>) -> Self {
+        if let Some(progress) = &progress {
+            progress.is_ours(false);
+        }
         Self { content, progress }
     }
 }
@@ -128,7 +122,9 @@ impl Body for Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
         let polled = Pin::new(&mut self.content).poll_frame(context);
-        self.progress.is_ours(polled.is_pending());
+        if let Some(progress) = &self.progress {
+            progress.is_ours(polled.is_pending());
+        }
         polled
     }
 
@@ -158,7 +154,7 @@ mod tests {
             let ours = tokio::time::timeout(Duration::from_millis(1500), streams.over(SHORT, SHORT)).await;
             assert!(ours.is_err(), "while it is on us nobody is to blame");
             let (tell, pieces) = tokio::sync::mpsc::unbounded_channel();
-            let mut body = Watched::new(Content::Pieces(pieces), Arc::clone(&progress));
+            let mut body = Watched::new(Content::Pieces(pieces), Some(Arc::clone(&progress)));
             assert_eq!(streams.over(SHORT, SHORT).await, Over::Unread);
             // Once it was read, and more is to come, it is on us again.
             let polled =

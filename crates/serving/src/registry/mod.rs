@@ -165,6 +165,10 @@ impl Registry {
 
     /// Whether a model made room for others and is asked for; whoever is told so reads it again.
     pub(crate) fn wants_back(&self, name: &str) -> bool {
+        // Every request asks this, and hardly one has to change anything.
+        if self.read().get(name).is_none_or(|model| model.stage != Stage::Evicted) {
+            return false;
+        }
         let mut models = self.write();
         match models.get_mut(name) {
             Some(model) if model.stage == Stage::Evicted => {
