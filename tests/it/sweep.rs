@@ -23,9 +23,11 @@ const SPACE: &str = r#"
 "train.batch_size" = { choices = [5, 9] }
 "#;
 
-/// The tiny data set with a sweep; a trial has so many epochs.
+/// The tiny data set with a sweep; a trial has so many epochs, all of them.
 pub(super) fn sandbox(epochs: usize, sweep: &str) -> Sandbox {
-    let config = CONFIG.replace("epochs = 8", &format!("epochs = {epochs}\nwatch = \"loss\""));
+    let config = CONFIG
+        .replace("epochs = 8", &format!("epochs = {epochs}\nwatch = \"loss\""))
+        .replace("patience = 1000", &format!("patience = {epochs}"));
     Sandbox::with(CARD, &tiny_rows(), &format!("{config}\n[sweep]\n{sweep}\n{SPACE}"))
 }
 
