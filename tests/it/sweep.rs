@@ -183,13 +183,13 @@ fn forty_trials_of_three_workers_of_which_thirty_are_killed_are_each_finished_on
 fn one_worker_that_is_killed_again_and_again_finds_what_an_undisturbed_one_finds() {
     // With a checkpoint every few steps, most kills meet one.
     let saving = "trials = 12\nkeep = 2\nmax_crashes = 100\n[checkpoints]\nevery_steps = 40\n";
-    let sandbox = sandbox(120, saving);
+    let sandbox = sandbox(400, saving);
     sandbox.run("sweep config.toml --run straight").expect(0);
     let mut random = Random::derive(&[3]);
     let (mut kills, mut gone_on) = (0, 0);
     loop {
         let mut sweep = sandbox.start("sweep config.toml --run killed");
-        let pause = Duration::from_millis(30 + random.below(300));
+        let pause = Duration::from_millis(20 + random.below(180));
         let begun = Instant::now();
         sweep.wait_until(|| begun.elapsed() >= pause);
         if !sweep.is_alive() {

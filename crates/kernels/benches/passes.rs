@@ -209,6 +209,12 @@ mod others {
     }
 
     #[divan::bench]
+    fn max_pool_alone(bencher: Bencher) {
+        let x = numbers(POOL.planes * 784);
+        bencher.counter(floats(x.len() + x.len() / 4)).bench(|| max_pool::largest(&x, POOL));
+    }
+
+    #[divan::bench]
     fn max_pool_to_input(bencher: Bencher) {
         let x = numbers(POOL.planes * 784);
         let (y, from) = max_pool::forward(&x, POOL);

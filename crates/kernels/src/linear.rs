@@ -53,7 +53,7 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, line
     let Linear { rows, inputs, outputs, .. } = linear;
     linear.check(x.len(), weight.len(), rows * outputs);
     assert!(bias.is_none_or(|bias| bias.len() == outputs), "{linear:?}");
-    if rows < FEW && linear.lying == Lying::OutputMajor {
+    if linear.lying == Lying::OutputMajor && (rows < FEW || rows < SEVERAL && inputs >= LONG) {
         return few_rows(FewRows { x, weight, bias, relu, sizes: [rows, inputs, outputs] });
     }
     let (x, weight) = (Matrix::new(x, rows, inputs), linear.weight(weight).transposed());
@@ -74,6 +74,9 @@ pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, relu: bool, line
 
 /// With fewer rows than these more time goes into laying out the weights than is won.
 const FEW: usize = 8;
+/// And with fewer than these, where adding up the floats of a vector takes no time beside the sums.
+const SEVERAL: usize = 14;
+const LONG: usize = 512;
 /// A task reads about so many weights.
 const TASK: usize = 1 << 16;
 

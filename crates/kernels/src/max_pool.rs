@@ -2,7 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::lanes::widest;
+use crate::fresh::{Shared, written};
+use crate::lanes::{WIDTH, widest};
+use crate::threads::least_of_floats;
 
 /// The sizes of a pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,16 @@ impl MaxPool {
         })
     }
 
+    /// # Panics
+    /// If the sizes contradict each other, or images do not have so many floats.
+    fn check(&self, floats: usize) {
+        assert!(
+            (0..2).all(|axis| self.padding[axis] < self.window[axis] && self.stride[axis] > 0),
+            "a window would see nothing but padding: {self:?}"
+        );
+        assert_eq!(floats, self.planes * self.size[0] * self.size[1], "{self:?}");
+    }
+
     /// The pixels of an axis that a window sees.
     fn seen(&self, axis: usize, place: usize) -> std::ops::Range<usize> {
         let start = place * self.stride[axis];
@@ -44,11 +56,7 @@ impl MaxPool {
 pub fn forward(x: &[f32], pool: MaxPool) -> (Vec<f32>, Vec<u32>) {
     let [height, width] = pool.outputs();
     let (pixels, places) = (pool.size[0] * pool.size[1], height * width);
-    assert!(
-        (0..2).all(|axis| pool.padding[axis] < pool.window[axis]),
-        "a window would see nothing but padding: {pool:?}"
-    );
-    assert_eq!(x.len(), pool.planes * pixels, "{pool:?}");
+    pool.check(x.len());
     if places == 0 || pixels == 0 {
         return (vec![f32::NEG_INFINITY; pool.planes * places], vec![0; pool.planes * places]);
     }
@@ -104,6 +112,127 @@ fn pairs(x: &[f32], y: &mut [f32], from: &mut [u32], run: usize, width: usize) {
     }
 }
 
+/// The result of [`forward`] alone.
+///
+/// # Panics
+/// If `x` has another length.
+pub fn largest(x: &[f32], pool: MaxPool) -> Vec<f32> {
+    pool.check(x.len());
+    let (pixels, places) = (pool.size[0] * pool.size[1], pool.outputs().iter().product::<usize>());
+    if places == 0 || pixels == 0 {
+        return vec![f32::NEG_INFINITY; pool.planes * places];
+    }
+    // SAFETY: each plane writes all of its places.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        written(pool.planes * places, |y| {
+            let planes = x.par_chunks_exact(pixels).enumerate().with_min_len(least_of_floats(pixels));
+            planes.for_each_init(|| Lines::new(&pool), |lines, (plane, x)| plane_widest(x, y, plane * places, lines, &pool));
+        })
+    }
+}
+
+/// The largest over the rows of each window, row by row of the result; beside what is there lies what is smaller than everything.
+struct Lines {
+    floats: Vec<f32>,
+    pitch: usize,
+}
+
+impl Lines {
+    fn new(pool: &MaxPool) -> Self {
+        let [height, width] = pool.outputs();
+        // A step that begins at the last place looks so far.
+        let seen = pool.stride[1] * (width + WIDTH) + pool.window[1];
+        let pitch = seen.max(pool.padding[1] + pool.size[1] + WIDTH);
+        Self { floats: vec![f32::NEG_INFINITY; height * pitch], pitch }
+    }
+}
+
+widest!(fn plane_widest(x: &[f32], y: Shared, first: usize, lines: &mut Lines, pool: &MaxPool) = plane);
+
+/// One plane, whose result begins at `first`. What is written is not read again at once: a processor waits where reads and writes overlap.
+#[inline(always)]
+fn plane(x: &[f32], y: Shared, first: usize, lines: &mut Lines, pool: &MaxPool) {
+    let columns = pool.size[1];
+    for (row, line) in lines.floats.chunks_exact_mut(lines.pitch).enumerate() {
+        let seen = pool.seen(0, row);
+        let (x, line) = (&x[seen.start * columns..seen.end * columns], &mut line[pool.padding[1]..][..columns]);
+        match columns {
+            WIDTH.. => down::<WIDTH>(x, line),
+            8.. => down::<8>(x, line),
+            _ => down::<1>(x, line),
+        }
+    }
+    let width = pool.outputs()[1];
+    for (row, line) in lines.floats.chunks_exact(lines.pitch).enumerate() {
+        let to = (y, first + row * width, width);
+        match (pool.stride[1], width) {
+            (1, WIDTH..) => across::<WIDTH>(|place, k| chunk(line, place + k), to, pool.window[1]),
+            (2, WIDTH..) => across::<WIDTH>(|place, k| halves(line, 2 * place, k), to, pool.window[1]),
+            (2, 8..) => across::<8>(|place, k| halves(line, 2 * place, k), to, pool.window[1]),
+            (stride, _) => across::<1>(|place, k| [line[place * stride + k]], to, pool.window[1]),
+        }
+    }
+}
+
+/// The larger ones of two; one that is no number, once chosen, stays.
+#[inline(always)]
+fn larger<const STEP: usize>(one: [f32; STEP], other: [f32; STEP]) -> [f32; STEP] {
+    std::array::from_fn(|k| if other[k] > one[k] || other[k].is_nan() { other[k] } else { one[k] })
+}
+
+#[inline(always)]
+fn chunk<const STEP: usize>(floats: &[f32], first: usize) -> [f32; STEP] {
+    *floats[first..].first_chunk().expect("there are so many")
+}
+
+/// Every other one of the floats from `first + k` on.
+#[inline(always)]
+fn halves<const STEP: usize>(floats: &[f32], first: usize, k: usize) -> [f32; STEP] {
+    let pairs: &[[f32; 2]; STEP] =
+        floats[first + k / 2 * 2..].as_chunks::<2>().0.first_chunk().expect("there are so many");
+    if k.is_multiple_of(2) { pairs.map(|[even, _]| even) } else { pairs.map(|[_, odd]| odd) }
+}
+
+/// The places at which steps over `length` places begin: what is left behind the last whole one is done with some of what is done already.
+#[inline(always)]
+fn steps<const STEP: usize>(length: usize) -> impl Iterator<Item = usize> {
+    (0..length).step_by(STEP).map(move |place| place.min(length - STEP))
+}
+
+/// The largest of each column.
+#[inline(always)]
+fn down<const STEP: usize>(x: &[f32], line: &mut [f32]) {
+    let columns = line.len();
+    for first in steps::<STEP>(columns) {
+        let mut found = chunk::<STEP>(x, first);
+        for row in x.chunks_exact(columns).skip(1) {
+            found = larger(found, chunk(row, first));
+        }
+        *line[first..].first_chunk_mut().expect("there are so many") = found;
+    }
+}
+
+/// The largest over the columns of each window, of which `seen` gives column `k`, for windows from a place on.
+#[inline(always)]
+fn across<const STEP: usize>(
+    seen: impl Fn(usize, usize) -> [f32; STEP],
+    (y, first, width): (Shared, usize, usize),
+    window: usize,
+) {
+    for place in steps::<STEP>(width) {
+        let mut found = seen(place, 0);
+        for k in 1..window {
+            found = larger(found, seen(place, k));
+        }
+        // SAFETY: there is room, which is this plane's own.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            y.at(first + place, STEP).cast::<[f32; STEP]>().write_unaligned(found);
+        }
+    }
+}
+
 /// The gradient with respect to the images, given that with respect to the result and the places that [`forward`] gave.
 ///
 /// # Panics
@@ -139,10 +268,13 @@ mod tests {
             ([5, 4], [3, 2], [1, 3], [0, 1]),
             ([2, 2], [2, 2], [2, 2], [0, 0]),
             ([1, 5], [2, 2], [2, 2], [0, 0]),
+            ([40, 37], [3, 5], [3, 4], [2, 3]),
+            ([9, 70], [2, 2], [1, 1], [1, 0]),
         ] {
             let pool = MaxPool { planes: 3, size, window, stride, padding };
             let x = numbers(3 * size[0] * size[1], 4);
             let (y, from) = forward(&x, pool);
+            assert_eq!(largest(&x, pool), y, "{pool:?}");
             let [height, width] = pool.outputs();
             let gradient = numbers(y.len(), 9);
             let found = backward(&gradient, &from, pool);
@@ -172,8 +304,10 @@ mod tests {
     #[test]
     fn of_equal_ones_the_first_counts_and_what_is_no_number_is_found() {
         let pool = MaxPool { planes: 1, size: [2, 4], window: [2, 2], stride: [2, 2], padding: [0, 0] };
-        let (y, from) = forward(&[1.0, 1.0, 0.0, f32::NAN, 1.0, 1.0, 2.0, 1.0], pool);
+        let x = [1.0, 1.0, 0.0, f32::NAN, 1.0, 1.0, 2.0, 1.0];
+        let (y, from) = forward(&x, pool);
         assert_eq!((y[0], from[0], from[1]), (1.0, 0, 3));
-        assert!(y[1].is_nan());
+        let alone = largest(&x, pool);
+        assert!(y[1].is_nan() && alone[1].is_nan() && alone[0] == y[0]);
     }
 }

@@ -116,9 +116,10 @@ impl Multiply<'_> {
     fn blocks<S: Simd, const F: usize>(self, simd: S) {
         let Self { a, b, target, factor, add, panel } = self;
         let ([rows, inner], columns) = (a.size, b.size[1]);
-        let width = VECTORS * S::F32_LANES;
+        let vectors = columns.div_ceil(S::F32_LANES);
+        let parts = vectors.div_ceil(VECTORS);
         let depth = inner.min(DEPTH);
-        let panel = panel.at_least(depth * width);
+        let panel = panel.at_least(depth * VECTORS * S::F32_LANES);
         if inner == 0 && !add {
             for row in 0..rows {
                 // SAFETY: the rows of the target were checked, and are this call's own.
@@ -130,8 +131,10 @@ impl Multiply<'_> {
         }
         for start in (0..inner).step_by(DEPTH) {
             let count = DEPTH.min(inner - start);
-            for column in (0..columns).step_by(width) {
-                let wide = width.min(columns - column);
+            for part in 0..parts {
+                // As even as may be: a single vector would leave registers unused.
+                let [column, end] = [part, part + 1].map(|part| (part * vectors / parts * S::F32_LANES).min(columns));
+                let wide = end - column;
                 let block = b.columns(column..column + wide).rows(start..start + count);
                 let in_place = b.steps[1] == 1 && b.steps[0] <= NEAR && wide.is_multiple_of(S::F32_LANES);
                 let (panel, width) = if in_place {

@@ -6,12 +6,19 @@ const FLOATS: usize = 1 << 15;
 const PRODUCTS: usize = 1 << 19;
 
 /// Makes the calling thread one of those that compute: it hands work to the others without waiting for one of them to take it, and where there
-/// is little of it does all by itself. Only the first thread of a process that asks can be; for others nothing changes.
+/// is little of it does all by itself. Only the first thread of a process that asks can be; for others nothing changes. Where one thread
+/// computes, each thread that asks computes by itself.
 pub fn compute_here() {
-    // A pool of one thread serves every thread of the process, so it must not be one that does other things.
+    if rayon::current_thread_index().is_some() {
+        return;
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count()).use_current_thread();
     if count() > 1 {
         // An error says that the pool is there already.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(count()).use_current_thread().build_global();
+        let _ = pool.build_global();
+    } else if let Ok(pool) = pool.build() {
+        // Not the pool of the process: the others would wait for this thread, which does other things as well. It lasts as long as the thread.
+        std::mem::forget(pool);
     }
 }
 

@@ -9,6 +9,10 @@ use std::time::Duration;
 use clap::Parser;
 use serving::{Error, Limits, Settings, Source, health, http};
 
+/// What networks compute lies in large pieces of memory that come and go; this one keeps them, instead of fetching fresh pages for each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// So many of the largest bodies may be there at once.
 const BODIES: usize = 16;
 /// For how long `--health` waits.

@@ -19,6 +19,7 @@
 mod ending;
 mod filters;
 mod images;
+mod pieces;
 mod sheet;
 mod tile;
 mod winograd;

@@ -74,6 +74,7 @@ impl Layout {
                     let pixels = &channel[from..];
                     match self.columns.stride {
                         1 => copy_row(pixels, line),
+                        2 => copy_every_other(pixels, line),
                         stride => line
                             .iter_mut()
                             .zip(pixels.iter().step_by(stride))
@@ -107,4 +108,18 @@ fn copy_row(from: &[f32], to: &mut [f32]) {
 fn copy_step<const STEP: usize>(from: &[f32], to: &mut [f32], place: usize) {
     let step: [f32; STEP] = *from[place..].first_chunk().expect("there are so many");
     *to[place..].first_chunk_mut().expect("there are so many") = step;
+}
+
+/// Copies every other float.
+#[inline(always)]
+fn copy_every_other(from: &[f32], to: &mut [f32]) {
+    const STEP: usize = 8;
+    let mut place = 0;
+    while let Some(to) = to[place..].first_chunk_mut::<STEP>()
+        && let Some(pairs) = from[2 * place..].as_chunks::<2>().0.first_chunk::<STEP>()
+    {
+        *to = pairs.map(|[first, _]| first);
+        place += STEP;
+    }
+    to[place..].iter_mut().zip(from[2 * place..].iter().step_by(2)).for_each(|(to, from)| *to = *from);
 }

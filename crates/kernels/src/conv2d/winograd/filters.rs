@@ -1,8 +1,10 @@
 //! From the taps of filters to the elements by which transformed tiles are multiplied, and from the gradients of these back.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::ELEMENTS;
+use super::{ELEMENTS, Tiles};
 use crate::fresh::{Shared, written};
 use crate::lanes::widest;
 use crate::squares::{SIDE, turn};
@@ -25,44 +27,56 @@ pub(in crate::conv2d) struct Taps<'a> {
     pub(in crate::conv2d) turned: bool,
 }
 
-/// `G w Gt` of every filter and channel, `[elements][channels][filters]`, the filters filled up with zeros.
-pub(super) fn transformed(channels: usize, filters: usize, taps: Taps<'_>) -> Vec<f32> {
-    let wide = filters.next_multiple_of(GROUP);
+/// So many channels are gone through at a time, for whose taps lines of the cache are read once.
+const CHANNELS: usize = 16;
+
+/// `G w Gt` of every filter and channel, each element's `[channels][filters]` as `tiles` lie, the filters filled up with zeros.
+pub(super) fn transformed(channels: usize, filters: usize, tiles: Tiles, taps: Taps<'_>) -> Vec<f32> {
     let [down, across] = taps.steps;
     assert!(filters * channels == 0 || (filters - 1) * down + (channels - 1) * across + TAPS <= taps.weight.len());
-    // SAFETY: each channel writes its own row of each element, in groups that together are the whole row.
+    assert!(tiles.lanes == filters.next_multiple_of(GROUP) && tiles.element >= channels * tiles.lanes);
+    // SAFETY: each channel writes its own row of each element, in groups that together are the whole row, and the last one what lies behind.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
-        written(ELEMENTS * channels * wide, |result| {
-            let least = (1 << 10) / wide.max(1);
-            (0..channels).into_par_iter().with_min_len(least).for_each(|channel| {
-                transform_widest(taps, channel, [channels, filters], result);
+        written(tiles.floats(), |result| {
+            let least = (1 << 10) / (CHANNELS * tiles.lanes).max(1);
+            let parts = (0..channels.div_ceil(CHANNELS)).into_par_iter().with_min_len(least);
+            parts.for_each(|part| {
+                let some = part * CHANNELS..((part + 1) * CHANNELS).min(channels);
+                if some.end == channels {
+                    for element in 0..ELEMENTS {
+                        let gap = tiles.element - channels * tiles.lanes;
+                        result.at((element + 1) * tiles.element - gap, gap).write_bytes(0, gap);
+                    }
+                }
+                transform_widest(taps, some, filters, tiles, result);
             });
         })
     }
 }
 
-widest!(fn transform_widest(taps: Taps<'_>, channel: usize, sizes: [usize; 2], result: Shared) = transform);
+widest!(fn transform_widest(taps: Taps<'_>, channels: Range<usize>, filters: usize, tiles: Tiles, result: Shared) = transform);
 
 #[inline(always)]
-fn transform(taps: Taps<'_>, channel: usize, [channels, filters]: [usize; 2], result: Shared) {
-    let wide = filters.next_multiple_of(GROUP);
+fn transform(taps: Taps<'_>, channels: Range<usize>, filters: usize, tiles: Tiles, result: Shared) {
     let [down, across] = taps.steps;
     for first in (0..filters).step_by(GROUP) {
-        let mut lanes = [[0.0_f32; GROUP]; TAPS];
-        let from = &taps.weight[first * down + channel * across..];
-        gather_taps(from, down, GROUP.min(filters - first), &mut lanes);
-        if taps.turned {
-            lanes.reverse();
-        }
-        let mut elements = [[0.0_f32; GROUP]; ELEMENTS];
-        spread(&lanes, &mut elements);
-        for (element, values) in elements.iter().enumerate() {
-            let to = result.at((element * channels + channel) * wide + first, GROUP);
-            // SAFETY: there is room for a group, which is this channel's own.
-            #[expect(unsafe_code, reason = "see above")]
-            unsafe {
-                to.cast::<Lanes>().write_unaligned(*values);
+        for channel in channels.clone() {
+            let mut lanes = [[0.0_f32; GROUP]; TAPS];
+            let from = &taps.weight[first * down + channel * across..];
+            gather_taps(from, down, GROUP.min(filters - first), &mut lanes);
+            if taps.turned {
+                lanes.reverse();
+            }
+            let mut elements = [[0.0_f32; GROUP]; ELEMENTS];
+            spread(&lanes, &mut elements);
+            for (element, values) in elements.iter().enumerate() {
+                let to = result.at(element * tiles.element + channel * tiles.lanes + first, GROUP);
+                // SAFETY: there is room for a group, which is this channel's own.
+                #[expect(unsafe_code, reason = "see above")]
+                unsafe {
+                    to.cast::<Lanes>().write_unaligned(*values);
+                }
             }
         }
     }
@@ -88,33 +102,26 @@ fn gather_taps(from: &[f32], step: usize, count: usize, lanes: &mut [Lanes; TAPS
     }
 }
 
+/// Along both axes, `G` times what is there. Vector by vector: of loops over lanes around more than one operation the compiler makes some that
+/// gather and scatter.
 #[inline(always)]
 fn spread(taps: &[Lanes; TAPS], elements: &mut [Lanes; ELEMENTS]) {
-    let mut rows = [[[0.0_f32; GROUP]; 3]; 4];
-    for x in 0..3 {
-        for lane in 0..GROUP {
-            let [a, b, c] = [0, 1, 2].map(|y| taps[3 * y + x][lane]);
-            let (even, odd) = (0.5 * (a + c), 0.5 * b);
-            rows[0][x][lane] = a;
-            rows[1][x][lane] = even + odd;
-            rows[2][x][lane] = even - odd;
-            rows[3][x][lane] = c;
+    let columns = [0, 1, 2].map(|x| spread_axis([taps[x], taps[3 + x], taps[6 + x]]));
+    for y in 0..4 {
+        let row = spread_axis(columns.map(|column| column[y]));
+        for (element, values) in elements[4 * y..].iter_mut().zip(row) {
+            *element = values;
         }
     }
-    for (y, row) in rows.iter().enumerate() {
-        let mut values = [[0.0_f32; GROUP]; 4];
-        for lane in 0..GROUP {
-            let [a, b, c] = [row[0][lane], row[1][lane], row[2][lane]];
-            let (even, odd) = (0.5 * (a + c), 0.5 * b);
-            values[0][lane] = a;
-            values[1][lane] = even + odd;
-            values[2][lane] = even - odd;
-            values[3][lane] = c;
-        }
-        for (x, values) in values.iter().enumerate() {
-            elements[4 * y + x] = *values;
-        }
-    }
+}
+
+#[inline(always)]
+fn spread_axis([a, b, c]: [Lanes; 3]) -> [Lanes; 4] {
+    let even: Lanes = std::array::from_fn(|lane| 0.5 * (a[lane] + c[lane]));
+    let odd: Lanes = std::array::from_fn(|lane| 0.5 * b[lane]);
+    let sum: Lanes = std::array::from_fn(|lane| even[lane] + odd[lane]);
+    let difference: Lanes = std::array::from_fn(|lane| even[lane] - odd[lane]);
+    [a, sum, difference, c]
 }
 
 /// `Gt u G` of every filter and channel, `[filters, channels, 3, 3]`, of elements `[elements][filters][channels]` whose channels are filled

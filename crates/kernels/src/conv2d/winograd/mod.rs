@@ -34,19 +34,20 @@ mod turned;
 
 /// So many elements a transformed tile has.
 const ELEMENTS: usize = 16;
-/// The tiles of a block, transformed, have about so many floats together with their sums: they stay in the second cache, unless channels are
-/// many or images wide, since a block has at least [`FEWEST`] tiles, if there are as many, and whole rows of them.
+/// The tiles of a block, transformed, have about so many floats together with their sums: they stay in the second cache.
 const BLOCK: usize = 128 << 10;
-const FEWEST: usize = 16;
+/// But a block has at least so many tiles, if there are as many, for which the filters are read once.
+const TILES_A_BLOCK: usize = 192;
+/// Where several threads compute, blocks are made smaller until there are so many for each, but not smaller than this.
+const BLOCKS_A_THREAD: usize = 4;
+const FEWEST: usize = 32;
 /// A row of tiles has at most so many floats.
 const WIDEST_ROW: usize = 16 * BLOCK;
-/// Blocks are made smaller until there are so many, for all threads to have some, whatever their number.
-const BLOCKS: usize = 8;
 /// With fewer channels or filters more time goes into the transforms than is won.
 const CHANNELS: usize = 12;
 /// With fewer tiles in all images more time goes into the transforms of filters than is won.
 const TILES: usize = 48;
-/// And with fewer than one for so many filters times channels, which no cache holds.
+/// And with fewer than one for so many filters times channels.
 const FILTERS_A_TILE: usize = 2048;
 /// At least this share of the gradients to filters must be asked for; the others fill up the groups.
 const USEFUL: f64 = 0.75;
@@ -108,10 +109,9 @@ struct Block {
 }
 
 impl Block {
-    /// All tiles of some images, so that a block has about as many as `most`, and there are several blocks.
+    /// All tiles of some images, so that a block has about as many as `most`.
     fn all(images: Range<usize>, [rows, across]: [usize; 2], most: usize) -> Vec<Self> {
         let each = rows * across;
-        let most = most.min((images.len() * each).div_ceil(BLOCKS)).max(FEWEST);
         let parts = each.div_ceil(most).min(rows);
         let count = (most / each).max(1);
         let first = images.clone().step_by(count);
@@ -159,9 +159,10 @@ impl Tiles {
     }
 }
 
-/// How many tiles a block may have.
-fn most_tiles(channels: usize, filters: usize) -> usize {
-    BLOCK / (ELEMENTS * (channels.next_multiple_of(GROUP) + filters.next_multiple_of(GROUP)))
+/// About how many tiles a block has.
+fn tiles_of_block(channels: usize, filters: usize) -> usize {
+    let near = BLOCK / (ELEMENTS * (channels.next_multiple_of(GROUP) + filters.next_multiple_of(GROUP)));
+    near.max(TILES_A_BLOCK)
 }
 
 /// The result, `[batch, filters, ...]`, with what is done to each sum; nothing if some of it is not finite.
@@ -173,11 +174,17 @@ pub(super) fn sums(
     relu: bool,
 ) -> Option<Vec<f32>> {
     let channels = seen.channels;
-    let transformed = transformed(channels, filters, taps);
+    let table = Tiles::new(channels, filters);
+    let transformed = transformed(channels, filters, table, taps);
     let finite = AtomicBool::new(true);
-    let wide = filters.next_multiple_of(GROUP);
     let across = seen.tiles()[1];
-    let blocks = Block::all(0..seen.batch, seen.tiles(), most_tiles(channels, filters));
+    let threads = rayon::current_num_threads();
+    let share = match threads {
+        1 => usize::MAX,
+        _ => (seen.batch * seen.tiles()[0] * across).div_ceil(BLOCKS_A_THREAD * threads).max(FEWEST),
+    };
+    // What becomes of a tile is the same in whatever block it is.
+    let blocks = Block::all(0..seen.batch, seen.tiles(), share.min(tiles_of_block(channels, filters)));
     let area: usize = seen.outputs.iter().product();
     // SAFETY: the blocks write each tile of each image once, of every filter.
     #[expect(unsafe_code, reason = "see above")]
@@ -192,7 +199,7 @@ pub(super) fn sums(
                     lay_images(seen, &block, pixels, from, seen_tiles);
                     for element in 0..ELEMENTS {
                         let tiles = from.matrix(seen_tiles, element, count, channels);
-                        let weights = Matrix::new(&transformed[element * channels * wide..], channels, wide);
+                        let weights = table.matrix(&transformed, element, channels, table.lanes);
                         multiply_into(tiles, weights, &mut sums[element * to.element..], to.lanes, 1.0, false);
                     }
                     if !write_results(seen, filters, &block, pixels, (to, sums), (bias, relu), result) {
@@ -213,7 +220,7 @@ pub(super) fn filters_gradient(seen: Seen<'_>, gradient: &[f32], filters: usize,
     let wide = channels.next_multiple_of(GROUP);
     let mut total = vec![0.0_f32; ELEMENTS * filters * wide];
     let gradients = Seen { images: gradient, channels: filters, size: seen.outputs, padding: [0, 0], ..seen };
-    for block in Block::all(images, seen.tiles(), most_tiles(channels, filters)) {
+    for block in Block::all(images, seen.tiles(), tiles_of_block(channels, filters)) {
         ROOM.with_borrow_mut(|[pixels, seen_tiles, gradient_tiles]| {
             let count = block.tiles(across);
             let (from, to) = (Tiles::new(count, channels), Tiles::new(count, filters));

@@ -79,11 +79,16 @@ pub(super) fn pool_largest([x]: [FlexTensor; 1], pool: MaxPool) -> Forth<1> {
     let [x] = contiguous([x]);
     let sizes = shape(&x);
     let (y, from) = max_pool::forward(floats(&x), pool);
-    let [height, width] = pool.outputs();
-    let y = tensor(y, [sizes[0], sizes[1], height, width]);
+    let y = pooled(y, &x, pool);
     let back: Back<1> = Arc::new(move |gradient, _| {
         let [gradient] = contiguous([gradient]);
         [Some(tensor(max_pool::backward(floats(&gradient), &from, pool), sizes.clone()))]
     });
     (y, back)
+}
+
+/// The result of a pooling of `x`.
+pub(super) fn pooled(y: Vec<f32>, x: &FlexTensor, pool: MaxPool) -> FlexTensor {
+    let ([height, width], sizes) = (pool.outputs(), shape(x));
+    tensor(y, [sizes[0], sizes[1], height, width])
 }

@@ -13,9 +13,9 @@ use burn::backend::{Autodiff, Backend, DType, Flex, TensorData, TensorMetadata, 
 use kernels::adamw::Adamw;
 use kernels::conv2d::Conv2d;
 use kernels::linear::Lying;
-use kernels::max_pool::MaxPool;
+use kernels::max_pool::{self, MaxPool};
 
-use images::{convolve, convolve_with_bias, pool_largest};
+use images::{convolve, convolve_with_bias, pool_largest, pooled};
 use maps::{drop_out, gelu_unit, map, map_with_bias, rectify};
 pub(super) use norms::apply_norm;
 use norms::{back_through_norm, norm_forth, normalize_rows};
@@ -128,7 +128,8 @@ fn integers(tensor: &FlexTensor) -> Vec<i64> {
 
 impl Processor for Flex {
     fn pool_largest(x: FlexTensor, pool: MaxPool) -> FlexTensor {
-        pool_largest([x], pool).0
+        let [x] = contiguous([x]);
+        pooled(max_pool::largest(floats(&x), pool), &x, pool)
     }
 
     fn step_by_adamw(
