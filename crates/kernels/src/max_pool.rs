@@ -127,7 +127,10 @@ pub fn largest(x: &[f32], pool: MaxPool) -> Vec<f32> {
     unsafe {
         written(pool.planes * places, |y| {
             let planes = x.par_chunks_exact(pixels).enumerate().with_min_len(least_of_floats(pixels));
-            planes.for_each_init(|| Lines::new(&pool), |lines, (plane, x)| plane_widest(x, y, plane * places, lines, &pool));
+            planes.for_each_init(
+                || Lines::new(&pool),
+                |lines, (plane, x)| plane_widest(x, y, plane * places, lines, &pool),
+            );
         })
     }
 }

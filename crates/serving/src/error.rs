@@ -49,6 +49,16 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The weights of a model alone are more than all models may have.
+    #[error("the weights of `{name}` have {bytes} bytes, and all models together may have {room}")]
+    Room {
+        /// What it is called.
+        name: String,
+        /// How many bytes its weights have.
+        bytes: u64,
+        /// How many all of them may have.
+        room: u64,
+    },
     /// What is written of a server cannot be meant.
     #[error("{}: {reason}", path.display())]
     Config {
@@ -134,6 +144,7 @@ impl Error {
             Self::Sampling(_) => Some("a temperature of 0 takes the most likely token, 1 draws as the model says".into()),
             Self::Package { way_out, .. } => Some(way_out.clone()),
             Self::Name { .. } => Some("name it with --name, in letters, digits, `-`, `_` and `.`".into()),
+            Self::Room { .. } => Some("raise `memory` in the config of the server".into()),
             Self::Config { .. } => Some("it looks like `[[models]]` with `bundle = \"runs/RUN/bundle\"`; the README shows every key".into()),
             Self::Access { .. } => Some("keys are written by --new-key, tokens are verified by a JWK set in JSON, certificates and keys are in PEM".into()),
             Self::Randomness { .. } => None,
@@ -154,6 +165,7 @@ impl Error {
             | Self::Sampling(_)
             | Self::Package { .. }
             | Self::Name { .. }
+            | Self::Room { .. }
             | Self::Config { .. }
             | Self::Access { .. }
             | Self::Listen { .. } => true,

@@ -127,8 +127,7 @@ impl Sum<'_> {
         assert!(distances.is_empty() || last < bank.weights.len());
         assert!(sheets.len() >= farthest + row && sums.len() >= F * row);
         let first = bank.weights[filters.start * filter_step..].as_ptr();
-        let rows: [*const f32; F] =
-            std::array::from_fn(|f| first.wrapping_add(f.min(filters.len() - 1) * filter_step));
+        let rows: [*const f32; F] = std::array::from_fn(|f| first.wrapping_add(f.min(filters.len() - 1) * filter_step));
         let vectors = row / S::F32_LANES;
         let parts = vectors.div_ceil(TILE_VECTORS);
         for part in 0..parts {

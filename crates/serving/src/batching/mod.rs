@@ -22,6 +22,7 @@ use crate::{Error, Predictor};
 
 mod join;
 mod network;
+mod pace;
 mod queue;
 
 use join::Shape;

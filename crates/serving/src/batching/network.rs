@@ -1,11 +1,12 @@
 //! What answers, how many examples at once, and whether it still does?
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Unanswered;
+use super::pace::Pace;
 use crate::{Error, Predictor};
 
 /// How requests come together.
@@ -31,14 +32,13 @@ pub(crate) struct Network {
     predictor: Mutex<Predictor>,
     broken: AtomicBool,
     pub(super) settings: Settings,
-    /// How many nanoseconds an example took of late; 0 while nobody knows.
-    pace: AtomicU64,
+    pace: Pace,
 }
 
 impl Network {
     pub(crate) fn new(predictor: Predictor, settings: Settings) -> Self {
         let (samples, took) = predictor.replayed();
-        let (broken, pace) = (AtomicBool::new(false), AtomicU64::new(0));
+        let (broken, pace) = (AtomicBool::new(false), Pace::default());
         let network = Self { predictor: Mutex::new(predictor), broken, settings, pace };
         if samples > 0 {
             network.took(samples, took);
@@ -51,26 +51,14 @@ impl Network {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// How many examples are answered at once: as far as is known, those that take no longer than they may.
+    /// How many examples are answered at once: as many as are answered fastest, and as far as is known take no longer than they may.
     pub(super) fn rows(&self) -> usize {
-        match self.pace.load(Ordering::Relaxed) {
-            0 => self.settings.rows,
-            pace => {
-                let most = self.settings.longest.as_nanos() / u128::from(pace);
-                usize::try_from(most).unwrap_or(usize::MAX).clamp(1, self.settings.rows.max(1))
-            }
-        }
+        self.pace.rows(self.settings.rows, self.settings.longest)
     }
 
     /// Learns how long so many examples took.
     pub(super) fn took(&self, rows: usize, took: Duration) {
-        let each = u64::try_from(took.as_nanos() / rows.max(1) as u128).unwrap_or(u64::MAX).max(1);
-        // What happened once, as when another program had the machine, is soon forgotten.
-        let pace = match self.pace.load(Ordering::Relaxed) {
-            0 => each,
-            before => before - before / 8 + each / 8,
-        };
-        self.pace.store(pace.max(1), Ordering::Relaxed);
+        self.pace.took(rows, took);
     }
 
     /// Lets the predictor do something; what panics here or fails by its device breaks the network.

@@ -15,6 +15,7 @@ use hyper::{Request, Version as Http};
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::compression::compressed;
 use super::responses::{self, Answer};
 use super::routes::{Named, Route};
 use super::{Peer, Shared, requests, texts};
@@ -128,6 +129,9 @@ impl Shared {
             }
             Err(refusal) => responses::refusal(&refusal),
         };
+        if is_led {
+            answer = compressed(answer, &head.headers).await;
+        }
         if let Ok(value) = HeaderValue::try_from(&id) {
             answer.headers_mut().insert(ID, value);
         }

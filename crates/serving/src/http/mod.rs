@@ -35,6 +35,7 @@ use crate::{Error, wire};
 
 mod answers;
 mod calls;
+mod compression;
 mod connections;
 mod inference;
 mod pages;

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::compression::Coding;
 use crate::Error;
 use crate::batching::Sender;
 use crate::limits::Limits;
@@ -57,7 +58,7 @@ pub(super) fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
         Some((_, Kind::Csv | Kind::Text)) if foreign => {
             Err(Refusal::new(415, format!("the body is {}", shown(said))).with_hint("send it in UTF-8"))
         }
-        Some((_, kind)) => not_compressed(headers).map(|()| kind),
+        Some((_, kind)) => Ok(kind),
         None => check_kind(headers).map(|()| Kind::Json).map_err(|refusal| {
             let hint = "send records as application/json or text/csv, a text as text/plain, or a PNG or JPEG file as image/png or image/jpeg";
             refusal.with_hint(hint)
@@ -65,26 +66,46 @@ pub(super) fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
     }
 }
 
-/// The body of a request, whatever it is.
+/// The body of a request, whatever it is, decompressed if it was compressed.
 ///
 /// # Errors
-/// If it is too large, or does not come in time; if the bodies of others take up all room.
+/// If it is too large, or does not come in time; if the bodies of others take up all room; if it is compressed in a way that nobody here knows.
 pub(super) async fn whole(
     headers: &HeaderMap,
     body: Incoming,
     limits: &Limits,
     room: &Arc<Semaphore>,
 ) -> Result<Whole, Refusal> {
+    let coding = Coding::of_request(headers)?;
     // Whoever says beforehand that it will be too much need not send it.
     let said = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     if said.is_some_and(|length: u64| length > limits.body as u64) {
         return Err(too_large(limits));
     }
     let whole = timeout(limits.body_time, collected(body, limits, room)).await;
-    whole.unwrap_or_else(|_| {
+    let whole = whole.unwrap_or_else(|_| {
         let seconds = limits.body_time.as_secs_f64();
         Err(Refusal::new(408, format!("the body did not come within {seconds} seconds")))
-    })
+    })?;
+    match coding {
+        None => Ok(whole),
+        Some(coding) => decompressed(coding, whole, limits, room).await,
+    }
+}
+
+/// What a body was before it was compressed. Until it is known how much that is, it has the room of the largest.
+async fn decompressed(coding: Coding, body: Whole, limits: &Limits, room: &Arc<Semaphore>) -> Result<Whole, Refusal> {
+    let (most, all) = (limits.body, u32::try_from(limits.body).unwrap_or(u32::MAX));
+    let mut share = Arc::clone(room).try_acquire_many_owned(all).map_err(|_| no_room())?;
+    // However small it is, it may become large.
+    let bytes =
+        aside(usize::MAX, move || coding.unpacked(&body.bytes, most)).await??.ok_or_else(|| too_large(limits))?;
+    let kept = share.split(bytes.len()).into_iter().collect();
+    Ok(Whole { bytes: bytes.into(), _share: kept })
+}
+
+fn no_room() -> Refusal {
+    Refusal::busy("other requests take up all the room that there is for bodies")
 }
 
 fn too_large(limits: &Limits) -> Refusal {
@@ -104,7 +125,7 @@ async fn collected(mut body: Incoming, limits: &Limits, room: &Arc<Semaphore>) -
         }
         let share = u32::try_from(piece.len()).unwrap_or(u32::MAX);
         let share = Arc::clone(room).try_acquire_many_owned(share);
-        shares.push(share.map_err(|_| Refusal::busy("other requests take up all the room that there is for bodies"))?);
+        shares.push(share.map_err(|_| no_room())?);
         pieces.push(piece);
     }
     let bytes = match pieces.len() {
@@ -194,18 +215,10 @@ pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Refusal>
     length.map(Some).ok_or_else(wrong)
 }
 
-fn not_compressed(headers: &HeaderMap) -> Result<(), Refusal> {
-    match headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
-        true => Err(Refusal::new(415, "the body is compressed").with_hint("send it as it is")),
-        false => Ok(()),
-    }
-}
-
 /// Whether headers say that it is JSON, or say nothing.
 fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
     let unsupported =
         |error: String| Refusal::new(415, error).with_hint("send JSON, as `Content-Type: application/json`");
-    not_compressed(headers)?;
     match headers.get(CONTENT_TYPE) {
         None => Ok(()),
         Some(value) => {

@@ -18,7 +18,7 @@ mod model;
 mod names;
 mod traffic;
 
-use model::{Beside, Model, not_there, unknown};
+use model::{Beside, Model, not_there, unknown, weights};
 pub(crate) use model::{Chosen, Entry, Stage, Version};
 pub use traffic::{Role, Share};
 
@@ -194,6 +194,10 @@ impl Registry {
         let bundle = Bundle::read(path)?;
         let id = bundle.manifest_sha256[..VERSION].to_owned();
         let manifest = Arc::new(bundle.manifest.clone());
+        // It would take out all others whenever it is asked, and never have room.
+        if let Some(room) = self.room.filter(|&room| weights(&manifest) > room) {
+            return Err(Error::Room { name: name.to_owned(), bytes: weights(&manifest), room });
+        }
         let predictor = Predictor::open(bundle, &self.device)?;
         let meaning = Arc::clone(predictor.meaning());
         let network = Arc::new(Network::new(predictor, self.batching));

@@ -108,7 +108,7 @@ impl Model {
 
     /// How many bytes its weights have.
     pub(super) fn bytes(&self) -> u64 {
-        self.all().map(|version| 4 * version.manifest.parameters as u64).sum()
+        self.all().map(|version| weights(&version.manifest)).sum()
     }
 
     /// Lets go of all its versions.
@@ -119,6 +119,11 @@ impl Model {
         }
         self.stage = stage;
     }
+}
+
+/// How many bytes weights have once they are read.
+pub(super) fn weights(manifest: &Manifest) -> u64 {
+    4 * manifest.parameters as u64
 }
 
 /// There is no model of this name. Which there are, not everyone may know.

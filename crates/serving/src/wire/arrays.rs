@@ -78,6 +78,9 @@ impl Element for Place {
 pub(super) fn numbers<T: Element>(json: &RawValue, shape: &[usize]) -> Result<Vec<T>, String> {
     let room = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
     let room = room.ok_or("its shape has more places than there can be")?;
+    if let Some(numbers) = flat(json.get().as_bytes(), room) {
+        return Ok(numbers);
+    }
     let mut read = Read { shape, depth: 0, room, numbers: Vec::new(), nested: None };
     let mut text = serde_json::Deserializer::from_str(json.get());
     Inside(&mut read).deserialize(&mut text).map_err(|error| {
@@ -89,6 +92,50 @@ pub(super) fn numbers<T: Element>(json: &RawValue, shape: &[usize]) -> Result<Ve
         true => Ok(read.numbers),
         false => Err(format!("it has {} numbers, and the shape {shape:?} has room for {room}", read.numbers.len())),
     }
+}
+
+/// Up to so many digits a number is exact, and so is a power of ten: of both one quotient is the nearest number to what is written
+/// (Clinger, "How to Read Floating Point Numbers Accurately", 1990).
+const EXACT: usize = 15;
+const POWERS: [f64; EXACT + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// One array of `room` numbers of few digits, as most are, in a fifth of the time; of anything else nothing, for it to be read with care.
+/// `json` is JSON, as was found out before.
+fn flat<T: Element>(json: &[u8], room: usize) -> Option<Vec<T>> {
+    let mut rest = json.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
+    // Each number takes two bytes, but for the last.
+    let mut numbers = Vec::with_capacity(room.min(rest.len() / 2 + 1));
+    loop {
+        rest = rest.trim_ascii_start();
+        let is_negative = rest.first() == Some(&b'-');
+        rest = &rest[usize::from(is_negative)..];
+        let whole = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let fraction = match rest.get(whole) {
+            Some(b'.') => rest[whole + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
+            _ => 0,
+        };
+        let length = whole + if fraction > 0 { 1 + fraction } else { 0 };
+        if whole == 0 || whole + fraction > EXACT || numbers.len() == room {
+            return None;
+        }
+        let digits = rest[..length].iter().filter(|byte| **byte != b'.');
+        let digits = digits.fold(0_i64, |number, digit| 10 * number + i64::from(digit - b'0'));
+        let signed = if is_negative { -digits } else { digits };
+        numbers.push(match (digits, fraction) {
+            // Zero has a sign, which a whole number has not.
+            (0, _) if is_negative => return None,
+            (_, 0) => T::of(Digits::Whole(signed))?,
+            _ => T::of(Digits::Real(signed as f64 / POWERS[fraction]))?,
+        });
+        rest = rest[length..].trim_ascii_start();
+        match rest.split_first() {
+            None => break,
+            Some((b',', others)) => rest = others,
+            // An exponent, another array, something else.
+            Some(_) => return None,
+        }
+    }
+    (numbers.len() == room).then_some(numbers)
 }
 
 /// What was read so far.
@@ -200,6 +247,40 @@ mod tests {
         let places: Vec<bool> =
             read::<Place>("[1, 0.0, true, false]", &[4]).unwrap().into_iter().map(|p| p.0).collect();
         assert_eq!(places, [true, false, true, false]);
+    }
+
+    /// What is read fast is what is read with care, to the last bit.
+    #[test]
+    fn few_digits_are_read_as_many_are() {
+        let mut random = data_loader::random::Random::derive(&[7]);
+        let mut fast = 0;
+        for case in 0..20_000 {
+            let mut number = match case % 4 {
+                0 => format!("{}", random.below(300)),
+                1 => format!("-{}.{:03}", random.below(5), random.below(1000)),
+                2 => format!("{}.{}", random.below(1 << 20), random.below(1 << 50)),
+                _ => format!("{}", f64::from_bits(random.next_u64())),
+            };
+            if !number.bytes().all(|byte| byte.is_ascii_digit() || b"-.e".contains(&byte)) {
+                number = "-0".into();
+            }
+            let json = format!("[ {number},{number} , 1]");
+            let careful = |json: &str| serde_json::from_str::<Vec<f64>>(json).unwrap();
+            if let Some(read) = flat::<f32>(json.as_bytes(), 3) {
+                fast += 1;
+                let wanted = careful(&json);
+                let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&read), bits(&wanted.iter().map(|value| *value as f32).collect::<Vec<_>>()), "{json}");
+            }
+        }
+        assert!(fast > 9000, "{fast}");
+        for json in
+            ["[]", "[1,2]", "[1,2,3,4]", "[1,2,[3]]", "[1,2,3e1]", "[1,2,-0]", "[1,2,true]", "{}", "[1,2,0.]", "[1,,2]"]
+        {
+            assert!(flat::<f32>(json.as_bytes(), 3).is_none(), "{json}");
+        }
+        assert_eq!(flat::<u8>(b" [1, 2\n,255] ", 3), Some(vec![1, 2, 255]));
+        assert_eq!(flat::<u8>(b"[1,2,256]", 3), None);
     }
 
     #[test]

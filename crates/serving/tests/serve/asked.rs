@@ -1,9 +1,15 @@
 //! Other ways to ask: CSV, plain text, explanations, descriptions, and the page.
 
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use serde_json::json;
+use serving::Limits;
 
 use crate::bundles::{classes, tiny, tokens, untrained_of};
-use crate::client::{posted, serve};
+use crate::client::{posted, serve, serve_with};
 
 #[test]
 fn csv_is_answered_as_the_same_records_in_json_are() {
@@ -121,4 +127,60 @@ fn the_page_is_there_as_a_whole_and_loads_nothing_from_elsewhere() {
     }
     let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/playground")).unwrap().count();
     assert_eq!(seen.len() + 1, files, "{seen:?}");
+}
+
+fn gzipped(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A request whose body need not be text.
+fn posted_bytes(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = format!("Content-Length: {}\r\n{headers}", body.len());
+    let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{length}\r\n").into_bytes();
+    bytes.extend(body);
+    bytes
+}
+
+#[test]
+fn bodies_are_compressed_both_ways() {
+    let server = serve(&tiny());
+    let records: Vec<_> = (0..200).map(|k| json!({ "a": k, "b": -2, "c": 0.25 })).collect();
+    let text = json!(records).to_string();
+    let wanted = server.post("/predict", &json!(records)).json();
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+    zlib.write_all(text.as_bytes()).unwrap();
+    for (coding, body) in [("gzip", gzipped(&text)), ("deflate", zlib.finish().unwrap())] {
+        let headers = format!("Content-Encoding: {coding}\r\nAccept-Encoding: br, gzip\r\n");
+        let (head, body) = server.send_for_bytes(&posted_bytes("/predict", &headers, &body));
+        assert!(head.contains("content-encoding: gzip") && head.contains("vary: accept-encoding"), "{head}");
+        let mut told = String::new();
+        GzDecoder::new(&body[..]).read_to_string(&mut told).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["predictions"], wanted["predictions"]);
+    }
+    // What is small, or not asked for, comes as it is.
+    let (head, _) = server.send_for_bytes(&posted_bytes("/predict", "", text.as_bytes()));
+    assert!(!head.contains("content-encoding") && head.contains("vary: accept-encoding"), "{head}");
+    let one = json!(records[0]).to_string();
+    let (head, _) = server.send_for_bytes(&posted_bytes("/predict", "Accept-Encoding: gzip\r\n", one.as_bytes()));
+    assert!(!head.contains("content-encoding"), "{head}");
+}
+
+#[test]
+fn what_becomes_too_large_is_refused() {
+    let limits = Limits { body: 100_000, bodies: 400_000, ..Limits::default() };
+    let server = serve_with(&tiny(), None, limits);
+    server.wait_until_ready();
+    let bomb = gzipped(&" ".repeat(50_000_000));
+    assert!(bomb.len() < limits.body);
+    server.send(&posted_bytes("/predict", "Content-Encoding: gzip\r\n", &bomb)).refused(413, "100000 bytes");
+    let half = &gzipped(&json!({ "a": 1, "b": 2, "c": 3 }).to_string())[..20];
+    server.send(&posted_bytes("/predict", "Content-Encoding: gzip\r\n", half)).refused(400, "decompressed");
+    // Nothing of the room that they had is lost.
+    for _ in 0..2 * limits.bodies / limits.body {
+        let whole = gzipped(&json!({ "a": 1, "b": 2, "c": 3 }).to_string());
+        assert_eq!(server.send(&posted_bytes("/predict", "Content-Encoding: gzip\r\n", &whole)).status, 200);
+    }
 }

@@ -50,10 +50,16 @@ fn bodies_of_other_kinds() {
     for (header, words) in [
         ("Content-Type: application/x-www-form-urlencoded", "application/x-www-form-urlencoded"),
         ("Content-Type: text/html; charset=utf-8", "text/html"),
-        ("Content-Encoding: gzip", "compressed"),
+        ("Content-Encoding: br", "compressed by br"),
+        ("Content-Encoding: gzip, gzip", "compressed by gzip"),
     ] {
         for path in [INFER, "/predict"] {
             server.send(&posted(path, &format!("{header}\r\n"), "{}")).refused(415, words);
+        }
+    }
+    for coding in ["gzip", "deflate"] {
+        for path in [INFER, "/predict"] {
+            server.send(&posted(path, &format!("Content-Encoding: {coding}\r\n"), "{}")).refused(400, "decompressed");
         }
     }
     let good = r#"{"a": 1, "b": 2, "c": 3}"#;

@@ -174,4 +174,12 @@ fn models_make_room_for_each_other_and_come_back() {
     }
     assert_eq!(there(), ["one", "two"]);
     assert_eq!(server.get("/v2/health/ready").status, 200);
+
+    let alone = source("one", root.path().join("one"), Role::Answers);
+    let server = start(Settings { memory: Some(4 * parameters - 1), ..Settings::of(vec![alone]) });
+    let error = server.ended().unwrap_err();
+    assert!(
+        error.is_usage() && error.to_string().contains("`one`") && error.hint().unwrap().contains("`memory`"),
+        "{error}"
+    );
 }
