@@ -55,6 +55,14 @@ def digits(client: triton.InferenceServerClient) -> tuple[np.ndarray, np.ndarray
         assert (again.as_numpy("scores") == scores).all(), "numbers differ between JSON and bytes"
         found = [text.decode() if isinstance(text, bytes) else text for text in again.as_numpy("label")]
         assert found == list(labels), (found, labels)
+    # Compressed both ways; the answer is large enough for that.
+    many = np.repeat(pixels, 40, axis=0)
+    as_it_is = infer(client, "digits", {"image": ("UINT8", many)}, {"scores": False}, False).as_numpy("scores")
+    for there, back in [("gzip", "deflate"), ("deflate", "gzip")]:
+        for binary in [True, False]:
+            packed = {"request_compression_algorithm": there, "response_compression_algorithm": back}
+            again = infer(client, "digits", {"image": ("UINT8", many)}, {"scores": binary}, binary, **packed)
+            assert (again.as_numpy("scores") == as_it_is).all(), (there, back, binary)
     # Many at once, each its own.
     wrong = []
 

@@ -3,6 +3,8 @@
 #
 #     tests/peers/serve_overload.sh                        # 60 s of overload, 100 times read anew, 60 s of soak
 #     OVERLOAD=8 RELOADS=10 SOAK=8 tests/peers/serve_overload.sh      # a look
+#     NETWORK='[model.cnn]
+#     channels = [[64, 128, 128]]' tests/peers/serve_overload.sh      # another network of images, here one that takes longer
 #
 # Server and load have a core each. Fails if: the server ends; fewer than 90 % of what it can answer is answered under overload, or what is
 # turned away waits longer than 10 ms (99 of 100); anything is answered otherwise than by 200, 429 or 503; a request fails while the model is
@@ -20,7 +22,7 @@ device = "cpu"
 [data]
 card = "$PWD/datasets/mnist"
 [data.transforms.normalize]
-[model.cnn]
+${NETWORK:-[model.cnn]}
 [train]
 steps = 1
 batch_size = 8

@@ -13,7 +13,8 @@ const MOST: usize = 1 << 32;
 /// Draws fresh weights and lays them on a device.
 #[derive(Debug)]
 pub struct Init {
-    random: Random,
+    /// Without it all that would be drawn is 0.
+    random: Option<Random>,
     device: Device,
     /// How many numbers were asked for.
     numbers: usize,
@@ -24,12 +25,12 @@ pub struct Init {
 impl Init {
     /// Weights for `device`, all derived from `seed`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { random: Random::derive(&[seed]), device: device.clone(), numbers: 0, most: MOST }
+        Self { random: Some(Random::derive(&[seed])), device: device.clone(), numbers: 0, most: MOST }
     }
 
-    /// Any weights for `device`, to be replaced by `most` others: those of a file.
+    /// Weights for `device` that are to be replaced by at most `most` others, those of a file: nothing is drawn.
     pub fn at_most(most: usize, device: &Device) -> Self {
-        Self { most, ..Self::new(0, device) }
+        Self { random: None, device: device.clone(), numbers: 0, most }
     }
 
     /// The device on which the weights are laid.
@@ -52,20 +53,17 @@ impl Init {
     /// Uniform between `-bound` and `bound`.
     pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
         let shape = self.admit(shape);
-        let values =
-            (0..shape.iter().product::<usize>()).map(|_| ((self.random.unit() * 2.0 - 1.0) * bound) as f32).collect();
+        let values = self.drawn(shape.iter().product(), |random| (random.unit() * 2.0 - 1.0) * bound);
         self.param(shape, values)
     }
 
     /// Normal with mean 0 (Box and Muller, 1958).
     pub fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
         let shape = self.admit(shape);
-        let values = (0..shape.iter().product::<usize>())
-            .map(|_| {
-                let radius = (-2.0 * (1.0 - self.random.unit()).ln()).sqrt();
-                (radius * (std::f64::consts::TAU * self.random.unit()).cos() * std) as f32
-            })
-            .collect();
+        let values = self.drawn(shape.iter().product(), |random| {
+            let radius = (-2.0 * (1.0 - random.unit()).ln()).sqrt();
+            radius * (std::f64::consts::TAU * random.unit()).cos() * std
+        });
         self.param(shape, values)
     }
 
@@ -89,10 +87,10 @@ impl Init {
         let middle = (down * across) / 2;
         let mut values = Vec::with_capacity(filters * size);
         for filter in 0..filters {
-            values.extend((0..size).map(|at| match filter < channels {
-                true => f32::from(u8::from(at == filter * down * across + middle)),
-                false => ((self.random.unit() * 2.0 - 1.0) * bound) as f32,
-            }));
+            match filter < channels {
+                true => values.extend((0..size).map(|at| f32::from(u8::from(at == filter * down * across + middle)))),
+                false => values.extend(self.drawn(size, |random| (random.unit() * 2.0 - 1.0) * bound)),
+            }
         }
         self.param([filters, channels, down, across], values)
     }
@@ -107,6 +105,13 @@ impl Init {
     pub fn filled<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Tensor<D> {
         let shape = self.admit(shape);
         Tensor::full(shape, value, &self.device)
+    }
+
+    fn drawn(&mut self, count: usize, draw: impl Fn(&mut Random) -> f64) -> Vec<f32> {
+        match &mut self.random {
+            Some(random) => (0..count).map(|_| draw(random) as f32).collect(),
+            None => vec![0.0; count],
+        }
     }
 
     fn param<const D: usize>(&self, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {

@@ -135,6 +135,8 @@ impl Engine {
                 for again in answer(next) {
                     of_thread.lock().queue.push_again(again);
                 }
+                // Whoever reads requests and writes answers may have waited for this very core.
+                thread::yield_now();
             }
         })?;
         Ok(Self { shared })
