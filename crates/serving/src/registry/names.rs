@@ -8,6 +8,8 @@ use crate::Error;
 const NAMELESS: &[&str] = &["bundle", "model", "models"];
 /// How a bundle ends that was packed.
 const PACKED: &str = ".tar.zst";
+/// What stands at this place in an address already: the statistics of all models.
+const TAKEN: &str = "stats";
 /// The longest name.
 const LONGEST: usize = 128;
 
@@ -25,6 +27,7 @@ pub(super) fn check(name: &str) -> Result<(), Error> {
     let reason = match name.bytes().find(|byte| !plain(*byte)) {
         _ if name.is_empty() => "the name is empty".to_owned(),
         _ if name.len() > LONGEST => format!("the name has more than {LONGEST} characters"),
+        _ if name == TAKEN => format!("/v2/models/{TAKEN} is where the statistics of all models are"),
         _ if name.starts_with('.') => "the name begins with a dot".to_owned(),
         Some(_) => "the name has other characters than letters, digits, `-`, `_` and `.`".to_owned(),
         None => return Ok(()),

@@ -34,7 +34,7 @@ fn changed(root: &Path, name: &str, threshold: f64) -> PathBuf {
 
 #[test]
 fn names_that_would_not_stand_in_an_address_are_refused() {
-    for name in ["", ".hidden", "a b", "a/b", "ä", "a%", &"x".repeat(129)] {
+    for name in ["", "stats", ".hidden", "a b", "a/b", "ä", "a%", &"x".repeat(129)] {
         let error = registry().announce(&source(Some(name), &tiny())).unwrap_err();
         assert!(error.is_usage() && error.hint().is_some(), "{error}");
     }
