@@ -99,9 +99,13 @@ pub fn data_gradient(gradient: &[f32], weight: &[f32], conv: &Conv2d) -> Vec<f32
                     }
                 }
             }
-            let turned = (0..conv.groups).flat_map(|group| (0..channels).map(move |channel| (group, channel)));
-            let firsts = turned.map(|(group, channel)| group * filters * taps + channel * area);
-            let weights = firsts.flat_map(|first| order.iter().map(move |&tap| weight[first + tap])).collect();
+            let mut weights = Vec::with_capacity(conv.groups * channels * order.len());
+            for (group, channel) in
+                (0..conv.groups).flat_map(|group| (0..channels).map(move |channel| (group, channel)))
+            {
+                let first = group * filters * taps + channel * area;
+                weights.extend(order.iter().map(|&tap| weight[first + tap]));
+            }
             (distances, weights)
         })
         .collect();

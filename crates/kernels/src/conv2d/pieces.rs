@@ -3,7 +3,6 @@
 //! Places are gone over in blocks whose part of the sheets stays near: for each of them all filters, a tile at a time, so that many weights
 //! are read once for many places, and many places once for many weights.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -65,11 +64,6 @@ pub(super) struct Job<'a> {
     pub(super) channels: usize,
 }
 
-thread_local! {
-    /// Memory of a thread: sheets, and sums of a tile.
-    static ROOM: RefCell<[Aligned; 2]> = RefCell::new([Aligned::zeros(0), Aligned::zeros(0)]);
-}
-
 impl Job<'_> {
     /// `count` floats, the result of all images.
     pub(super) fn run(&self, images: &[f32], count: usize) -> Vec<f32> {
@@ -83,13 +77,11 @@ impl Job<'_> {
             written(count, |result| {
                 if parts >= FEW {
                     let work = (0..parts).into_par_iter().with_min_len(parts.div_ceil(MOST_WORK));
-                    work.for_each(|index| {
-                        ROOM.with_borrow_mut(|[sheets, sums]| {
-                            let sheets = &mut sheets.at_least(size)[..size];
-                            sheets.fill(0.0);
-                            self.layout.lay(&images[index * part..][..part], sheets);
-                            self.sum(index, 0..filters, sheets, sums, result);
-                        });
+                    // Zeros around what is laid out stay for the next image.
+                    let room = || (vec![0.0_f32; size], Aligned::zeros(0));
+                    work.for_each_init(room, |(sheets, sums), index| {
+                        self.layout.lay(&images[index * part..][..part], sheets);
+                        self.sum(index, 0..filters, sheets, sums, result);
                     });
                     return;
                 }
@@ -103,12 +95,15 @@ impl Job<'_> {
                 let tile = tile_of(filters);
                 let tiles = filters.div_ceil(tile);
                 let tasks = FEW.checked_div(parts).unwrap_or(1).clamp(1, tiles.max(1));
-                (0..parts * tasks).into_par_iter().for_each(|index| {
-                    let (index, task) = (index / tasks, index % tasks);
-                    let [first, last] = [task, task + 1].map(|task| (task * tiles / tasks * tile).min(filters));
-                    let sheets = &sheets[index * size..][..size];
-                    ROOM.with_borrow_mut(|[_, sums]| self.sum(index, first..last, sheets, sums, result));
-                });
+                (0..parts * tasks).into_par_iter().for_each_init(
+                    || Aligned::zeros(0),
+                    |sums, index| {
+                        let (index, task) = (index / tasks, index % tasks);
+                        let [first, last] = [task, task + 1].map(|task| (task * tiles / tasks * tile).min(filters));
+                        let sheets = &sheets[index * size..][..size];
+                        self.sum(index, first..last, sheets, sums, result);
+                    },
+                );
             })
         }
     }
@@ -162,12 +157,14 @@ impl Job<'_> {
             return;
         }
         for (row, seen) in piece.rows.within(places.clone()) {
-            for place in seen {
-                let to = result.at(first + row * down + (place - row * piece.rows.run) * across, 1);
-                // SAFETY: `at` has checked that the place is there, and it is this piece's own.
+            let start = first + row * down + (seen.start - row * piece.rows.run) * across;
+            let to = result.at(start, (seen.len() - 1) * across + 1);
+            let sums = &sums[seen.start - places.start..seen.end - places.start];
+            for (k, &sum) in sums.iter().enumerate() {
+                // SAFETY: `at` has checked the last of these places, `across` apart, and they are this piece's own.
                 #[expect(unsafe_code, reason = "see above")]
                 unsafe {
-                    to.write(ending.at([sums[place - places.start]]));
+                    to.add(k * across).write(ending.at([sum]));
                 }
             }
         }
