@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 
@@ -82,7 +82,7 @@ impl Coding {
         let mut whole = Vec::new();
         let most_read = most as u64 + 1;
         let read = match self {
-            Self::Gzip => GzDecoder::new(bytes).take(most_read).read_to_end(&mut whole),
+            Self::Gzip => MultiGzDecoder::new(bytes).take(most_read).read_to_end(&mut whole),
             Self::Deflate => ZlibDecoder::new(bytes).take(most_read).read_to_end(&mut whole),
         };
         match read {
@@ -163,5 +163,9 @@ mod tests {
             assert!(coding.unpacked(&packed[..packed.len() / 2], bytes.len()).is_err());
             assert!(coding.unpacked(b"nothing of the kind", 100).is_err());
         }
+        // One behind the other are one whole, as RFC 1952 says.
+        let [first, second] = [b"one, ", b"two. "].map(|part| Coding::Gzip.packed(part).unwrap());
+        let both = [first, second].concat();
+        assert_eq!(Coding::Gzip.unpacked(&both, 100).unwrap().as_deref(), Some(b"one, two. ".as_slice()));
     }
 }
