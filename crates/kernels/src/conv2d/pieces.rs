@@ -113,7 +113,7 @@ impl Job<'_> {
         let (image, group) = (index / self.conv.groups, index % self.conv.groups);
         let (tile, lanes) = (tile_of(self.pieces.first().map_or(0, |piece| piece.bank.filters)), lanes());
         let widest = TILE_VECTORS * lanes;
-        let most = (BLOCK / (self.channels * self.layout.remainders.len()).max(1)).next_multiple_of(widest);
+        let most = (BLOCK / (self.channels * self.layout.remainders.len()).max(1)).max(1).next_multiple_of(widest);
         for piece in self.pieces {
             let (count, bank) = (piece.rows.count(), piece.bank(group));
             for start in (0..count).step_by(most) {

@@ -132,6 +132,24 @@ fn what_is_not_finite_reaches_what_sees_it() {
     }
 }
 
+/// Patches so large that a single place sees more than a block of the sheets.
+#[test]
+fn large_patches_are_seen() {
+    check(
+        &Conv2d {
+            batch: 1,
+            channels: 1,
+            size: [224; 2],
+            filters: 2,
+            kernel: [224; 2],
+            stride: [224; 2],
+            padding: [0; 2],
+            ..PLAIN
+        },
+        5,
+    );
+}
+
 #[test]
 fn nothing_in_gives_nothing_out() {
     for conv in [

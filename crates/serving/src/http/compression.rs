@@ -56,8 +56,9 @@ impl Coding {
         for part in said.flat_map(|value| value.split(',')) {
             let mut words = part.split(';');
             let Some(coding) = words.next().and_then(Self::named) else { continue };
-            let weight =
-                words.find_map(|word| word.trim().strip_prefix("q=")).map_or(Some(1.0), |text| text.parse().ok());
+            let weight = words
+                .find_map(|word| word.trim().to_ascii_lowercase().strip_prefix("q=").map(str::to_owned))
+                .map_or(Some(1.0), |text| text.parse().ok());
             let weight: f32 = weight.unwrap_or(0.0);
             let is_better = best.is_none_or(|(least, _)| weight > least || weight == least && coding == Self::Gzip);
             if weight > 0.0 && is_better {
@@ -119,7 +120,10 @@ pub(super) async fn compressed(mut answer: Answer, asked: &HeaderMap) -> Answer 
     }
     answer.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
     let Some(coding) = Coding::for_answer(asked) else { return answer };
-    if let Ok(Ok(packed)) = aside(bytes.len(), move || coding.packed(&bytes)).await {
+    let length = bytes.len();
+    if let Ok(Ok(packed)) = aside(length, move || coding.packed(&bytes)).await
+        && packed.len() < length
+    {
         answer.headers_mut().insert(CONTENT_ENCODING, coding.name());
         *answer.body_mut() = Content::Whole(Some(packed.into()));
     }

@@ -23,6 +23,9 @@ use crate::wire::{self, Kind, Refusal, shown};
 /// Texts up to so many bytes are read and written where they are, in less time than another thread needs to begin.
 pub(super) const SMALL: usize = 64 << 10;
 
+/// A byte of deflate says at most so many.
+const EXPANDED: usize = 1032;
+
 /// The body of a request, and its share of the memory that all bodies may take.
 pub(super) struct Whole {
     pub bytes: Bytes,
@@ -95,13 +98,20 @@ pub(super) async fn whole(
 
 /// What a body was before it was compressed. Until it is known how much that is, it has the room of the largest.
 async fn decompressed(coding: Coding, body: Whole, limits: &Limits, room: &Arc<Semaphore>) -> Result<Whole, Refusal> {
-    let (most, all) = (limits.body, u32::try_from(limits.body).unwrap_or(u32::MAX));
+    let most = limits.body;
+    // No stream of this kind becomes longer than this.
+    let longest = body.bytes.len().saturating_mul(EXPANDED).saturating_add(EXPANDED).min(most);
+    let all = u32::try_from(longest).unwrap_or(u32::MAX);
     let mut share = Arc::clone(room).try_acquire_many_owned(all).map_err(|_| no_room())?;
-    // However small it is, it may become large.
-    let bytes =
-        aside(usize::MAX, move || coding.unpacked(&body.bytes, most)).await??.ok_or_else(|| too_large(limits))?;
-    let kept = share.split(bytes.len()).into_iter().collect();
-    Ok(Whole { bytes: bytes.into(), _share: kept })
+    // However small it is, it may become large. Whoever goes away meanwhile takes no room with them before it is done.
+    let work = move || {
+        let bytes = coding.unpacked(&body.bytes, most)?;
+        Ok::<_, Refusal>(bytes.map(|bytes| {
+            let kept = share.split(bytes.len().min(all as usize)).into_iter().collect();
+            Whole { bytes: bytes.into(), _share: kept }
+        }))
+    };
+    aside(usize::MAX, work).await??.ok_or_else(|| too_large(limits))
 }
 
 fn no_room() -> Refusal {
