@@ -17,7 +17,7 @@ pub fn compute_here() {
         // An error says that the pool is there already.
         let _ = pool.build_global();
     } else if let Ok(pool) = pool.build() {
-        // Not the pool of the process: the others would wait for this thread, which does other things as well. It lasts as long as the thread.
+        // Not the pool of the process: the others would wait for this thread, which does other things as well. It is never given back, as the thread is part of it.
         std::mem::forget(pool);
     }
 }

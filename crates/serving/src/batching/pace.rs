@@ -27,7 +27,7 @@ impl Pace {
     pub(super) fn took(&self, rows: usize, took: Duration) {
         let each = u64::try_from(took.as_nanos() / rows.max(1) as u128).unwrap_or(u64::MAX).max(1);
         let known = &self.each[class_of(rows)];
-        // Another program may make a batch slower, and none makes it faster: what is faster is believed sooner.
+        // Another program makes a batch slower and not faster: what is faster is believed sooner.
         let pace = match known.load(Ordering::Relaxed) {
             0 => each,
             before if each < before => before - before / 2 + each / 2,
@@ -36,7 +36,8 @@ impl Pace {
         known.store(pace.max(1), Ordering::Relaxed);
     }
 
-    /// How many of at most `most` examples are to be answered at once, so that all of them take no longer than `longest`; one always.
+    /// How many of at most `most` examples are to be answered at once, so that as far as is known all of them take no longer than `longest`; one
+    /// always. Where another size is tried they may take twice as long.
     pub(super) fn rows(&self, most: usize, longest: Duration) -> usize {
         let most = most.max(1);
         let top = class_of(most);

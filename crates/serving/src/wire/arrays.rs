@@ -99,7 +99,7 @@ pub(super) fn numbers<T: Element>(json: &RawValue, shape: &[usize]) -> Result<Ve
 const EXACT: usize = 15;
 const POWERS: [f64; EXACT + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// One array of `room` numbers of few digits, as most are, in a fifth of the time; of anything else nothing, for it to be read with care.
+/// One array of `room` numbers of few digits, as most are, read at one go; of anything else nothing, for it to be read with care.
 /// `json` is JSON, as was found out before.
 fn flat<T: Element>(json: &[u8], room: usize) -> Option<Vec<T>> {
     let mut rest = json.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;

@@ -17,7 +17,7 @@ fn record() -> Value {
 
 fn ask(server: &Running, path: &str, key: &str) -> crate::client::Reply {
     let headers = format!("Authorization: Bearer {key}\r\nContent-Type: application/json\r\n");
-    server.send(&posted(path, &headers, &record().to_string()))
+    server.send(&posted(path, &headers, record().to_string()))
 }
 
 /// A file of keys: one that may predict, and one that may do everything for another model.
@@ -80,7 +80,7 @@ fn what_was_right_is_kept_beside_what_was_answered() {
     let server = start(Settings { feedback: Some(path.clone()), ..Settings::of(model()) });
     server.wait_until_ready();
     assert_eq!(server.get("/describe").json()["feedback"], true);
-    let named = server.send(&posted("/predict", "X-Request-Id: own-1\r\n", &json!([record(), record()]).to_string()));
+    let named = server.send(&posted("/predict", "X-Request-Id: own-1\r\n", json!([record(), record()]).to_string()));
     assert_eq!(named.header("x-request-id"), Some("own-1"));
     let other = server.post("/predict", &record());
     let id = other.header("x-request-id").unwrap().to_owned();

@@ -135,14 +135,6 @@ fn gzipped(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A request whose body need not be text.
-fn posted_bytes(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let length = format!("Content-Length: {}\r\n{headers}", body.len());
-    let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{length}\r\n").into_bytes();
-    bytes.extend(body);
-    bytes
-}
-
 #[test]
 fn bodies_are_compressed_both_ways() {
     let server = serve(&tiny());
@@ -153,7 +145,7 @@ fn bodies_are_compressed_both_ways() {
     zlib.write_all(text.as_bytes()).unwrap();
     for (coding, body) in [("gzip", gzipped(&text)), ("deflate", zlib.finish().unwrap())] {
         let headers = format!("Content-Encoding: {coding}\r\nAccept-Encoding: br, gzip\r\n");
-        let (head, body) = server.send_for_bytes(&posted_bytes("/predict", &headers, &body));
+        let (head, body) = server.send_for_bytes(&posted("/predict", &headers, &body));
         assert!(head.contains("content-encoding: gzip") && head.contains("vary: accept-encoding"), "{head}");
         let mut told = String::new();
         GzDecoder::new(&body[..]).read_to_string(&mut told).unwrap();
@@ -161,10 +153,10 @@ fn bodies_are_compressed_both_ways() {
         assert_eq!(told["predictions"], wanted["predictions"]);
     }
     // What is small, or not asked for, comes as it is.
-    let (head, _) = server.send_for_bytes(&posted_bytes("/predict", "", text.as_bytes()));
+    let (head, _) = server.send_for_bytes(&posted("/predict", "", &text));
     assert!(!head.contains("content-encoding") && head.contains("vary: accept-encoding"), "{head}");
     let one = json!(records[0]).to_string();
-    let (head, _) = server.send_for_bytes(&posted_bytes("/predict", "Accept-Encoding: gzip\r\n", one.as_bytes()));
+    let (head, _) = server.send_for_bytes(&posted("/predict", "Accept-Encoding: gzip\r\n", &one));
     assert!(!head.contains("content-encoding"), "{head}");
 }
 
@@ -175,12 +167,12 @@ fn what_becomes_too_large_is_refused() {
     server.wait_until_ready();
     let bomb = gzipped(&" ".repeat(50_000_000));
     assert!(bomb.len() < limits.body);
-    server.send(&posted_bytes("/predict", "Content-Encoding: gzip\r\n", &bomb)).refused(413, "100000 bytes");
+    server.send(&posted("/predict", "Content-Encoding: gzip\r\n", &bomb)).refused(413, "100000 bytes");
     let half = &gzipped(&json!({ "a": 1, "b": 2, "c": 3 }).to_string())[..20];
-    server.send(&posted_bytes("/predict", "Content-Encoding: gzip\r\n", half)).refused(400, "decompressed");
+    server.send(&posted("/predict", "Content-Encoding: gzip\r\n", half)).refused(400, "decompressed");
     // Nothing of the room that they had is lost.
     for _ in 0..2 * limits.bodies / limits.body {
         let whole = gzipped(&json!({ "a": 1, "b": 2, "c": 3 }).to_string());
-        assert_eq!(server.send(&posted_bytes("/predict", "Content-Encoding: gzip\r\n", &whole)).status, 200);
+        assert_eq!(server.send(&posted("/predict", "Content-Encoding: gzip\r\n", &whole)).status, 200);
     }
 }

@@ -69,7 +69,7 @@ impl Running {
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Reply {
-        self.send(&posted(path, "Content-Type: application/json\r\n", &body.to_string()))
+        self.send(&posted(path, "Content-Type: application/json\r\n", body.to_string()))
     }
 
     /// Sends bytes as they are, and reads until the server ends the connection.
@@ -113,10 +113,11 @@ impl Running {
 }
 
 /// A request with a body, after which the connection is to be closed.
-pub fn posted(path: &str, headers: &str, body: &str) -> Vec<u8> {
+pub fn posted(path: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let (body, close) = (body.as_ref(), "Host: a\r\nConnection: close\r\n");
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
-        .into_bytes()
+    let head = format!("POST {path} HTTP/1.1\r\n{close}Content-Length: {length}\r\n{headers}\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 /// What came back.

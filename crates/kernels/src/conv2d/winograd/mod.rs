@@ -34,9 +34,9 @@ mod turned;
 
 /// So many elements a transformed tile has.
 const ELEMENTS: usize = 16;
-/// The tiles of a block, transformed, have about so many floats together with their sums: they stay in the second cache.
+/// The tiles of a block, transformed, have about so many floats together with their sums, which the second cache holds.
 const BLOCK: usize = 128 << 10;
-/// But a block has at least so many tiles, if there are as many, for which the filters are read once.
+/// But a block has at least so many tiles, if there are as many, whatever holds them: for all of them the filters are read once.
 const TILES_A_BLOCK: usize = 192;
 /// Where several threads compute, blocks are made smaller until there are so many for each, but not smaller than this.
 const BLOCKS_A_THREAD: usize = 4;
